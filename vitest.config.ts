@@ -1,8 +1,34 @@
 import { defineConfig } from 'vitest/config';
 
+/** Tests that need minutes; `pnpm test` leaves them out, `pnpm test:full` runs them too. */
+const full = '**/*.full.test.ts';
+
+const never = ['**/*.browser.test.ts', '**/node_modules/**', '**/dist/**'];
+
 export default defineConfig({
   test: {
-    include: ['packages/*/{src,test}/**/*.test.ts', 'tests/**/*.test.ts'],
-    exclude: ['**/*.browser.test.ts', '**/node_modules/**', '**/dist/**'],
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['{packages/*/src,tools,bench}/**/*.test.ts'],
+          exclude: [...never, full],
+        },
+      },
+      {
+        test: {
+          name: 'contract',
+          include: ['{packages/*/test,tests}/**/*.test.ts'],
+          exclude: [...never, full],
+        },
+      },
+      {
+        test: {
+          name: 'full',
+          include: [`{packages,tests,tools,bench}/${full}`],
+          exclude: never,
+        },
+      },
+    ],
   },
 });
