@@ -1,0 +1,180 @@
+/**
+ * `insn()`: an encoding diagram and its meaning make one row.
+ *
+ * The diagram is the manual's, most significant bit first: `sf:1 0 0 100010 sh:1 imm12:12 Rn:5 Rd:5`. A token is a
+ * run of fixed bits or `name:width`. Field names come out as the type of what `select` and `operands` read.
+ */
+import { SINK_SLOT, SP_SLOT, V, X, ZERO_SLOT } from '../state/vcpu-state.ts';
+import type { Emitter, Reach } from './emitter.ts';
+
+type FieldOf<Token extends string> = Token extends `${infer Name}:${string}` ? Name : never;
+type FieldNames<Pattern extends string> = Pattern extends `${infer Head} ${infer Rest}`
+  ? FieldOf<Head> | FieldNames<Rest>
+  : FieldOf<Pattern>;
+
+/** The fields of one instruction word, as unsigned numbers. */
+export type Fields<Pattern extends string> = { readonly [Name in FieldNames<Pattern>]: number };
+
+/** Finite domains of the static parameters: each combination is one handler. */
+export type Domains = { readonly [name: string]: readonly (string | number | boolean)[] };
+export type Point<D extends Domains> = { readonly [Name in keyof D]: D[Name][number] };
+
+/**
+ * What the decoder stores for the handler: fields `a`, `b`, `c` are 16 bits each; `imm` is 64 bits, given as a number
+ * (sign-extended from what it holds, |imm| < 2⁵³) or as two halves.
+ */
+export interface Operands {
+  readonly a?: number;
+  readonly b?: number;
+  readonly c?: number;
+  readonly imm?: number;
+  /** Bits 31:0 and 63:32, where a number cannot hold the immediate. */
+  readonly immLow?: number;
+  readonly immHigh?: number;
+}
+
+/** What decoding may depend on besides the word. */
+export interface DecodeSite {
+  /** Byte offset of the instruction in its 4 KiB page. */
+  readonly offset: number;
+  /** Where the plain storage of a system register is: its state offset, or -1 if an access is more than that. */
+  plainSysreg(key: number, direction: 'read' | 'write'): number;
+}
+
+export interface InsnOptions<Pattern extends string, D extends Domains> {
+  readonly statics?: D;
+  /** The point of `statics` that a word selects; `null` = not allocated. Absent = the only point. */
+  readonly select?: (fields: Fields<Pattern>, site: DecodeSite, word: number) => Point<D> | null;
+  readonly operands?: (fields: Fields<Pattern>, site: DecodeSite, word: number) => Operands;
+  readonly emit: (c: Emitter, point: Point<D>) => void;
+  /** Frequent enough to live in the interpreter's loop; the others are functions of their own. */
+  readonly hot?: boolean | ((point: Point<D>) => boolean);
+  /** Control never reaches the next instruction. */
+  readonly ends?: boolean;
+}
+
+interface FieldPlace {
+  readonly name: string;
+  readonly shift: number;
+  readonly mask: number;
+}
+
+/** One encoding and what it means. */
+export interface Insn {
+  readonly name: string;
+  /** Fixed bits: `(word & mask) >>> 0 === value`. */
+  readonly mask: number;
+  readonly value: number;
+  readonly ends: boolean;
+  /** Number of handlers. */
+  readonly size: number;
+  /** The handler (0 ≤ n < size) that a word selects, or -1 if it is not allocated. */
+  select(word: number, site: DecodeSite): number;
+  operands(word: number, site: DecodeSite): Operands;
+  emit(c: Emitter, handler: number): void;
+  isHot(handler: number): boolean;
+  /** The static parameters of a handler, for names and tables. */
+  point(handler: number): Readonly<Record<string, string | number | boolean>>;
+}
+
+const NO_OPERANDS: Operands = {};
+
+/** Splits a diagram into its fixed bits and its fields. @throws RangeError if it is not 32 bits long */
+function parsePattern(name: string, pattern: string): { mask: number; value: number; fields: FieldPlace[] } {
+  let mask = 0;
+  let value = 0;
+  let left = 32;
+  const fields: FieldPlace[] = [];
+  for (const token of pattern.split(' ')) {
+    const [field, width] = token.split(':');
+    if (field !== undefined && width !== undefined) {
+      left -= Number(width);
+      fields.push({ name: field, shift: left, mask: 2 ** Number(width) - 1 });
+    } else {
+      for (const bit of token) {
+        left--;
+        mask |= 1 << left;
+        if (bit === '1') value |= 1 << left;
+        else if (bit !== '0') throw new RangeError(`${name}: "${token}" is neither fixed bits nor a field`);
+      }
+    }
+  }
+  if (left !== 0) throw new RangeError(`${name}: the diagram has ${32 - left} bits`);
+  return { mask: mask >>> 0, value: value >>> 0, fields };
+}
+
+/** An object whose getters read the fields of the word it holds; reused for every decode. */
+function fieldReader(places: readonly FieldPlace[]): { word: number } {
+  const reader = { word: 0 };
+  for (const { name, shift, mask } of places) {
+    Object.defineProperty(reader, name, { get: () => (reader.word >>> shift) & mask });
+  }
+  return reader;
+}
+
+/**
+ * Defines an instruction.
+ *
+ * @param pattern - encoding diagram, 32 bits
+ * @throws RangeError if the diagram is malformed: at load time, so a test sees it
+ */
+export function insn<const Pattern extends string, const D extends Domains = Record<never, never>>(
+  name: string,
+  pattern: Pattern,
+  options: InsnOptions<Pattern, D>,
+): Insn {
+  const { mask, value, fields } = parsePattern(name, pattern);
+  const reader = fieldReader(fields);
+  const typed = reader as unknown as Fields<Pattern>;
+  const domains = Object.entries(options.statics ?? {});
+  const points = domains.reduce<Record<string, string | number | boolean>[]>(
+    (rows, [key, domain]) => rows.flatMap((row) => domain.map((item) => ({ ...row, [key]: item }))),
+    [{}],
+  );
+  const { select, operands, emit, hot } = options;
+  return {
+    name,
+    mask,
+    value,
+    ends: options.ends === true,
+    size: points.length,
+    select(word, site) {
+      if (!select) return 0;
+      reader.word = word;
+      const point = select(typed, site, word) as Record<string, string | number | boolean> | null;
+      if (!point) return -1;
+      let index = 0;
+      for (const [key, domain] of domains) index = index * domain.length + domain.indexOf(point[key]!);
+      return index;
+    },
+    operands(word, site) {
+      if (!operands) return NO_OPERANDS;
+      reader.word = word;
+      return operands(typed, site, word);
+    },
+    emit: (c, handler) => emit(c, points[handler] as Point<D>),
+    isHot: (handler) => (typeof hot === 'function' ? hot(points[handler] as Point<D>) : hot === true),
+    point: (handler) => points[handler]!,
+  };
+}
+
+// ---- operand slots
+
+/** Slot of register `n` read with 31 = XZR. */
+export const source = (n: number): number => (n === 31 ? ZERO_SLOT : X + 8 * n);
+/** Slot of register `n` written with 31 = XZR: what is written there is lost. */
+export const target = (n: number): number => (n === 31 ? SINK_SLOT : X + 8 * n);
+/** Slot of register `n` with 31 = SP. */
+export const orSp = (n: number): number => (n === 31 ? SP_SLOT : X + 8 * n);
+/** Slot of vector register `n`. */
+export const vector = (n: number): number => V + 16 * n;
+
+/** Sign-extends the low `bits` of a field. */
+export const signExtend = (value: number, bits: number): number => (value << (32 - bits)) >> (32 - bits);
+
+/** Where a branch by `displacement` bytes goes, seen from its page. */
+export function reachOf(site: DecodeSite, displacement: number): Reach {
+  const to = site.offset + displacement;
+  if (to < 0 || to >= 4096) return 'far';
+  return displacement > 0 ? 'ahead' : 'back';
+}

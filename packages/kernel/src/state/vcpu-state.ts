@@ -1,0 +1,134 @@
+/**
+ * The state of one vCPU as words of the process memory: byte offsets from the start of its block.
+ *
+ * The vCPU's thread writes all of it while the vCPU mutex is held, except where another writer is named. Generated
+ * code addresses the same words, so the offsets below 0x1_0000 are constants of it; a change is a new
+ * `LAYOUT_VERSION`. Registers that an instruction names are *slots* of eight bytes (sixteen for vectors), and a
+ * decoded operand is the slot's offset: that is what makes XZR and SP free at run time.
+ */
+
+/** General registers x0 to x30, eight bytes each. */
+export const X = 0x000;
+/** Register number 31 read as XZR: always 0. */
+export const ZERO_SLOT = 0x0f8;
+/** Register number 31 written as XZR: never read as a guest value. */
+export const SINK_SLOT = 0x100;
+/** The stack pointer that PSTATE.SP selects. The other one rests in {@link SP_EL0} or {@link SP_EL1}. */
+export const SP_SLOT = 0x108;
+
+/** The program counter while the vCPU is outside guest code. Inside, it follows from {@link OP} and {@link PC_DELTA}. */
+export const PC = 0x110;
+/** Condition flags: N = NZ < 0, Z = NZ = 0, C = FA ≥ FB unsigned, N ≠ V when FA < FB signed. See a64/flags.ts. */
+export const FLAG_NZ = 0x118;
+export const FLAG_A = 0x120;
+export const FLAG_B = 0x128;
+/** Exception level, 0 or 1. */
+export const EL = 0x130;
+/** PSTATE.SP: 0 = SP_EL0, 1 = SP_ELx. */
+export const SP_SEL = 0x134;
+/** PSTATE.DAIF at its place in PSTATE, bits 9:6. */
+export const DAIF = 0x138;
+/** PSTATE.SS (bit 21) and PSTATE.IL (bit 20) at their places. */
+export const PSTATE_SS_IL = 0x13c;
+
+/** Address of the decoded op to execute. */
+export const OP = 0x140;
+/** Retired instructions times 16, less what OP tells: see interp/build.ts. Negative sum with OP = budget left. */
+export const ACC = 0x144;
+/** pc = PC_DELTA + (OP >> 2), 64 bits. */
+export const PC_DELTA = 0x148;
+
+/** Why generated code returned: a `LEAVE_*` number of interp/leave.ts. */
+export const LEAVE = 0x150;
+/** For a synchronous exception: ESR_ELx as the target level shall see it, 64 bits. */
+export const SYNDROME = 0x158;
+/** For an abort: the faulting virtual address. For a PC alignment fault: the pc. */
+export const FAULT_VA = 0x160;
+/** Guest-physical address of an access that reached no memslot, or of the last walk. */
+export const FAULT_PA = 0x168;
+/** The access at {@link FAULT_PA}: an `ACCESS_*` word of mmu/access.ts. */
+export const ACCESS = 0x170;
+/** Data of an access that generated code cannot make in place: device reads, and accesses across two pages. 64 bytes. */
+export const SCRATCH = 0x180;
+
+/** Vector registers v0 to v31, sixteen bytes each. */
+export const V = 0x200;
+/** A vector of zeros. */
+export const FPCR = 0x400;
+export const FPSR = 0x404;
+/** Not 0: an FP or AdvSIMD instruction traps here and now (CPACR_EL1.FPEN and the exception level). Derived. */
+export const FP_TRAP = 0x408;
+
+/** Exclusive monitor: host address of the marked bytes, 0 = open; then their size in bytes and their value. */
+export const EXCLUSIVE_HOST = 0x410;
+export const EXCLUSIVE_SIZE = 0x414;
+export const EXCLUSIVE_LOW = 0x418;
+export const EXCLUSIVE_HIGH = 0x420;
+
+/**
+ * Interrupt inputs of the CPU: bit 0 IRQ, bit 1 FIQ, bit 2 SError. Not 0 = pending whatever DAIF masks.
+ * Written by the vGIC under its lock, by KVM_IRQ_LINE and by KVM_SET_VCPU_EVENTS; the writer then kicks.
+ */
+export const INTERRUPT_LINES = 0x428;
+/** User address of the kvm_run page, where the kick word lies at 0xFF8. */
+export const RUN_PAGE = 0x42c;
+/** Base of the soft TLB tables of the current translation regime. Derived from {@link EL}. */
+export const TLB_BASE = 0x430;
+/** Address of the VM block this vCPU belongs to. */
+export const VM_BLOCK = 0x434;
+
+/** System registers with a fixed place, because generated code, the walk or exception entry use them. */
+export const SCTLR_EL1 = 0x440;
+export const TTBR0_EL1 = 0x448;
+export const TTBR1_EL1 = 0x450;
+export const TCR_EL1 = 0x458;
+export const MAIR_EL1 = 0x460;
+export const ELR_EL1 = 0x468;
+export const SPSR_EL1 = 0x470;
+export const ESR_EL1 = 0x478;
+export const FAR_EL1 = 0x480;
+export const VBAR_EL1 = 0x488;
+export const SP_EL0 = 0x490;
+export const SP_EL1 = 0x498;
+export const CPACR_EL1 = 0x4a0;
+export const CONTEXTIDR_EL1 = 0x4a8;
+export const PAR_EL1 = 0x4b0;
+export const CNTKCTL_EL1 = 0x4b8;
+export const MDSCR_EL1 = 0x4c0;
+export const TPIDR_EL0 = 0x4c8;
+export const TPIDRRO_EL0 = 0x4d0;
+export const TPIDR_EL1 = 0x4d8;
+
+/** What the walk needs of TCR_EL1 and SCTLR_EL1, unpacked when they change. Layout: mmu/regime.ts. 0x100 bytes. */
+export const REGIME = 0x500;
+
+/** Further system registers that are plain storage: eight bytes each, placed by sysreg/table.ts. */
+export const SYSREG_STORE = 0x800;
+export const SYSREG_STORE_END = 0x2000;
+
+/** Control words of the vCPU file: vcpu/control.ts. */
+export const CONTROL = 0x2000;
+/** Timers of the vCPU: timer/arch-timer.ts. */
+export const TIMER = 0x2800;
+/** Redistributor and CPU interface of the vCPU: vgic/. Written under the vGIC lock, by any thread. */
+export const VGIC = 0x3000;
+export const STATE_SIZE = 0x1_0000;
+
+/** Fetch TLB: 1024 entries of 16 bytes. */
+export const FETCH_TLB = 0x1_0000;
+/** One bit for each 2 MiB of VA[31:21]: a TLB entry in it came from a mapping larger than 4 KiB. 256 bytes. */
+export const LARGE_MAPPINGS = 0x1_4000;
+/** Logs of filled TLB entries, global and non-global: a count, then u32 entry addresses. */
+export const FILL_LOG_GLOBAL = 0x2_0000;
+export const FILL_LOG_NON_GLOBAL = 0x6_0000;
+/** Entries that one log holds before all of them are cleared. */
+export const FILL_LOG_CAPACITY = 0xffff;
+/** Decoded pages by user page: u32 address of the page's ops, 0 = none. Covers 4 GiB of user addresses. */
+export const CODE_MAP = 0x10_0000;
+/** Soft TLB: read and write table of EL0, then of EL1; 2²⁰ entries of 8 bytes each. */
+export const TLB = 0x50_0000;
+export const TLB_TABLE_SIZE = 0x80_0000;
+/** Decoded ops. */
+export const POOL = 0x250_0000;
+export const POOL_SIZE = 0x200_0000;
+export const VCPU_BLOCK_SIZE = POOL + POOL_SIZE;

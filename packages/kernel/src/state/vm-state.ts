@@ -1,0 +1,34 @@
+/**
+ * The state of one VM as words of the process memory: byte offsets from the start of its block.
+ * Writers hold the VM lock unless another lock is named. Offsets are part of the layout version.
+ */
+
+/** Configuration and control of the VM file: vm/vm.ts owns this range. */
+export const VM_CONTROL = 0x0000;
+/** Block addresses of the vCPUs in the order of creation: u32 count, then u32 each. */
+export const VCPU_COUNT = 0x1000;
+export const VCPU_TABLE = 0x1008;
+/** Distributor and other VM-wide interrupt state: vgic/. Written under the vGIC lock, by any thread. */
+export const VM_VGIC = 0x1_0000;
+export const VM_VGIC_END = 0x6_0000;
+/** PSCI, SMCCC filter, firmware registers, timer offsets: smccc/, psci/, timer/. Written under the state lock. */
+export const VM_SMCCC = 0x6_0000;
+export const VM_TIMER = 0x7_0000;
+
+/**
+ * Memslots, sorted by guest-physical address and without overlap: u32 count, then entries. The page walk in generated
+ * code reads them. They change only while no vCPU of the VM is in guest code.
+ */
+export const MEMSLOT_COUNT = 0x8_0000;
+export const MEMSLOTS = 0x8_0008;
+export const MEMSLOT_SIZE = 32;
+/** Fields of an entry. Addresses and length are multiples of 4096; the length is below 4 GiB. */
+export const MEMSLOT_GPA = 0; // u64
+export const MEMSLOT_LENGTH = 8; // u64, bytes
+export const MEMSLOT_USER_ADDRESS = 16; // u32
+export const MEMSLOT_FLAGS = 20; // u32: KVM_MEM_* flags
+export const MEMSLOT_ID = 24; // u32
+export const MEMSLOT_DIRTY_BITMAP = 28; // u32: user address of the dirty bitmap, 0 = not logged
+export const MAX_MEMSLOTS = 32767;
+
+export const VM_BLOCK_SIZE = 0x20_0000;
