@@ -9,7 +9,7 @@ import type { LinuxVersion } from './brand.ts';
 export interface CapRow {
   readonly name: string;
   readonly number: number;
-  /** The first Linux release of which it is known that it has it; absent: older than all of our profiles, or not known. */
+  /** The Linux release that brought it to arm64, or where that is not known the first profile that has it. */
   readonly since?: LinuxVersion;
 }
 
@@ -119,13 +119,13 @@ export const KVM_CAP_HALT_POLL = 182;
 export const KVM_CAP_STEAL_TIME = 187;
 /** Dirty ring of hosts with total store order; 0 on arm64. */
 export const KVM_CAP_DIRTY_LOG_RING = 192;
-/** Bits of `kvm_guest_debug.control` that may be set. */
+/** Bits of `kvm_guest_debug.control` that may be set. Since Linux 6.1. */
 export const KVM_CAP_SET_GUEST_DEBUG2 = 195;
 /** The PTP call. Since Linux 5.13. */
 export const KVM_CAP_PTP_KVM = 198;
 /** `KVM_EXIT_HYPERCALL`; 0 on arm64, where the SMCCC filter asks for it. */
 export const KVM_CAP_EXIT_HYPERCALL = 201;
-/** `KVM_GET_STATS_FD`. */
+/** `KVM_GET_STATS_FD`. Since Linux 6.1. */
 export const KVM_CAP_BINARY_STATS_FD = 203;
 /** Memory tagging. */
 export const KVM_CAP_ARM_MTE = 205;
@@ -133,39 +133,39 @@ export const KVM_CAP_ARM_MTE = 205;
 export const KVM_CAP_SYSTEM_EVENT_DATA = 215;
 /** PSCI SYSTEM_SUSPEND exits. Since Linux 5.19. */
 export const KVM_CAP_ARM_SYSTEM_SUSPEND = 216;
-/** Largest dirty ring; args[0]: its size in bytes. */
+/** Largest dirty ring; args[0]: its size in bytes. Since Linux 6.12. */
 export const KVM_CAP_DIRTY_LOG_RING_ACQ_REL = 223;
-/** Dirty ring and bitmap together. */
+/** Dirty ring and bitmap together. Since Linux 6.12. */
 export const KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP = 225;
 /** `KVM_ARM_SET_COUNTER_OFFSET`. Since Linux 6.4. */
 export const KVM_CAP_COUNTER_OFFSET = 227;
-/** Args[0]: bytes split at a time when dirty logging starts. */
+/** Args[0]: bytes split at a time when dirty logging starts. Since Linux 6.12. */
 export const KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE = 228;
-/** Block sizes of stage 2, one bit each. */
+/** Block sizes of stage 2, one bit each. Since Linux 6.12. */
 export const KVM_CAP_ARM_SUPPORTED_BLOCK_SIZES = 229;
 /** `KVM_ARM_GET_REG_WRITABLE_MASKS`, one bit a range. Since Linux 6.7. */
 export const KVM_CAP_ARM_SUPPORTED_REG_MASK_RANGES = 230;
-/** `KVM_SET_USER_MEMORY_REGION2`. */
+/** `KVM_SET_USER_MEMORY_REGION2`. Since Linux 6.12. */
 export const KVM_CAP_USER_MEMORY2 = 231;
 /** `KVM_EXIT_MEMORY_FAULT`; 0 on arm64. */
 export const KVM_CAP_MEMORY_FAULT_INFO = 232;
 /** Private memory; 0 on arm64. */
 export const KVM_CAP_MEMORY_ATTRIBUTES = 233;
-/** `KVM_CREATE_GUEST_MEMFD`. */
+/** `KVM_CREATE_GUEST_MEMFD`. Since Linux 7.3. */
 export const KVM_CAP_GUEST_MEMFD = 234;
 /** MIDR_EL1, REVIDR_EL1 and AIDR_EL1 can be set. Since Linux 6.15. */
 export const KVM_CAP_ARM_WRITABLE_IMP_ID_REGS = 239;
-/** `KVM_ARM_VCPU_HAS_EL2`. */
+/** `KVM_ARM_VCPU_HAS_EL2`. Since Linux 7.3. */
 export const KVM_CAP_ARM_EL2 = 240;
-/** `KVM_ARM_VCPU_HAS_EL2_E2H0`. */
+/** `KVM_ARM_VCPU_HAS_EL2_E2H0`. Since Linux 7.3. */
 export const KVM_CAP_ARM_EL2_E2H0 = 241;
-/** Device memory of the host may be cacheable; only asked of a VM. */
+/** Device memory of the host may be cacheable; only asked of a VM. Since Linux 7.3. */
 export const KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED = 243;
-/** Flags of `KVM_CREATE_GUEST_MEMFD`. */
+/** Flags of `KVM_CREATE_GUEST_MEMFD`. Since Linux 7.3. */
 export const KVM_CAP_GUEST_MEMFD_FLAGS = 244;
-/** `KVM_EXIT_ARM_SEA`. */
+/** `KVM_EXIT_ARM_SEA`. Since Linux 7.3. */
 export const KVM_CAP_ARM_SEA_TO_USER = 245;
-/** `KVM_ARM_VCPU_PMU_V3_STRICT`. */
+/** `KVM_ARM_VCPU_PMU_V3_STRICT`. Since Linux 7.3. */
 export const KVM_CAP_ARM_PMU_V3_STRICT = 251;
 
 /** Asked of any kernel: the `ABI_REVISION` it was built with; 0 is not vkvm. vkvm's own, as the rest. */
@@ -230,34 +230,38 @@ export const CAPS = [
   { name: 'KVM_CAP_HALT_POLL', number: KVM_CAP_HALT_POLL },
   { name: 'KVM_CAP_STEAL_TIME', number: KVM_CAP_STEAL_TIME },
   { name: 'KVM_CAP_DIRTY_LOG_RING', number: KVM_CAP_DIRTY_LOG_RING },
-  { name: 'KVM_CAP_SET_GUEST_DEBUG2', number: KVM_CAP_SET_GUEST_DEBUG2 },
+  { name: 'KVM_CAP_SET_GUEST_DEBUG2', number: KVM_CAP_SET_GUEST_DEBUG2, since: '6.1' },
   { name: 'KVM_CAP_PTP_KVM', number: KVM_CAP_PTP_KVM, since: '5.13' },
   { name: 'KVM_CAP_EXIT_HYPERCALL', number: KVM_CAP_EXIT_HYPERCALL },
-  { name: 'KVM_CAP_BINARY_STATS_FD', number: KVM_CAP_BINARY_STATS_FD },
+  { name: 'KVM_CAP_BINARY_STATS_FD', number: KVM_CAP_BINARY_STATS_FD, since: '6.1' },
   { name: 'KVM_CAP_ARM_MTE', number: KVM_CAP_ARM_MTE },
   { name: 'KVM_CAP_SYSTEM_EVENT_DATA', number: KVM_CAP_SYSTEM_EVENT_DATA, since: '5.18' },
   { name: 'KVM_CAP_ARM_SYSTEM_SUSPEND', number: KVM_CAP_ARM_SYSTEM_SUSPEND, since: '5.19' },
-  { name: 'KVM_CAP_DIRTY_LOG_RING_ACQ_REL', number: KVM_CAP_DIRTY_LOG_RING_ACQ_REL },
-  { name: 'KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP', number: KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP },
+  { name: 'KVM_CAP_DIRTY_LOG_RING_ACQ_REL', number: KVM_CAP_DIRTY_LOG_RING_ACQ_REL, since: '6.12' },
+  { name: 'KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP', number: KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP, since: '6.12' },
   { name: 'KVM_CAP_COUNTER_OFFSET', number: KVM_CAP_COUNTER_OFFSET, since: '6.4' },
-  { name: 'KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE', number: KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE },
-  { name: 'KVM_CAP_ARM_SUPPORTED_BLOCK_SIZES', number: KVM_CAP_ARM_SUPPORTED_BLOCK_SIZES },
+  { name: 'KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE', number: KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE, since: '6.12' },
+  { name: 'KVM_CAP_ARM_SUPPORTED_BLOCK_SIZES', number: KVM_CAP_ARM_SUPPORTED_BLOCK_SIZES, since: '6.12' },
   {
     name: 'KVM_CAP_ARM_SUPPORTED_REG_MASK_RANGES',
     number: KVM_CAP_ARM_SUPPORTED_REG_MASK_RANGES,
     since: '6.7',
   },
-  { name: 'KVM_CAP_USER_MEMORY2', number: KVM_CAP_USER_MEMORY2 },
+  { name: 'KVM_CAP_USER_MEMORY2', number: KVM_CAP_USER_MEMORY2, since: '6.12' },
   { name: 'KVM_CAP_MEMORY_FAULT_INFO', number: KVM_CAP_MEMORY_FAULT_INFO },
   { name: 'KVM_CAP_MEMORY_ATTRIBUTES', number: KVM_CAP_MEMORY_ATTRIBUTES },
-  { name: 'KVM_CAP_GUEST_MEMFD', number: KVM_CAP_GUEST_MEMFD },
+  { name: 'KVM_CAP_GUEST_MEMFD', number: KVM_CAP_GUEST_MEMFD, since: '7.3' },
   { name: 'KVM_CAP_ARM_WRITABLE_IMP_ID_REGS', number: KVM_CAP_ARM_WRITABLE_IMP_ID_REGS, since: '6.15' },
-  { name: 'KVM_CAP_ARM_EL2', number: KVM_CAP_ARM_EL2 },
-  { name: 'KVM_CAP_ARM_EL2_E2H0', number: KVM_CAP_ARM_EL2_E2H0 },
-  { name: 'KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED', number: KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED },
-  { name: 'KVM_CAP_GUEST_MEMFD_FLAGS', number: KVM_CAP_GUEST_MEMFD_FLAGS },
-  { name: 'KVM_CAP_ARM_SEA_TO_USER', number: KVM_CAP_ARM_SEA_TO_USER },
-  { name: 'KVM_CAP_ARM_PMU_V3_STRICT', number: KVM_CAP_ARM_PMU_V3_STRICT },
+  { name: 'KVM_CAP_ARM_EL2', number: KVM_CAP_ARM_EL2, since: '7.3' },
+  { name: 'KVM_CAP_ARM_EL2_E2H0', number: KVM_CAP_ARM_EL2_E2H0, since: '7.3' },
+  {
+    name: 'KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED',
+    number: KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED,
+    since: '7.3',
+  },
+  { name: 'KVM_CAP_GUEST_MEMFD_FLAGS', number: KVM_CAP_GUEST_MEMFD_FLAGS, since: '7.3' },
+  { name: 'KVM_CAP_ARM_SEA_TO_USER', number: KVM_CAP_ARM_SEA_TO_USER, since: '7.3' },
+  { name: 'KVM_CAP_ARM_PMU_V3_STRICT', number: KVM_CAP_ARM_PMU_V3_STRICT, since: '7.3' },
   { name: 'VKVM_CAP_ABI_REVISION', number: VKVM_CAP_ABI_REVISION },
   { name: 'VKVM_CAP_PROFILE', number: VKVM_CAP_PROFILE },
   { name: 'VKVM_CAP_SLICE', number: VKVM_CAP_SLICE },
