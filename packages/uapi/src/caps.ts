@@ -6,8 +6,8 @@
 import type { LinuxVersion } from './brand.ts';
 
 /** A capability. */
-export interface CapRow {
-  readonly name: string;
+export interface CapRow<Name extends string = string> {
+  readonly name: Name;
   readonly number: number;
   /** The Linux release that brought it to arm64, or where that is not known the first profile that has it. */
   readonly since?: LinuxVersion;
@@ -175,8 +175,7 @@ export const VKVM_CAP_PROFILE = 0x564b_0002;
 /** args[0]: guest instructions after which `KVM_RUN` returns `-EINTR`; it never waits then, but exits with `VKVM_EXIT_IDLE`. */
 export const VKVM_CAP_SLICE = 0x564b_0003;
 
-/** Every capability, by ascending number. */
-export const CAPS = [
+const rows = [
   { name: 'KVM_CAP_IRQCHIP', number: KVM_CAP_IRQCHIP },
   { name: 'KVM_CAP_USER_MEMORY', number: KVM_CAP_USER_MEMORY },
   { name: 'KVM_CAP_NR_VCPUS', number: KVM_CAP_NR_VCPUS },
@@ -266,3 +265,9 @@ export const CAPS = [
   { name: 'VKVM_CAP_PROFILE', number: VKVM_CAP_PROFILE },
   { name: 'VKVM_CAP_SLICE', number: VKVM_CAP_SLICE },
 ] as const satisfies readonly CapRow[];
+
+/** Name of a capability. */
+export type CapName = (typeof rows)[number]['name'];
+
+/** Every capability, by ascending number. */
+export const CAPS: readonly CapRow<CapName>[] = rows;

@@ -7,8 +7,8 @@
 import type { LinuxVersion } from './brand.ts';
 
 /** An exit reason. */
-export interface ExitRow {
-  readonly name: string;
+export interface ExitRow<Name extends string = string> {
+  readonly name: Name;
   readonly number: number;
   /** arm64 produces it. */
   readonly arm64: boolean;
@@ -107,8 +107,7 @@ export const KVM_EXIT_SNP_REQ_CERTS = 43;
 /** The vCPU would wait, under `VKVM_CAP_SLICE`; see `vkvmRunIdle`. vkvm's own. */
 export const VKVM_EXIT_IDLE = 0x564b_0001;
 
-/** Every exit reason, by ascending number. */
-export const EXITS = [
+const rows = [
   { name: 'KVM_EXIT_UNKNOWN', number: KVM_EXIT_UNKNOWN, arm64: true },
   { name: 'KVM_EXIT_EXCEPTION', number: KVM_EXIT_EXCEPTION, arm64: false },
   { name: 'KVM_EXIT_IO', number: KVM_EXIT_IO, arm64: false },
@@ -155,6 +154,12 @@ export const EXITS = [
   { name: 'KVM_EXIT_SNP_REQ_CERTS', number: KVM_EXIT_SNP_REQ_CERTS, arm64: false },
   { name: 'VKVM_EXIT_IDLE', number: VKVM_EXIT_IDLE, arm64: true },
 ] as const satisfies readonly ExitRow[];
+
+/** Name of an exit reason. */
+export type ExitName = (typeof rows)[number]['name'];
+
+/** Every exit reason, by ascending number. */
+export const EXITS: readonly ExitRow<ExitName>[] = rows;
 
 /** `kvm_run.vkvm_idle.why`: WFI with no interrupt pending. */
 export const VKVM_IDLE_WFI = 1;

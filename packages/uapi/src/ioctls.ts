@@ -34,8 +34,8 @@ import type { Fields, Struct } from './layout.ts';
 export type FileClass = 'system' | 'vm' | 'vcpu' | 'device';
 
 /** A request. */
-export interface IoctlRow {
-  readonly name: string;
+export interface IoctlRow<Name extends string = string> {
+  readonly name: Name;
   /** All 32 bits. Its size field is the length of `argument`. */
   readonly number: number;
   /** The kinds of descriptor that take it; none: arm64 refuses it with `EINVAL`. */
@@ -182,8 +182,7 @@ export const KVM_SET_MEMORY_ATTRIBUTES = 0x4020_aed2;
 /** Refused on arm64. */
 export const KVM_PRE_FAULT_MEMORY = 0xc040_aed5;
 
-/** Every request. Each pair of number and kind of descriptor stands once. */
-export const IOCTLS = [
+const rows = [
   {
     name: 'KVM_GET_API_VERSION',
     number: KVM_GET_API_VERSION,
@@ -470,3 +469,9 @@ export const IOCTLS = [
     direction: 'none',
   },
 ] as const satisfies readonly IoctlRow[];
+
+/** Name of a request. */
+export type IoctlName = (typeof rows)[number]['name'];
+
+/** Every request. Each pair of number and kind of descriptor stands once. */
+export const IOCTLS: readonly IoctlRow<IoctlName>[] = rows;
