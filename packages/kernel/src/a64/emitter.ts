@@ -159,6 +159,9 @@ export interface Emitter {
   pc(): I64;
   vec(field: Field): V128;
   setVec(field: Field, value: V128): void;
+  /** The register `count` after the field's; v0 follows v31. Lists of registers: LD1 to LD4, TBL. */
+  vecAfter(field: Field, count: number): V128;
+  setVecAfter(field: Field, count: number, value: V128): void;
   /** Bits 63:0 of a vector register. */
   vecLow(field: Field): I64;
   /** Bits 31:0 of a vector register. */
