@@ -3,7 +3,7 @@
 const floor = 24;
 if (Number.parseInt(process.versions.node, 10) < floor) {
   console.error(
-    `vkvm: Node ${process.versions.node} is too old; install Node ${floor} or newer (nodejs.org), then try again`,
+    `vkvm: Node ${process.versions.node} is too old; install Node ${floor} or newer, then try again`,
   );
   process.exit(2);
 }
