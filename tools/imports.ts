@@ -22,8 +22,8 @@ export interface Violation {
  */
 const STATEMENT = /^(?:import|export)\s+(?:[\w$*{},\s]*?\bfrom\s*)?['"]([^'"\n]+)['"]/gm;
 
-/** `import('x')`, as an expression or as a type, and `import.meta.resolve('x')`. */
-const EXPRESSION = /\bimport(?:\.meta\.resolve)?\(\s*['"]([^'"\n]+)['"]/g;
+/** `import('x')`, as an expression or as a type, and `import.meta.resolve('x')`; not where `x` is put together. */
+const EXPRESSION = /\bimport(?:\.meta\.resolve)?\(\s*['"]([^'"\n$]+)['"]/g;
 
 /** @returns the module specifiers that a TypeScript source names, in no particular order */
 export function specifiersOf(source: string): string[] {
