@@ -1,0 +1,52 @@
+/**
+ * Control words of a vCPU: byte offsets from the start of its block, in the range at {@link CONTROL}.
+ * The vCPU's thread writes them under the vCPU mutex, except where another writer is named.
+ */
+import { CONTROL } from './vcpu-state.ts';
+
+/** The vCPU mutex: see lock.ts. */
+export const VCPU_MUTEX = CONTROL + 0x00;
+/** Argument of KVM_CREATE_VCPU. Fixed. */
+export const VCPU_ID = CONTROL + 0x04;
+/** Place in the VM's table of vCPUs. Fixed. */
+export const VCPU_INDEX = CONTROL + 0x08;
+/** Not 0: KVM_ARM_VCPU_INIT has succeeded. */
+export const INITIALISED = CONTROL + 0x0c;
+/** Not 0: a first KVM_RUN passed its checks. */
+export const HAS_RUN_ONCE = CONTROL + 0x10;
+
+/** A KVM_MP_STATE_*. Written under the VM's state lock, by any thread. */
+export const MP_STATE = CONTROL + 0x14;
+/**
+ * Not 0: a PSCI CPU_ON wants the vCPU reset before it runs or is looked at, with the four words below. Written under the
+ * VM's state lock by the caller of CPU_ON, together with MP_STATE; cleared by the reset.
+ */
+export const RESET_PENDING = CONTROL + 0x18;
+/** Not 0: start in big-endian mode, as the caller of CPU_ON ran. */
+export const RESET_BIG_ENDIAN = CONTROL + 0x1c;
+/** Entry point, 64 bits. */
+export const RESET_PC = CONTROL + 0x20;
+/** Value of x0, 64 bits. */
+export const RESET_CONTEXT = CONTROL + 0x28;
+
+/** `REQUEST_*` bits of requests.ts. Set by any thread, taken by the vCPU's; atomic. */
+export const REQUESTS = CONTROL + 0x30;
+/**
+ * Not 0: the vCPU is in guest code. Atomic: a thread that must know that a request was served reads 0 here, or waits
+ * until the request bit is gone.
+ */
+export const IN_GUEST = CONTROL + 0x34;
+
+/** Not 0: an MMIO exit waits to be completed; then the ACCESS word of mmu/access.ts. */
+export const MMIO_NEEDED = CONTROL + 0x38;
+export const MMIO_ACCESS = CONTROL + 0x3c;
+
+/** Not 0: an SError is pending (INTERRUPT_LINES bit 2 follows it); then its syndrome for ESR_ELx.ISS, 64 bits. */
+export const SERROR_PENDING = CONTROL + 0x40;
+export const SERROR_SYNDROME = CONTROL + 0x48;
+/** `kvm_guest_debug.control`. */
+export const GUEST_DEBUG = CONTROL + 0x50;
+/** Not 0: the vCPU waits for an interrupt; PSCI CPU_SUSPEND sets it as WFI does. */
+export const WAITING = CONTROL + 0x54;
+/** SPSR_abt, SPSR_und, SPSR_irq, SPSR_fiq: storage for user space only, eight bytes each. */
+export const BANKED_SPSR = CONTROL + 0x58;

@@ -1,0 +1,124 @@
+/** The only writer of `kvm_run`: one function an exit. Offsets are those of `@vkvm/uapi`'s kvm-run.ts. */
+import {
+  KVM_EXIT_ARM_NISV,
+  KVM_EXIT_FAIL_ENTRY,
+  KVM_EXIT_HYPERCALL,
+  KVM_EXIT_INTERNAL_ERROR,
+  KVM_EXIT_INTR,
+  KVM_EXIT_MMIO,
+  KVM_EXIT_SYSTEM_EVENT,
+  KVM_EXIT_UNKNOWN,
+  VKVM_EXIT_IDLE,
+  kvmRun,
+  kvmRunArmNisv,
+  kvmRunHw,
+  kvmRunHypercall,
+  kvmRunMmio,
+  kvmRunSyncRegs,
+  kvmRunSystemEvent,
+  vkvmRunIdle,
+} from '@vkvm/uapi';
+
+import type { Block } from './block.ts';
+import { RUN_PAGE } from './vcpu-state.ts';
+
+const { exit_reason: EXIT_REASON, immediate_exit: IMMEDIATE_EXIT, flags: FLAGS } = kvmRun.offsets;
+const { phys_addr: PHYS_ADDR, data: DATA, len: LEN, is_write: IS_WRITE } = kvmRunMmio.offsets;
+
+/** User address of the data of an MMIO exit. */
+export const mmioData = (vcpu: Block): number => vcpu.get32(RUN_PAGE) + DATA;
+
+export const exitReason = (vcpu: Block): number => vcpu.words.get32(vcpu.get32(RUN_PAGE) + EXIT_REASON);
+
+export const immediateExit = (vcpu: Block): boolean =>
+  vcpu.words.u8[vcpu.get32(RUN_PAGE) + IMMEDIATE_EXIT] !== 0;
+
+function setReason(vcpu: Block, reason: number): number {
+  const page = vcpu.get32(RUN_PAGE);
+  vcpu.words.set32(page + EXIT_REASON, reason);
+  return page;
+}
+
+/** A real run starts: what a KVM_RUN leaves behind that fails before it has an exit. */
+export function exitUnknown(vcpu: Block): void {
+  const page = setReason(vcpu, KVM_EXIT_UNKNOWN);
+  vcpu.words.u16[(page + FLAGS) >>> 1] = 0;
+  vcpu.words.set64(page + kvmRunHw.offsets.hardware_exit_reason, 0n);
+}
+
+/** A signal: KVM_RUN answers EINTR. */
+export function exitIntr(vcpu: Block): void {
+  setReason(vcpu, KVM_EXIT_INTR);
+}
+
+/**
+ * An access that no memslot backs.
+ * @param length - 1, 2, 4 or 8
+ * @param data - byte address of 8 bytes, of which a store's first `length` count; -1 for a load
+ */
+export function exitMmio(vcpu: Block, gpa: number, length: number, data: number): void {
+  const page = setReason(vcpu, KVM_EXIT_MMIO);
+  const { words } = vcpu;
+  words.setNumber(page + PHYS_ADDR, gpa);
+  words.set32(page + LEN, length);
+  if (data < 0) {
+    words.u8[page + IS_WRITE] = 0;
+    return;
+  }
+  words.u8[page + IS_WRITE] = 1;
+  words.set32(page + DATA, words.get32(data));
+  words.set32(page + DATA + 4, words.get32(data + 4));
+}
+
+/** @param data0 - absent = `ndata` is 0, as for SUSPEND and WAKEUP */
+export function exitSystemEvent(vcpu: Block, type: number, data0?: number): void {
+  const page = setReason(vcpu, KVM_EXIT_SYSTEM_EVENT);
+  const { offsets } = kvmRunSystemEvent;
+  vcpu.words.set32(page + offsets.type, type);
+  vcpu.words.set32(page + offsets.ndata, data0 === undefined ? 0 : 1);
+  if (data0 !== undefined) vcpu.words.setNumber(page + offsets.data, data0);
+}
+
+/**
+ * An SMCCC call that the filter forwards. Arguments and results go through one_reg.
+ * @param flags - `KVM_HYPERCALL_EXIT_*`
+ */
+export function exitHypercall(vcpu: Block, functionId: number, flags: number): void {
+  const page = setReason(vcpu, KVM_EXIT_HYPERCALL);
+  kvmRunHypercall.write(vcpu.words.memory, page, { nr: BigInt(functionId >>> 0), flags: BigInt(flags) });
+}
+
+/** @param iss - ESR_EL2.ISS of the access, without what describes it */
+export function exitNisv(vcpu: Block, iss: number, gpa: number): void {
+  const page = setReason(vcpu, KVM_EXIT_ARM_NISV);
+  vcpu.words.setNumber(page + kvmRunArmNisv.offsets.esr_iss, iss);
+  vcpu.words.setNumber(page + kvmRunArmNisv.offsets.fault_ipa, gpa);
+}
+
+/** The guest state cannot be entered; KVM_RUN answers EINVAL and the union stays as it was. */
+export function exitFailEntry(vcpu: Block): void {
+  setReason(vcpu, KVM_EXIT_FAIL_ENTRY);
+}
+
+/** Our own mistake. As on arm64 Linux, the union is not written. */
+export function exitInternalError(vcpu: Block): void {
+  setReason(vcpu, KVM_EXIT_INTERNAL_ERROR);
+}
+
+/** @param why - `VKVM_IDLE_*` @param deadline - monotonic ns; Infinity = none */
+export function exitIdle(vcpu: Block, why: number, deadline: number): void {
+  const page = setReason(vcpu, VKVM_EXIT_IDLE);
+  const { words } = vcpu;
+  words.set32(page + vkvmRunIdle.offsets.why, why);
+  words.set32(page + vkvmRunIdle.offsets.pad, 0);
+  if (deadline === Infinity) words.set64(page + vkvmRunIdle.offsets.deadline_ns, 0xffff_ffff_ffff_ffffn);
+  else words.setNumber(page + vkvmRunIdle.offsets.deadline_ns, Math.max(0, Math.ceil(deadline)));
+}
+
+/** Output levels of in-kernel timers for an interrupt controller in user space: `KVM_ARM_DEV_*` bits. */
+export const deviceIrqLevel = (vcpu: Block): number =>
+  vcpu.words.get32(vcpu.get32(RUN_PAGE) + kvmRunSyncRegs.offsets.device_irq_level);
+
+export function setDeviceIrqLevel(vcpu: Block, level: number): void {
+  vcpu.words.setNumber(vcpu.get32(RUN_PAGE) + kvmRunSyncRegs.offsets.device_irq_level, level);
+}
