@@ -48,12 +48,3 @@ export function cells64(...values: readonly (number | bigint)[]): Uint8Array {
 export function text(...values: readonly string[]): Uint8Array {
   return new TextEncoder().encode(values.map((value) => `${value}\0`).join(''));
 }
-
-/** The child of `parent` called `name`, made if it is not there. */
-export function childOf(parent: FdtNode, name: string): FdtNode {
-  const found = parent.children.find((child) => child.name === name);
-  if (found) return found;
-  const made = node(name);
-  parent.children.push(made);
-  return made;
-}

@@ -9,7 +9,7 @@ const VALUE = 64;
 /** An attribute: group, number within it, and length of its value in bytes (0 = a command). */
 export interface Attribute {
   readonly group: number;
-  readonly attr: number;
+  readonly attr: number | bigint;
   readonly size: 0 | 4 | 8;
 }
 

@@ -1,6 +1,6 @@
 /** `/dev/kvm`. */
 import { KVM_CHECK_EXTENSION, KVM_CREATE_VM, KVM_GET_API_VERSION, KVM_GET_VCPU_MMAP_SIZE } from '@vkvm/uapi';
-import type { Process, Syscalls } from '@vkvm/uapi';
+import type { Process, Syscalls, UserAddress } from '@vkvm/uapi';
 import { KvmError } from './error.ts';
 import { KvmFile } from './file.ts';
 import { UserSpace } from './process.ts';
@@ -32,6 +32,16 @@ export class Kvm extends KvmFile {
    */
   createVm(type: number = 0): Vm {
     return new Vm(this.user, this.ioctl(KVM_CREATE_VM, type), this.ioctl(KVM_GET_VCPU_MMAP_SIZE));
+  }
+
+  /**
+   * Maps zeroed memory for a memslot.
+   *
+   * @param length - bytes
+   * @throws {KvmError} `ENOMEM` the address space is full
+   */
+  mapMemory(length: number): UserAddress {
+    return this.user.map(length);
   }
 }
 

@@ -1,0 +1,76 @@
+/** What a machine is made of, and what bounds it. */
+import type { PsciVersion } from '@vkvm/uapi';
+import { PROCESS_MAX_SIZE } from '../kvm/process.ts';
+import { formatSize, MIB } from '../loader/ram.ts';
+import { GICR_MAX_VCPUS } from './layout.ts';
+
+/** A machine to be built. */
+export interface MachineConfig {
+  /** An arm64 Image, plain or compressed, or an ELF program. */
+  readonly kernel: Uint8Array;
+  readonly initrd?: Uint8Array;
+  /** A device tree to use instead of ours; memory and chosen are filled in. */
+  readonly dtb?: Uint8Array;
+  /** Kernel command line. */
+  readonly bootargs?: string;
+  /** Bytes of RAM, a multiple of 2 MiB. */
+  readonly memory: number;
+  /** Number of vCPUs. */
+  readonly smp: number;
+  /** Default: 3. */
+  readonly gicVersion?: 2 | 3;
+  /** Default: what the kernel gives a new VM. */
+  readonly psci?: PsciVersion;
+  /** Takes what the guest writes to its console. The bytes are valid during the call only. */
+  readonly output: (bytes: Uint8Array) => void;
+  /** Told of accesses to addresses where nothing is. They read as zero. */
+  readonly unmapped?: (address: number, width: number, isWrite: boolean) => void;
+}
+
+/** A configuration that cannot be. The message says what would be possible. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** Least RAM: room for a device tree and a small program. */
+export const MEMORY_MIN = 8 * MIB;
+
+/**
+ * Bytes of the process memory that are not RAM, with room to spare: kernel state, TLBs and decoded code for each vCPU
+ * (the kernel gives each of the first four a larger pool), and the VMM's own mappings.
+ */
+const overhead = (smp: number): number => (40 + smp * (smp > 4 ? 48 : 66)) * MIB;
+
+/** Most RAM a machine with `smp` vCPUs can have. */
+export const memoryMax = (smp: number): number =>
+  Math.floor((PROCESS_MAX_SIZE - overhead(smp)) / (2 * MIB)) * (2 * MIB);
+
+/** Size of the process memory that a machine needs. */
+export const processSize = ({ memory, smp }: Pick<MachineConfig, 'memory' | 'smp'>): number =>
+  Math.min(PROCESS_MAX_SIZE, memory + overhead(smp) + 64 * MIB);
+
+/** @throws {ConfigError} naming the limit that is exceeded */
+export function checkConfig({
+  memory,
+  smp,
+  gicVersion,
+}: Pick<MachineConfig, 'memory' | 'smp' | 'gicVersion'>): void {
+  const most = gicVersion === 2 ? 8 : GICR_MAX_VCPUS;
+  if (!Number.isInteger(smp) || smp < 1 || smp > most) {
+    throw new ConfigError(`a machine has 1 to ${most} vCPUs, not ${smp}`);
+  }
+  const limit = memoryMax(smp);
+  if (limit < MEMORY_MIN) {
+    throw new ConfigError(
+      `${smp} vCPUs leave no room for RAM in the 4 GiB that vkvm can address; use fewer --smp`,
+    );
+  }
+  if (memory < MEMORY_MIN || memory > limit) {
+    throw new ConfigError(
+      `${formatSize(memory)} of memory: a machine with ${smp} vCPU${smp > 1 ? 's' : ''} has ` +
+        `${formatSize(MEMORY_MIN)} to ${Math.floor(limit / MIB)} MiB, because RAM and vkvm share 4 GiB of addresses`,
+    );
+  }
+  if (memory % (2 * MIB) !== 0)
+    throw new ConfigError(`memory must be a multiple of 2 MiB, not ${formatSize(memory)}`);
+}

@@ -1,0 +1,146 @@
+/** All vCPUs on one thread, by slices. */
+import type { ExitAction } from '../exits/handler.ts';
+import { crash, findVectorLoop } from '../exits/stop.ts';
+import type { MachineStop } from '../exits/stop.ts';
+import { KvmError } from '../kvm/error.ts';
+import type { VcpuExit } from '../kvm/exit.ts';
+import type { Vcpu } from '../kvm/vcpu.ts';
+import type { MachineHost } from '../machine/host.ts';
+
+/** How long vCPUs run before events get their turn. Nanoseconds. */
+const QUANTUM = 4_000_000;
+/** Exits that are served in a row before the clock is looked at. */
+const EXITS_PER_LOOK = 16;
+/** How often a vCPU is looked at for a loop it cannot leave. Nanoseconds. */
+const WATCH_INTERVAL = 1_000_000_000;
+
+/** Counts for `--stats`. */
+export interface RunStats {
+  /** Exits by reason. */
+  readonly exits: Map<VcpuExit['reason'], number>;
+  /** Nanoseconds in which no vCPU had anything to do. */
+  idle: number;
+}
+
+/** What the loop works for. */
+export interface CooperativeOptions {
+  readonly vcpus: readonly Vcpu[];
+  readonly host: MachineHost;
+  readonly handle: (exit: VcpuExit, vcpu: Vcpu) => ExitAction;
+  /** Called between quanta, before the loop may wait: time for devices and output. */
+  readonly tick: () => void;
+  /** Monotonic nanoseconds at which {@link CooperativeOptions.tick} has something to do though no vCPU runs. */
+  readonly nextTick: () => number;
+  /** Whether anything outside of the vCPUs can still interrupt them. */
+  readonly canBeWoken: () => boolean;
+  /** Not undefined: the run ends with it. */
+  readonly stopped: () => MachineStop | undefined;
+  readonly stats: RunStats;
+}
+
+/**
+ * Runs vCPUs in turns until the machine stops. `KVM_RUN` comes back at the end of a slice or when the vCPU has
+ * nothing to do, so one that waits for another never blocks it.
+ */
+export async function runCooperatively(options: CooperativeOptions): Promise<MachineStop> {
+  const { vcpus, host, tick, nextTick, canBeWoken, stopped, stats } = options;
+  const turns = vcpus.map((vcpu) => new Turn(vcpu, options));
+  for (;;) {
+    const end = host.monotonic() + QUANTUM;
+    let busy: boolean;
+    do {
+      busy = false;
+      for (const turn of turns) {
+        const stop = turn.take(end);
+        if (stop) return stop;
+        busy ||= turn.deadline === 0;
+      }
+    } while (busy && host.monotonic() < end);
+    tick();
+    const stop = stopped();
+    if (stop) return stop;
+    if (busy) {
+      await host.breathe();
+      continue;
+    }
+    // A vCPU that became idle before another one sent it an interrupt has a request in its kick word.
+    if (vcpus.some(({ isKicked }) => isKicked)) continue;
+    const deadline = Math.min(nextTick(), ...turns.map((turn) => turn.deadline));
+    if (deadline === Infinity && !canBeWoken()) return nothingLeft(vcpus);
+    const start = host.monotonic();
+    await host.waitUntil(deadline);
+    stats.idle += host.monotonic() - start;
+  }
+}
+
+/** One vCPU's share of the thread. */
+class Turn {
+  /** When the vCPU wants to run again: 0 = at once, `Infinity` = when an interrupt comes. Monotonic nanoseconds. */
+  deadline = 0;
+  readonly #vcpu: Vcpu;
+  readonly #options: CooperativeOptions;
+  #watchAt: number;
+  #suspicion: string | undefined;
+
+  constructor(vcpu: Vcpu, options: CooperativeOptions) {
+    this.#vcpu = vcpu;
+    this.#options = options;
+    this.#watchAt = options.host.monotonic() + WATCH_INTERVAL;
+  }
+
+  /** Runs the vCPU until it yields, or until about `end`. */
+  take(end: number): MachineStop | undefined {
+    const { handle, host, stats } = this.#options;
+    const vcpu = this.#vcpu;
+    this.deadline = 0;
+    try {
+      for (let exits = 1; ; exits += 1) {
+        const exit = vcpu.run();
+        stats.exits.set(exit.reason, (stats.exits.get(exit.reason) ?? 0) + 1);
+        const action = handle(exit, vcpu);
+        if (action === 'yield') {
+          if (exit.reason === 'idle') this.deadline = exit.deadline;
+          return this.#watch(host.monotonic());
+        }
+        if (action !== 'resume') return action;
+        if (exits % EXITS_PER_LOOK === 0 && host.monotonic() > end) return undefined;
+      }
+    } catch (error) {
+      if (!(error instanceof Error) || error.name !== 'KvmError') throw error;
+      return crash(vcpu, describeRunError(error as KvmError));
+    }
+  }
+
+  /** Ends a run that would go on for ever: the vCPU is caught in its own exception vector at two looks. */
+  #watch(now: number): MachineStop | undefined {
+    if (this.deadline !== 0 || now < this.#watchAt) return undefined;
+    this.#watchAt = now + WATCH_INTERVAL;
+    const found = findVectorLoop(this.#vcpu);
+    if (found && found.message === this.#suspicion) return found;
+    this.#suspicion = found?.message;
+    return undefined;
+  }
+}
+
+/** What errors of `KVM_RUN` say about the guest. */
+function describeRunError(error: KvmError): string {
+  switch (error.errno) {
+    case 'ENOSYS':
+      return (
+        'an access outside of RAM by an instruction that cannot be emulated (KVM_RUN: ENOSYS); ' +
+        'the guest used a wrong address, or a device with more than a plain load or store'
+      );
+    case 'EFAULT':
+      return 'an access to guest memory that could not be served (KVM_RUN: EFAULT)';
+    default:
+      return `${error.message}; the machine cannot go on`;
+  }
+}
+
+function nothingLeft(vcpus: readonly Vcpu[]): MachineStop {
+  const all = vcpus.length === 1 ? 'its vCPU waits' : `all ${vcpus.length} vCPUs wait`;
+  return {
+    kind: 'crash',
+    message: `the guest has halted without powering off: ${all} and no interrupt can come any more`,
+  };
+}
