@@ -1,7 +1,8 @@
 /**
  * `pnpm abi`: the tables of `@vkvm/uapi` against the frozen ledgers.
  *
- * - `check` (or nothing): every ledger is contained in the tables, and that of today's revision equals them
+ * - `check` (or nothing): every ledger is contained in the tables, and that of today's revision equals them; status 1
+ *   if not
  * - `diff A B`: what lies between two ledgers; `today` is the tables
  * - `freeze`: writes the ledger of today's revision
  */
@@ -48,8 +49,11 @@ function check(): number {
       revision === today ? diffLedgers(frozen, tables) : brokenBy(frozen, tables),
     );
   });
-  if (!revisions.includes(today)) console.log(`${today} is not frozen yet: pnpm abi freeze`);
-  return Math.max(0, ...outcomes);
+  if (!revisions.includes(today)) {
+    console.error(`abi: ${today} is not frozen; pnpm abi freeze`);
+    return 1;
+  }
+  return Math.max(...outcomes);
 }
 
 function diff(older: string | undefined, newer: string | undefined): number {

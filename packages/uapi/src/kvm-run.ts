@@ -34,7 +34,6 @@ export const kvmRunHw = struct('kvm_run.hw', 40, {
 export const kvmRunFailEntry = struct('kvm_run.fail_entry', 48, {
   hardware_entry_failure_reason: u64(32),
   cpu: u32(40),
-  pad: bytes(44, 4),
 });
 
 /** `kvm_run.fail_entry.hardware_entry_failure_reason`: this CPU cannot run the vCPU. */
@@ -53,7 +52,6 @@ export const kvmRunMmio = struct('kvm_run.mmio', 56, {
   data: bytes(40, 8), // little-endian; only the first `len` bytes count
   len: u32(48), // 1, 2, 4 or 8
   is_write: u8(52),
-  pad: bytes(53, 3),
 });
 
 /** `KVM_EXIT_HYPERCALL`. Arguments and results of the call go through `KVM_GET_ONE_REG` and `KVM_SET_ONE_REG`. */
