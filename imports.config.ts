@@ -7,9 +7,11 @@
 export interface FolderRule {
   /** Relative to the root, with `/`. An import by path never leaves the folder. */
   readonly folder: string;
+  /** The package that the folder is. Its tests may import it by name, as its users do. */
+  readonly name?: string;
   /** Packages of this workspace, by name. */
   readonly packages: readonly string[];
-  /** Where `node:*` may be imported: beginnings of paths inside the folder; `''` is all of it. */
+  /** Where `node:*` may be imported: beginnings of paths inside the folder; `''` is all of it. Tests may anyway. */
   readonly node: readonly string[];
   /** Packages from npm. */
   readonly libraries: readonly string[];
@@ -30,7 +32,7 @@ export interface LayerRule {
 export interface ImportRules {
   readonly folders: readonly FolderRule[];
   readonly layers: readonly LayerRule[];
-  /** What `*.test.ts` may import besides `node:*`. Inside their own folder the layers do not bind them. */
+  /** What tests may import besides. Inside their own folder the layers do not bind them. */
   readonly testLibraries: readonly string[];
 }
 
@@ -38,13 +40,21 @@ const everyPackage = ['@vkvm/uapi', '@vkvm/kernel', '@vkvm/vmm', 'vkvm'];
 
 export const importRules: ImportRules = {
   folders: [
-    { folder: 'packages/uapi', packages: [], node: ['test/'], libraries: [] },
-    { folder: 'packages/kernel', packages: ['@vkvm/uapi'], node: ['test/'], libraries: [] },
-    { folder: 'packages/vmm', packages: ['@vkvm/uapi'], node: ['src/host/node/', 'test/'], libraries: [] },
+    { folder: 'packages/uapi', name: '@vkvm/uapi', packages: [], node: [], libraries: [] },
+    { folder: 'packages/kernel', name: '@vkvm/kernel', packages: ['@vkvm/uapi'], node: [], libraries: [] },
+    {
+      folder: 'packages/vmm',
+      name: '@vkvm/vmm',
+      packages: ['@vkvm/uapi'],
+      node: ['src/host/node/'],
+      libraries: [],
+    },
     {
       folder: 'packages/vkvm',
-      packages: ['@vkvm/uapi', '@vkvm/kernel', '@vkvm/vmm'],
-      node: ['src/', 'test/'],
+      name: 'vkvm',
+      // Itself, because it names its Worker by its own export.
+      packages: everyPackage,
+      node: ['src/'],
       libraries: [],
     },
     { folder: 'examples', packages: everyPackage, node: [''], libraries: [] },

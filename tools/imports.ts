@@ -32,9 +32,13 @@ export function specifiersOf(source: string): string[] {
   );
 }
 
+const isInside = (file: string, folder: string): boolean => file.startsWith(`${folder}/`);
+
 const isTest = (file: string): boolean => file.endsWith('.test.ts');
 
-const isInside = (file: string, folder: string): boolean => file.startsWith(`${folder}/`);
+/** Whether a file exists for tests: one itself, or beside them in a package's `test` folder. */
+const isForTests = (file: string, rule: FolderRule): boolean =>
+  isTest(file) || isInside(file, `${rule.folder}/test`);
 
 /** @returns `@scope/name` or `name`, without a subpath */
 function packageOf(specifier: string): string {
@@ -53,12 +57,13 @@ function brokenByPackage(
 ): string | undefined {
   const inFolder = file.slice(rule.folder.length + 1);
   if (specifier.startsWith('node:')) {
-    if (isTest(file) || rule.node.some((place) => inFolder.startsWith(place))) return undefined;
-    return `${rule.folder} imports node:* only in ${rule.node.join(', ')}; elsewhere take a port as an argument`;
+    if (isForTests(file, rule) || rule.node.some((place) => inFolder.startsWith(place))) return undefined;
+    const places = rule.node.length === 0 ? 'tests' : rule.node.join(', ');
+    return `${rule.folder} imports node:* only in ${places}; elsewhere take a port as an argument`;
   }
   const name = packageOf(specifier);
   if (rule.packages.includes(name) || rule.libraries.includes(name)) return undefined;
-  if (isTest(file) && rules.testLibraries.includes(name)) return undefined;
+  if (isForTests(file, rule) && (rules.testLibraries.includes(name) || name === rule.name)) return undefined;
   const allowed = [...rule.packages, ...rule.libraries];
   return `${rule.folder} may import ${allowed.length === 0 ? 'no package' : `only ${allowed.join(', ')}`}`;
 }
