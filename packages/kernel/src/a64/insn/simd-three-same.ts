@@ -1,0 +1,279 @@
+/**
+ * Integer operations on the lanes of two registers of one shape.
+ * Source: Arm DDI 0487, C4.1.96 "Advanced SIMD three same" and "scalar three same"; C7.2 by name.
+ */
+import type { Emitter, V128 } from '../emitter.ts';
+import { insn, vector, type Insn } from '../pattern.ts';
+import {
+  ALL_SCALARS,
+  ALL_VECTORS,
+  allocated,
+  BYTES,
+  BYTES_TO_WORDS,
+  HALVES_AND_WORDS,
+  scalarArrangement,
+  SHAPES,
+  vectorArrangement,
+  type Arrangement,
+  type Shape,
+} from '../shared/arrangement.ts';
+import {
+  absoluteDifference,
+  exceedsUnsigned,
+  extreme,
+  halvingAdd,
+  halvingSubtract,
+  multiply,
+  POLYNOMIAL_MULTIPLY,
+  reachesUnsigned,
+  roundingHalvingAdd,
+  testBits,
+  type LaneBinary,
+} from '../shared/lane-arithmetic.ts';
+import { doublingMultiplyHigh } from '../shared/doubling-multiply.ts';
+import { shiftRoutines, type ShiftForm } from '../shared/lane-shift.ts';
+import { everySecond, joinLow, lanes, onlyLanes, setLanes } from '../shared/lanes.ts';
+import { addSigned, addUnsigned, subtractSigned, subtractUnsigned } from '../shared/saturation.ts';
+
+interface Row {
+  readonly name: string;
+  readonly U: '0' | '1';
+  readonly opcode: string;
+  readonly vector: readonly Arrangement[];
+  readonly scalar?: readonly Arrangement[];
+  readonly of: LaneBinary;
+  /** Sets FPSR.QC, so lanes that do not count must read as 0. */
+  readonly saturates?: true;
+  /** On neighbours within the first operand, then within the second. */
+  readonly pairwise?: true;
+}
+
+const add: LaneBinary = (c, size, a, b) => lanes(c, size).add(a.get(), b.get());
+const subtract: LaneBinary = (c, size, a, b) => lanes(c, size).sub(a.get(), b.get());
+
+const compare =
+  (op: 'eq' | 'ge_s' | 'gt_s'): LaneBinary =>
+  (c, size, a, b) =>
+    lanes(c, size)[op](a.get(), b.get());
+
+const addedTo =
+  (of: LaneBinary): LaneBinary =>
+  (c, size, a, b) =>
+    lanes(c, size).add(c.vec('a'), of(c, size, a, b));
+
+const subtractedFrom =
+  (of: LaneBinary): LaneBinary =>
+  (c, size, a, b) =>
+    lanes(c, size).sub(c.vec('a'), of(c, size, a, b));
+
+const shifts = (name: string, form: ShiftForm): LaneBinary => {
+  const routines = shiftRoutines(name, form);
+  return (c, size, a, b) => c.call(routines[size]!, a.get(), b.get());
+};
+
+const D = ['d'] as const;
+const H_S = ['h', 's'] as const;
+const PLAIN = { rounding: false, saturating: false } as const;
+const ROUND = { rounding: true, saturating: false } as const;
+const SATURATE = { rounding: false, saturating: true } as const;
+const BOTH = { rounding: true, saturating: true } as const;
+
+const ROWS: readonly Row[] = [
+  { name: 'SHADD', U: '0', opcode: '00000', vector: BYTES_TO_WORDS, of: halvingAdd('s') },
+  { name: 'UHADD', U: '1', opcode: '00000', vector: BYTES_TO_WORDS, of: halvingAdd('u') },
+  {
+    name: 'SQADD',
+    U: '0',
+    opcode: '00001',
+    vector: ALL_VECTORS,
+    scalar: ALL_SCALARS,
+    of: addSigned,
+    saturates: true,
+  },
+  {
+    name: 'UQADD',
+    U: '1',
+    opcode: '00001',
+    vector: ALL_VECTORS,
+    scalar: ALL_SCALARS,
+    of: addUnsigned,
+    saturates: true,
+  },
+  { name: 'SRHADD', U: '0', opcode: '00010', vector: BYTES_TO_WORDS, of: roundingHalvingAdd('s') },
+  { name: 'URHADD', U: '1', opcode: '00010', vector: BYTES_TO_WORDS, of: roundingHalvingAdd('u') },
+  { name: 'SHSUB', U: '0', opcode: '00100', vector: BYTES_TO_WORDS, of: halvingSubtract('s') },
+  { name: 'UHSUB', U: '1', opcode: '00100', vector: BYTES_TO_WORDS, of: halvingSubtract('u') },
+  {
+    name: 'SQSUB',
+    U: '0',
+    opcode: '00101',
+    vector: ALL_VECTORS,
+    scalar: ALL_SCALARS,
+    of: subtractSigned,
+    saturates: true,
+  },
+  {
+    name: 'UQSUB',
+    U: '1',
+    opcode: '00101',
+    vector: ALL_VECTORS,
+    scalar: ALL_SCALARS,
+    of: subtractUnsigned,
+    saturates: true,
+  },
+  { name: 'CMGT', U: '0', opcode: '00110', vector: ALL_VECTORS, scalar: D, of: compare('gt_s') },
+  { name: 'CMHI', U: '1', opcode: '00110', vector: ALL_VECTORS, scalar: D, of: exceedsUnsigned },
+  { name: 'CMGE', U: '0', opcode: '00111', vector: ALL_VECTORS, scalar: D, of: compare('ge_s') },
+  { name: 'CMHS', U: '1', opcode: '00111', vector: ALL_VECTORS, scalar: D, of: reachesUnsigned },
+  {
+    name: 'SSHL',
+    U: '0',
+    opcode: '01000',
+    vector: ALL_VECTORS,
+    scalar: D,
+    of: shifts('sshl', { sign: 's', ...PLAIN }),
+  },
+  {
+    name: 'USHL',
+    U: '1',
+    opcode: '01000',
+    vector: ALL_VECTORS,
+    scalar: D,
+    of: shifts('ushl', { sign: 'u', ...PLAIN }),
+  },
+  {
+    name: 'SQSHL',
+    U: '0',
+    opcode: '01001',
+    vector: ALL_VECTORS,
+    scalar: ALL_SCALARS,
+    of: shifts('sqshl', { sign: 's', ...SATURATE }),
+    saturates: true,
+  },
+  {
+    name: 'UQSHL',
+    U: '1',
+    opcode: '01001',
+    vector: ALL_VECTORS,
+    scalar: ALL_SCALARS,
+    of: shifts('uqshl', { sign: 'u', ...SATURATE }),
+    saturates: true,
+  },
+  {
+    name: 'SRSHL',
+    U: '0',
+    opcode: '01010',
+    vector: ALL_VECTORS,
+    scalar: D,
+    of: shifts('srshl', { sign: 's', ...ROUND }),
+  },
+  {
+    name: 'URSHL',
+    U: '1',
+    opcode: '01010',
+    vector: ALL_VECTORS,
+    scalar: D,
+    of: shifts('urshl', { sign: 'u', ...ROUND }),
+  },
+  {
+    name: 'SQRSHL',
+    U: '0',
+    opcode: '01011',
+    vector: ALL_VECTORS,
+    scalar: ALL_SCALARS,
+    of: shifts('sqrshl', { sign: 's', ...BOTH }),
+    saturates: true,
+  },
+  {
+    name: 'UQRSHL',
+    U: '1',
+    opcode: '01011',
+    vector: ALL_VECTORS,
+    scalar: ALL_SCALARS,
+    of: shifts('uqrshl', { sign: 'u', ...BOTH }),
+    saturates: true,
+  },
+  { name: 'SMAX', U: '0', opcode: '01100', vector: BYTES_TO_WORDS, of: extreme('max', 's') },
+  { name: 'UMAX', U: '1', opcode: '01100', vector: BYTES_TO_WORDS, of: extreme('max', 'u') },
+  { name: 'SMIN', U: '0', opcode: '01101', vector: BYTES_TO_WORDS, of: extreme('min', 's') },
+  { name: 'UMIN', U: '1', opcode: '01101', vector: BYTES_TO_WORDS, of: extreme('min', 'u') },
+  { name: 'SABD', U: '0', opcode: '01110', vector: BYTES_TO_WORDS, of: absoluteDifference('s') },
+  { name: 'UABD', U: '1', opcode: '01110', vector: BYTES_TO_WORDS, of: absoluteDifference('u') },
+  { name: 'SABA', U: '0', opcode: '01111', vector: BYTES_TO_WORDS, of: addedTo(absoluteDifference('s')) },
+  { name: 'UABA', U: '1', opcode: '01111', vector: BYTES_TO_WORDS, of: addedTo(absoluteDifference('u')) },
+  { name: 'ADD', U: '0', opcode: '10000', vector: ALL_VECTORS, scalar: D, of: add },
+  { name: 'SUB', U: '1', opcode: '10000', vector: ALL_VECTORS, scalar: D, of: subtract },
+  { name: 'CMTST', U: '0', opcode: '10001', vector: ALL_VECTORS, scalar: D, of: testBits },
+  { name: 'CMEQ', U: '1', opcode: '10001', vector: ALL_VECTORS, scalar: D, of: compare('eq') },
+  { name: 'MLA', U: '0', opcode: '10010', vector: BYTES_TO_WORDS, of: addedTo(multiply) },
+  { name: 'MLS', U: '1', opcode: '10010', vector: BYTES_TO_WORDS, of: subtractedFrom(multiply) },
+  { name: 'MUL', U: '0', opcode: '10011', vector: BYTES_TO_WORDS, of: multiply },
+  {
+    name: 'PMUL',
+    U: '1',
+    opcode: '10011',
+    vector: BYTES,
+    of: (c, _size, a, b) => c.call(POLYNOMIAL_MULTIPLY, a.get(), b.get()),
+  },
+  { name: 'SMAXP', U: '0', opcode: '10100', vector: BYTES_TO_WORDS, of: extreme('max', 's'), pairwise: true },
+  { name: 'UMAXP', U: '1', opcode: '10100', vector: BYTES_TO_WORDS, of: extreme('max', 'u'), pairwise: true },
+  { name: 'SMINP', U: '0', opcode: '10101', vector: BYTES_TO_WORDS, of: extreme('min', 's'), pairwise: true },
+  { name: 'UMINP', U: '1', opcode: '10101', vector: BYTES_TO_WORDS, of: extreme('min', 'u'), pairwise: true },
+  {
+    name: 'SQDMULH',
+    U: '0',
+    opcode: '10110',
+    vector: HALVES_AND_WORDS,
+    scalar: H_S,
+    of: doublingMultiplyHigh(false),
+    saturates: true,
+  },
+  {
+    name: 'SQRDMULH',
+    U: '1',
+    opcode: '10110',
+    vector: HALVES_AND_WORDS,
+    scalar: H_S,
+    of: doublingMultiplyHigh(true),
+    saturates: true,
+  },
+  { name: 'ADDP', U: '0', opcode: '10111', vector: ALL_VECTORS, of: add, pairwise: true },
+];
+
+function emit(c: Emitter, row: Row, shape: Shape): void {
+  c.requireFp();
+  const read = (field: 'b' | 'c'): V128 => (row.saturates ? onlyLanes(c, field, shape) : c.vec(field));
+  let first = c.letV128(read('b'));
+  let second = c.letV128(read('c'));
+  if (row.pairwise) {
+    if (shape.bits === 64) {
+      first.set(joinLow(c, first.get(), second.get()));
+      second = first;
+    }
+    const even = c.letV128(everySecond(c, shape.size, first.get(), second.get(), 0));
+    second = c.letV128(everySecond(c, shape.size, first.get(), second.get(), 1));
+    first = even;
+  }
+  setLanes(c, 'a', row.of(c, shape.size, first, second), shape);
+}
+
+const vectorRow = (row: Row): Insn =>
+  insn(row.name, `0 Q:1 ${row.U} 01110 size:2 1 Rm:5 ${row.opcode} 1 Rn:5 Rd:5`, {
+    statics: { T: row.vector },
+    select: ({ size, Q }) => allocated(row.vector, vectorArrangement(size, Q)),
+    operands: ({ Rm, Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn), c: vector(Rm) }),
+    emit: (c, { T }) => emit(c, row, SHAPES[T]),
+  });
+
+const scalarRow = (row: Row, scalar: readonly Arrangement[]): Insn =>
+  insn(`${row.name}_scalar`, `01 ${row.U} 11110 size:2 1 Rm:5 ${row.opcode} 1 Rn:5 Rd:5`, {
+    statics: { T: scalar },
+    select: ({ size }) => allocated(scalar, scalarArrangement(size)),
+    operands: ({ Rm, Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn), c: vector(Rm) }),
+    emit: (c, { T }) => emit(c, row, SHAPES[T]),
+  });
+
+export const SIMD_THREE_SAME: readonly Insn[] = [
+  ...ROWS.map(vectorRow),
+  ...ROWS.flatMap((row) => (row.scalar ? [scalarRow(row, row.scalar)] : [])),
+];

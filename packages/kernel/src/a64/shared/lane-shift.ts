@@ -1,0 +1,95 @@
+/** Shifts whose amount differs from lane to lane: SSHL and its relatives. Source: Arm DDI 0487, C7.2, SSHL, SQRSHL. */
+import type { Emitter, Routine, Size, V128, Var } from '../emitter.ts';
+import type { Sign } from './lane-arithmetic.ts';
+import { laneBits, lanes, splat, zeros } from './lanes.ts';
+import { rememberSaturation, signedLimit } from './saturation.ts';
+
+export interface ShiftForm {
+  readonly sign: Sign;
+  readonly rounding: boolean;
+  readonly saturating: boolean;
+}
+
+/** Shifts each lane by its own amount (not negative); from the lane's width on, all bits are shifted out. */
+function shiftEach(
+  c: Emitter,
+  size: Size,
+  op: 'shl' | `shr_${Sign}`,
+  value: Var<V128>,
+  amount: Var<V128>,
+): V128 {
+  const ops = lanes(c, size);
+  const bits = laneBits(size);
+  const result = c.letV128(value.get());
+  for (let step = 1; step < bits; step *= 2) {
+    const shifted = ops[op](result.get(), c.i32.const(step));
+    const old = result.get();
+    const wanted = ops.ne(c.v128.and(amount.get(), splat(c, size, BigInt(step))), zeros(c));
+    result.set(c.v128.bitselect(shifted, old, wanted));
+  }
+  const out = (): V128 => ops.gt_s(amount.get(), splat(c, size, BigInt(bits - 1)));
+  if (op !== 'shr_s') return c.v128.andnot(result.get(), out());
+  const sign = ops.lt_s(value.get(), zeros(c));
+  return c.v128.bitselect(sign, result.get(), out());
+}
+
+/** Lanes of `value`, or 0 where they are negative. */
+const notNegative = (c: Emitter, size: Size, value: Var<V128>): V128 =>
+  c.v128.andnot(value.get(), lanes(c, size).lt_s(value.get(), zeros(c)));
+
+/** Where the left shift has lost bits, the limit. */
+function saturateLeft(
+  c: Emitter,
+  size: Size,
+  sign: Sign,
+  value: Var<V128>,
+  left: Var<V128>,
+  shifted: Var<V128>,
+): V128 {
+  const back = shiftEach(c, size, `shr_${sign}`, shifted, left);
+  const lost = c.letV128(lanes(c, size).ne(back, value.get()));
+  rememberSaturation(c, lost.get());
+  if (sign === 'u') return c.v128.or(shifted.get(), lost.get());
+  return c.v128.bitselect(signedLimit(c, size, value), shifted.get(), lost.get());
+}
+
+/** To the right by `right`, 0 included, the last bit shifted out added. */
+function roundRight(c: Emitter, size: Size, sign: Sign, value: Var<V128>, right: Var<V128>): V128 {
+  const ops = lanes(c, size);
+  const none = c.letV128(ops.eq(right.get(), zeros(c)));
+  const allButOne = c.letV128(c.v128.andnot(ops.sub(right.get(), splat(c, size, 1n)), none.get()));
+  const almost = c.letV128(shiftEach(c, size, `shr_${sign}`, value, allButOne));
+  const rounded = ops.add(
+    ops[`shr_${sign}`](almost.get(), c.i32.const(1)),
+    c.v128.and(almost.get(), splat(c, size, 1n)),
+  );
+  const result = c.letV128(rounded);
+  return c.v128.bitselect(value.get(), result.get(), none.get());
+}
+
+/** Left by the signed low byte of each lane of `amounts`, right where it is negative. */
+function shift(c: Emitter, size: Size, form: ShiftForm, value: Var<V128>, amounts: Var<V128>): V128 {
+  const ops = lanes(c, size);
+  const above = laneBits(size) - 8;
+  const amount = c.letV128(ops.shr_s(ops.shl(amounts.get(), c.i32.const(above)), c.i32.const(above)));
+  const left = c.letV128(notNegative(c, size, amount));
+  amount.set(ops.neg(amount.get()));
+  const right = c.letV128(notNegative(c, size, amount));
+  const shifted = c.letV128(shiftEach(c, size, 'shl', value, left));
+  // A lane that goes right has been shifted left by 0, so the one after the other is each alone.
+  if (form.saturating) shifted.set(saturateLeft(c, size, form.sign, value, left, shifted));
+  return form.rounding
+    ? roundRight(c, size, form.sign, shifted, right)
+    : shiftEach(c, size, `shr_${form.sign}`, shifted, right);
+}
+
+export type ShiftRoutine = Routine<['v128', 'v128'], 'v128'>;
+
+/** One routine for each lane size. They set FPSR.QC if the form saturates. */
+export const shiftRoutines = (name: string, form: ShiftForm): readonly ShiftRoutine[] =>
+  ([0, 1, 2, 3] as const).map((size) => ({
+    name: `${name}_${laneBits(size)}`,
+    params: ['v128', 'v128'],
+    result: 'v128',
+    emit: (c, value, amounts) => shift(c, size, form, value, amounts),
+  }));
