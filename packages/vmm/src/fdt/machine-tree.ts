@@ -155,6 +155,7 @@ const gicV3Node = (vcpus: number): FdtNode =>
   node(`intc@${GICD.base.toString(16)}`, {
     compatible: text('arm,gic-v3'),
     '#interrupt-cells': cells(3),
+    '#address-cells': cells(0),
     'interrupt-controller': flag,
     '#redistributor-regions': cells(1),
     reg: cells64(GICD.base, GICD.size, GICR.base, vcpus * 0x2_0000),
@@ -165,6 +166,7 @@ const gicV2Node = (): FdtNode =>
   node(`intc@${GICD.base.toString(16)}`, {
     compatible: text('arm,cortex-a15-gic'),
     '#interrupt-cells': cells(3),
+    '#address-cells': cells(0),
     'interrupt-controller': flag,
     reg: cells64(GICD.base, 0x1000, GICC.base, GICC.size),
     phandle: cells(GIC_PHANDLE),

@@ -19,9 +19,16 @@ export interface MachineHost {
 /** Timers of the event loop are late by up to this; the rest of a wait is spent blocking. Nanoseconds. */
 const TIMER_SLACK = 1_500_000;
 
+/**
+ * Start of vkvm's monotonic clock, milliseconds since 1970: 2026-01-01. Clocks of different threads start at different
+ * moments (`timeOrigin`); counted from a common one they agree, and nanoseconds are still exact to a few units.
+ */
+const CLOCK_EPOCH = 1_767_225_600_000;
+
 /** A host made of what every JavaScript platform has. */
 export function createMachineHost(): MachineHost {
-  const monotonic = (): number => performance.now() * 1e6;
+  const origin = (performance.timeOrigin - CLOCK_EPOCH) * 1e6;
+  const monotonic = (): number => origin + performance.now() * 1e6;
   const breathe = createBreathe();
   let wakeUp = (): void => {};
 

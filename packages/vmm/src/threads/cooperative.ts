@@ -2,7 +2,7 @@
 import type { ExitAction } from '../exits/handler.ts';
 import { crash, findVectorLoop } from '../exits/stop.ts';
 import type { MachineStop } from '../exits/stop.ts';
-import { KvmError } from '../kvm/error.ts';
+import type { KvmError } from '../kvm/error.ts';
 import type { VcpuExit } from '../kvm/exit.ts';
 import type { Vcpu } from '../kvm/vcpu.ts';
 import type { MachineHost } from '../machine/host.ts';

@@ -1,0 +1,70 @@
+import { spawnSync } from 'node:child_process';
+import { PSCI_0_1, PSCI_0_2, PSCI_1_1 } from '@vkvm/uapi';
+import type { PsciVersion } from '@vkvm/uapi';
+import { describe, expect, test } from 'vitest';
+import { applyMemory, machineTree } from './machine-tree.ts';
+import { cells, node } from './tree.ts';
+import type { FdtNode } from './tree.ts';
+import { encodeFdt } from './writer.ts';
+
+const hasDtc = spawnSync('dtc', ['--version']).status === 0;
+if (!hasDtc)
+  console.warn('dtc is not installed (Debian: device-tree-compiler); its check of the tree is skipped');
+
+const options = (psci: PsciVersion = PSCI_1_1, gicVersion: 2 | 3 = 3, vcpus = 2) => ({
+  ram: { base: 0x4000_0000, size: 0x1_2000_0000 },
+  affinities: Array.from({ length: vcpus }, (_, id) => ((id >> 4) << 8) | (id & 15)),
+  gicVersion,
+  psci,
+  chosen: { bootargs: 'console=ttyAMA0', rngSeed: new Uint8Array(64), kaslrSeed: new Uint8Array(8) },
+});
+
+const find = (root: FdtNode, path: string): FdtNode | undefined =>
+  path
+    .split('/')
+    .reduce<FdtNode | undefined>(
+      (parent, name) => parent?.children.find((child) => child.name === name),
+      root,
+    );
+const strings = (value: Uint8Array | undefined) => new TextDecoder().decode(value).split('\0').slice(0, -1);
+
+describe('machineTree', () => {
+  test.skipIf(!hasDtc).each([
+    [3, 2],
+    [3, 20],
+    [2, 8],
+  ] as const)('is a tree that dtc has nothing to say about: GICv%i, %i vCPUs', (gicVersion, vcpus) => {
+    const blob = encodeFdt(machineTree(options(PSCI_1_1, gicVersion, vcpus)));
+    const { status, stderr } = spawnSync('dtc', ['-I', 'dtb', '-O', 'dts', '-'], { input: blob });
+    expect(stderr.toString()).toBe('');
+    expect(status).toBe(0);
+  });
+
+  test.each([
+    [PSCI_0_1, ['arm,psci']],
+    [PSCI_0_2, ['arm,psci-0.2']],
+    [PSCI_1_1, ['arm,psci-1.0', 'arm,psci-0.2']],
+  ])('announces the PSCI that answers: %i', (version, compatible) => {
+    const psci = find(machineTree(options(version)), 'psci');
+    expect(strings(psci?.properties.get('compatible'))).toEqual(compatible);
+    expect(psci?.properties.has('cpu_on')).toBe(version === PSCI_0_1);
+  });
+
+  test('names CPUs by affinity, which has 16 to a cluster', () => {
+    const cpus = find(machineTree(options(PSCI_1_1, 3, 18)), 'cpus');
+    expect(cpus?.children.at(-1)?.name).toBe('cpu@101');
+    expect(cpus?.children.at(-1)?.properties.get('reg')).toEqual(cells(0x101));
+  });
+});
+
+describe('applyMemory', () => {
+  test('uses as many cells as the tree says', () => {
+    const root = node('', { '#address-cells': cells(1), '#size-cells': cells(1) }, [
+      node('memory@0'),
+      node('cpus'),
+    ]);
+    applyMemory(root, { base: 0x4000_0000, size: 0x800_0000 });
+    expect(root.children.map(({ name }) => name)).toEqual(['cpus', 'memory@40000000']);
+    expect(root.children[1]?.properties.get('reg')).toEqual(cells(0x4000_0000, 0x800_0000));
+  });
+});

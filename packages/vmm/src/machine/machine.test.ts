@@ -1,0 +1,304 @@
+import {
+  ENOSYS,
+  KVM_ARM_VCPU_INIT,
+  KVM_CAP_ARM_PSCI_0_2,
+  KVM_EXIT_ARM_NISV,
+  KVM_EXIT_FAIL_ENTRY,
+  KVM_EXIT_INTERNAL_ERROR,
+  KVM_MP_STATE_RUNNABLE,
+  KVM_MP_STATE_SUSPENDED,
+  KVM_REG_ELR_EL1,
+  KVM_REG_PC,
+  KVM_SYSTEM_EVENT_RESET,
+  KVM_SYSTEM_EVENT_SHUTDOWN,
+  KVM_SYSTEM_EVENT_SUSPEND,
+  KVM_SYSTEM_EVENT_WAKEUP,
+  SYSREGS,
+  VKVM_KICK_OFFSET,
+  VKVM_KICK_REQUEST,
+  sysregId,
+  xRegId,
+} from '@vkvm/uapi';
+import { describe, expect, test } from 'vitest';
+import { FakeKernel, exit, idle, mmio, print, sliceEnd, systemEvent } from '../../test/fake-kernel.ts';
+import type { RunStep } from '../../test/fake-kernel.ts';
+import { decodeFdt } from '../fdt/reader.ts';
+import { MIB } from '../loader/ram.ts';
+import { memoryMax } from './config.ts';
+import type { MachineConfig } from './config.ts';
+import type { MachineHost } from './host.ts';
+import { createMachine } from './machine.ts';
+
+function testImage(): Uint8Array {
+  const bytes = new Uint8Array(4096).fill(0xee);
+  const view = new DataView(bytes.buffer);
+  view.setBigUint64(8, 0n, true);
+  view.setBigUint64(16, 0x1_0000n, true);
+  view.setBigUint64(24, 0xan, true);
+  view.setUint32(60, 0, true);
+  bytes.set(new TextEncoder().encode('ARM\x64'), 56);
+  return bytes;
+}
+
+/** Time that passes only when the machine waits, or looks at the clock. */
+function testHost() {
+  const waits: number[] = [];
+  const clock = { now: 0 };
+  let onWait: (deadline: number) => void = () => {};
+  const host: MachineHost = {
+    monotonic: () => (clock.now += 1000),
+    wallClock: () => 1_700_000_000 + clock.now / 1e9,
+    random: (bytes) => void bytes.fill(7),
+    breathe: async () => {},
+    waitUntil: async (deadline) => {
+      waits.push(deadline);
+      if (Number.isFinite(deadline)) clock.now = Math.max(clock.now, deadline);
+      onWait(deadline);
+    },
+    wake: () => {},
+  };
+  return { host, waits, clock, onWait: (action: (deadline: number) => void) => void (onWait = action) };
+}
+
+async function build({
+  kernel = new FakeKernel(),
+  ...config
+}: { kernel?: FakeKernel } & Partial<MachineConfig> = {}) {
+  const { host, ...control } = testHost();
+  const output: string[] = [];
+  const machine = await createMachine({
+    syscalls: kernel,
+    process: kernel.process,
+    host,
+    config: {
+      kernel: testImage(),
+      memory: 16 * MIB,
+      smp: 1,
+      output: (bytes) => void output.push(new TextDecoder().decode(bytes)),
+      ...config,
+    },
+  });
+  const run = (...steps: RunStep[]) => {
+    for (const step of steps) kernel.script.push(step);
+    return machine.run();
+  };
+  return { kernel, machine, run, console: () => output.join(''), ...control };
+}
+
+const off = systemEvent(KVM_SYSTEM_EVENT_SHUTDOWN);
+
+describe('a new machine', () => {
+  test('has its kernel, device tree and boot registers where the boot protocol wants them', async () => {
+    const { kernel, machine } = await build({ initrd: new Uint8Array([1, 2, 3]), bootargs: 'quiet' });
+    const [slot] = kernel.memslots;
+    expect(slot).toMatchObject({ base: 0x4000_0000, size: 16 * MIB });
+    const ram = new Uint8Array(kernel.process.memory.buffer, slot!.user, 16 * MIB);
+    expect(ram[100]).toBe(0xee);
+    const { regs } = kernel.vcpus[0]!;
+    expect(regs.get(KVM_REG_PC)).toBe(0x4000_0000n);
+    expect(regs.get(xRegId(0))).toBe(0x4020_0000n);
+    expect(ram.slice(2 * MIB, 2 * MIB + machine.dtb.length)).toEqual(machine.dtb);
+    expect([...ram.subarray(4 * MIB, 4 * MIB + 4)]).toEqual([1, 2, 3, 0]);
+    const chosen = decodeFdt(machine.dtb).root.children.find(({ name }) => name === 'chosen')?.properties;
+    expect(new TextDecoder().decode(chosen?.get('bootargs'))).toBe('quiet\0');
+    expect([...(chosen?.get('linux,initrd-end') ?? [])]).toEqual([0, 0, 0, 0, 0x40, 0x40, 0, 3]);
+  });
+
+  test('gives back every descriptor and mapping but its scratch page', async () => {
+    const { kernel, machine } = await build({ smp: 2 });
+    machine[Symbol.dispose]();
+    expect(kernel.openFiles).toBe(0);
+    expect([...kernel.mapped.values()].filter((length) => length > 8192)).toEqual([]);
+  });
+
+  test('fills a user tree with memory, command line and ramdisk', async () => {
+    const { machine: first } = await build();
+    const { machine } = await build({ dtb: first.dtb, memory: 24 * MIB, bootargs: 'single' });
+    const { children } = decodeFdt(machine.dtb).root;
+    const memory = children.filter(({ name }) => name.startsWith('memory'));
+    expect(memory.map(({ properties }) => [...properties.get('reg')!])).toEqual([
+      [0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0, 0, 0x01, 0x80, 0, 0],
+    ]);
+    expect(children.map(({ name }) => name)).toContain('pl011@9000000');
+  });
+
+  test.each([
+    [{ memory: 0 }, /0 KiB of memory: a machine with 1 vCPU has 8 MiB to 39\d\d MiB/],
+    [{ memory: 10_000 * MIB }, /9.8 GiB of memory: a machine with 1 vCPU has 8 MiB to 39\d\d MiB/],
+    [{ memory: 9 * MIB }, 'memory must be a multiple of 2 MiB, not 9 MiB'],
+    [{ smp: 0 }, 'a machine has 1 to 123 vCPUs, not 0'],
+    [{ smp: 200 }, 'a machine has 1 to 123 vCPUs, not 200'],
+    [{ smp: 100 }, '100 vCPUs leave no room for RAM'],
+    [{ dtb: new Uint8Array(100) }, 'the device tree is broken: not a device tree blob'],
+    [
+      { initrd: new Uint8Array(20 * MIB) },
+      'kernel, device tree and initrd (20 MiB) take 24 MiB and the guest has 16 MiB',
+    ],
+  ])('is refused with a reason: %j', async (config, message) => {
+    await expect(build(config)).rejects.toThrow(message);
+  });
+
+  test('is refused by name when the kernel lacks what it needs', async () => {
+    const kernel = new FakeKernel();
+    kernel.caps.set(KVM_CAP_ARM_PSCI_0_2, 0);
+    await expect(build({ kernel })).rejects.toThrow(
+      /lacks KVM_CAP_ARM_PSCI_0_2, .* needs to offer PSCI 0.2 or newer/,
+    );
+    expect(kernel.openFiles).toBe(0);
+  });
+
+  test('can have the memory that DESIGN promises', () => {
+    expect(memoryMax(4)).toBeGreaterThan(3.69 * 1024 * MIB);
+    expect(memoryMax(16)).toBeGreaterThan(3.1 * 1024 * MIB);
+  });
+});
+
+describe('run', () => {
+  test('shows what the guest prints, and ends when it powers off', async () => {
+    const { run, console } = await build();
+    expect(await run(...print('hello\n'), off)).toEqual({ kind: 'shutdown' });
+    expect(console()).toBe('hello\n');
+  });
+
+  test('wires the PL011 to SPI 1', async () => {
+    const { kernel, run, machine } = await build();
+    const unmask = mmio(0x900_0038, { write: [0x10, 0, 0, 0] });
+    const enable = mmio(0x900_0030, { write: [0x01, 0x03] });
+    await run(enable, unmask, off);
+    machine.receive(new Uint8Array([0x41]));
+    expect(kernel.irqs).toEqual([{ irq: (1 << 24) | 33, level: 1 }]);
+  });
+
+  test('waits for the deadline of an idle vCPU, and for input without one', async () => {
+    const { run, machine, waits, onWait } = await build();
+    onWait((deadline) => void (deadline === Infinity && machine.stop()));
+    expect(await run(idle(50_000_000n), sliceEnd, idle())).toEqual({ kind: 'stopped' });
+    expect(waits).toEqual([50_000_000, Infinity]);
+  });
+
+  test('does not wait while a vCPU has a request to look at', async () => {
+    const { kernel, run, waits } = await build({ smp: 2 });
+    const sendsInterrupt: RunStep = (vcpu) => {
+      const first = kernel.vcpus[0]!;
+      new Int32Array(vcpu.memory.buffer, first.run + VKVM_KICK_OFFSET, 1)[0] = VKVM_KICK_REQUEST;
+      return idle()(vcpu);
+    };
+    const takesIt: RunStep = (vcpu) => {
+      expect(vcpu.id).toBe(0);
+      return off(vcpu);
+    };
+    expect(await run(idle(), sendsInterrupt, takesIt)).toEqual({ kind: 'shutdown' });
+    expect(waits).toEqual([]);
+  });
+
+  test('says that a guest has halted when nothing can interrupt it any more', async () => {
+    const { run, machine } = await build();
+    machine.endInput();
+    expect(await run(idle())).toEqual({
+      kind: 'crash',
+      message: 'the guest has halted without powering off: its vCPU waits and no interrupt can come any more',
+    });
+  });
+
+  test('ends when it is stopped, even by a guest that never rests', async () => {
+    const { run, machine } = await build();
+    const endless: RunStep = (vcpu) => {
+      machine.stop();
+      return sliceEnd(vcpu);
+    };
+    expect(await run(...Array.from({ length: 10_000 }, () => endless))).toEqual({ kind: 'stopped' });
+  });
+
+  test('comes to its events although a guest only polls a device', async () => {
+    const { run, machine } = await build();
+    const poll = mmio(0x900_0018, { read: 4 });
+    const stops: RunStep = (vcpu) => {
+      machine.stop();
+      return poll(vcpu);
+    };
+    expect(await run(stops, ...Array.from({ length: 100_000 }, () => poll))).toEqual({ kind: 'stopped' });
+  });
+
+  test('makes a vCPU that wakes from suspend runnable', async () => {
+    const { kernel, run } = await build();
+    kernel.vcpus[0]!.mpState = KVM_MP_STATE_SUSPENDED;
+    await run(systemEvent(KVM_SYSTEM_EVENT_WAKEUP), off);
+    expect(kernel.vcpus[0]!.mpState).toBe(KVM_MP_STATE_RUNNABLE);
+  });
+
+  test.each([
+    [
+      'an access it cannot describe',
+      exit(0, [], -ENOSYS),
+      'an access outside of RAM by an instruction that cannot be emulated',
+    ],
+    [
+      'an illegal state',
+      exit(KVM_EXIT_FAIL_ENTRY, [], -22),
+      'the guest returned to an exception level or state that does not exist',
+    ],
+    [
+      'a failure of the kernel',
+      exit(KVM_EXIT_INTERNAL_ERROR, [1, 1, 0xab, 0]),
+      'an internal error of the kernel (1: 0xab)',
+    ],
+    [
+      'an access without syndrome',
+      exit(KVM_EXIT_ARM_NISV, [0, 0, 0x900_0000, 0]),
+      'an access to the device address 0x9000000',
+    ],
+    ['an exit it does not know', exit(4711), 'exit reason 4711, which this VMM does not know'],
+    [
+      'an event that is neither power-off nor reset',
+      systemEvent(KVM_SYSTEM_EVENT_SUSPEND),
+      'system event 5, which this VMM does not know',
+    ],
+  ])('ends in a crash that names vCPU, pc and cause: %s', async (_, step, message) => {
+    const { kernel, run } = await build();
+    kernel.vcpus[0]!.regs.set(KVM_REG_PC, 0xdeadn);
+    const stop = await run(step);
+    expect(stop).toMatchObject({
+      kind: 'crash',
+      message: expect.stringContaining(`vCPU 0 at pc 0xdead: ${message}`),
+    });
+  });
+
+  test('notices a guest that is caught in its own exception vector', async () => {
+    const { kernel, run, clock } = await build();
+    const { regs } = kernel.vcpus[0]!;
+    regs.set(KVM_REG_PC, 0x200n).set(KVM_REG_ELR_EL1, 0x200n).set(sysregId(SYSREGS.ESR_EL1), 0x8600_0006n);
+    const second: RunStep = (vcpu) => {
+      clock.now += 600_000_000;
+      return sliceEnd(vcpu);
+    };
+    expect(await run(...Array.from({ length: 10 }, () => second))).toMatchObject({
+      kind: 'crash',
+      message: expect.stringContaining(
+        'the exception vector itself raises an instruction fetch from an address without memory or permission (ESR_EL1 0x86000006)',
+      ),
+    });
+  });
+});
+
+describe('reset', () => {
+  test('starts every vCPU, device and boot file anew, and keeps input', async () => {
+    const { kernel, machine, run } = await build({ smp: 2 });
+    const scribble: RunStep = (vcpu) => {
+      const user = kernel.memslots[0]!.user;
+      new Uint8Array(vcpu.memory.buffer, user, 4096).fill(0);
+      vcpu.regs.set(KVM_REG_PC, 0n);
+      return systemEvent(KVM_SYSTEM_EVENT_RESET)(vcpu);
+    };
+    machine.receive(new Uint8Array([0x78]));
+    expect(await run(scribble)).toEqual({ kind: 'reset' });
+    kernel.requests.length = 0;
+    machine.reset();
+    expect(kernel.requests.filter((request) => request === KVM_ARM_VCPU_INIT)).toHaveLength(2);
+    expect(kernel.vcpus[0]!.regs.get(KVM_REG_PC)).toBe(0x4000_0000n);
+    expect(new Uint8Array(kernel.process.memory.buffer, kernel.memslots[0]!.user, 4096)[100]).toBe(0xee);
+    const enable = mmio(0x900_0030, { write: [0x01, 0x03] });
+    const unmask = mmio(0x900_0038, { write: [0x10, 0, 0, 0] });
+    await run(enable, unmask, off);
+    expect(kernel.irqs.at(-1)).toEqual({ irq: (1 << 24) | 33, level: 1 });
+  });
+});
