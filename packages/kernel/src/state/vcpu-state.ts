@@ -48,6 +48,8 @@ export const FAULT_VA = 0x160;
 export const FAULT_PA = 0x168;
 /** The access at {@link FAULT_PA}: an `ACCESS_*` word of mmu/access.ts. */
 export const ACCESS = 0x170;
+/** The leaf descriptor of the last walk that found one. 64 bits. */
+export const WALK_LEAF = 0x178;
 /** Data of an access that generated code cannot make in place: device reads, and accesses across two pages. 64 bytes. */
 export const SCRATCH = 0x180;
 
@@ -72,10 +74,11 @@ export const EXCLUSIVE_HIGH = 0x420;
 export const INTERRUPT_LINES = 0x428;
 /** User address of the kvm_run page, where the kick word lies at 0xFF8. */
 export const RUN_PAGE = 0x42c;
-/** Base of the soft TLB tables of the current translation regime. Derived from {@link EL}. */
+/** Addresses of the soft TLB tables and of the fetch TLB of the current exception level. Derived from {@link EL}. */
 export const TLB_BASE = 0x430;
+export const FETCH_BASE = 0x434;
 /** Address of the VM block this vCPU belongs to. */
-export const VM_BLOCK = 0x434;
+export const VM_BLOCK = 0x438;
 
 /** System registers with a fixed place, because generated code, the walk or exception entry use them. */
 export const SCTLR_EL1 = 0x440;
@@ -99,6 +102,10 @@ export const TPIDR_EL0 = 0x4c8;
 export const TPIDRRO_EL0 = 0x4d0;
 export const TPIDR_EL1 = 0x4d8;
 
+/** Interpreter: the entry op (16 bytes); end of the decoded pages in use, relative to {@link POOL} (u32). */
+export const ENTRY_OP = 0x4e0;
+export const POOL_USED = 0x4f0;
+
 /** What the walk needs of TCR_EL1 and SCTLR_EL1, unpacked when they change. Layout: mmu/regime.ts. 0x100 bytes. */
 export const REGIME = 0x500;
 
@@ -114,10 +121,12 @@ export const TIMER = 0x2800;
 export const VGIC = 0x3000;
 export const STATE_SIZE = 0x1_0000;
 
-/** Fetch TLB: 1024 entries of 16 bytes. */
+/** Fetch TLBs of EL0 and EL1: 1024 entries of 16 bytes each. */
 export const FETCH_TLB = 0x1_0000;
-/** One bit for each 2 MiB of VA[31:21]: a TLB entry in it came from a mapping larger than 4 KiB. 256 bytes. */
-export const LARGE_MAPPINGS = 0x1_4000;
+export const FETCH_TLB_SIZE = 0x4000;
+/** One bit for each 2 MiB of VA[31:21]: a TLB entry in it came from a leaf of over 4 KiB, or of over 2 MiB. 256 bytes. */
+export const LARGE_MAPPINGS = 0x1_8000;
+export const HUGE_MAPPINGS = 0x1_8100;
 /** Logs of filled TLB entries, global and non-global: a count, then u32 entry addresses. */
 export const FILL_LOG_GLOBAL = 0x2_0000;
 export const FILL_LOG_NON_GLOBAL = 0x6_0000;
@@ -125,7 +134,7 @@ export const FILL_LOG_NON_GLOBAL = 0x6_0000;
 export const FILL_LOG_CAPACITY = 0xffff;
 /** Decoded pages by user page: u32 address of the page's ops, 0 = none. Covers 4 GiB of user addresses. */
 export const CODE_MAP = 0x10_0000;
-/** Soft TLB: read and write table of EL0, then of EL1; 2²⁰ entries of 8 bytes each. */
+/** Soft TLB: read and write table of EL0, then of EL1; 2²⁰ entries of 8 bytes each. See mmu/tlb.ts. */
 export const TLB = 0x50_0000;
 export const TLB_TABLE_SIZE = 0x80_0000;
 /** Decoded ops. */

@@ -1,0 +1,258 @@
+/**
+ * The interpreter as one Wasm module: `buildInterpreter()` makes its bytes from the instruction table.
+ *
+ * Counting: `ACC + OP` is sixteen times (retired − budget), so straight-line code costs nothing, a taken branch adds
+ * the distance it jumped over, and the budget is spent when the sum is no longer negative.
+ */
+import { EC, type I32, type Routine } from '../a64/emitter.ts';
+import type { Insn } from '../a64/pattern.ts';
+import { TRANSLATE_FAULT, TRANSLATE_FETCH, emitWalk } from '../mmu/walk.ts';
+import {
+  ACC,
+  CODE_MAP,
+  FAULT_VA,
+  FETCH_BASE,
+  FLAG_A,
+  FLAG_B,
+  FLAG_NZ,
+  LEAVE,
+  OP,
+  PC,
+  PC_DELTA,
+  SYNDROME,
+  TLB_BASE,
+} from '../state/vcpu-state.ts';
+import type { Code, Label } from '../wasm/code.ts';
+import { ModuleBuilder } from '../wasm/module.ts';
+import { I32_TYPE, I64_TYPE, V128_TYPE } from '../wasm/opcode.ts';
+import type { I64, Value } from '../wasm/pure.ts';
+import {
+  COLD_JUMP,
+  COLD_LEAVE_WITH_PC,
+  COLD_NEXT,
+  HandlerEmitter,
+  loopLocals,
+  type HandlerImports,
+} from './handlers.ts';
+import { LEAVE_EXCEPTION } from './leave.ts';
+import { emitSlowPath } from './slow-path.ts';
+import { OP_SIZE, SPECIAL_HANDLERS } from './uop.ts';
+
+/** One handler: a row of the instruction table at one point of its static parameters. */
+export interface Handler {
+  readonly insn: Insn;
+  readonly point: number;
+}
+
+/** Which number each handler has. Hot ones come first: the numbers below `hot` are cases of the dispatch loop. */
+export interface HandlerPlan {
+  readonly handlers: readonly Handler[];
+  readonly hot: number;
+  /** The handler number of a row at a point. */
+  number(insn: Insn, point: number): number;
+}
+
+export function planHandlers(rows: readonly Insn[]): HandlerPlan {
+  const all = rows.flatMap((insn) =>
+    Array.from({ length: insn.size }, (_, point): Handler => ({ insn, point })),
+  );
+  const isHot = ({ insn, point }: Handler): boolean => insn.isHot(point);
+  const handlers = [...all.filter(isHot), ...all.filter((handler) => !isHot(handler))];
+  const numbers = new Map(rows.map((insn) => [insn, new Uint16Array(insn.size)]));
+  handlers.forEach(({ insn, point }, i) => (numbers.get(insn)![point] = SPECIAL_HANDLERS + i));
+  return {
+    handlers,
+    hot: SPECIAL_HANDLERS + all.filter(isHot).length,
+    number: (insn, point) => numbers.get(insn)![point]!,
+  };
+}
+
+/** Module and name of every import. */
+const ENV = 'vkvm';
+const MAX_PAGES = 65536;
+const TYPE_OF = { i32: I32_TYPE, i64: I64_TYPE, v128: V128_TYPE } as const;
+
+/**
+ * Builds the interpreter for a set of rows.
+ *
+ * Exports `run()` and `translate(va, purpose)`. Imports the memory, the addresses of the vCPU and VM blocks, the four
+ * ports (interp/traps.ts), `decode(op)` and `openPage(userPage)`.
+ *
+ * @param shared - whether the memory is shared: a module fits only one kind
+ */
+export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array<ArrayBuffer> {
+  const module = new ModuleBuilder();
+  module.importMemory({ module: ENV, name: 'memory', initial: 1, maximum: MAX_PAGES, shared });
+  const vcpu = module.importGlobal(ENV, 'vcpu', I32_TYPE);
+  const vm = module.importGlobal(ENV, 'vm', I32_TYPE);
+  const port = (name: string, params: number): number =>
+    module.importFunction(
+      ENV,
+      name,
+      Array.from({ length: params }, () => I32_TYPE),
+      [I32_TYPE],
+    );
+  const hypercall = port('hypercall', 2);
+  const sysreg = port('sysreg', 1);
+  const mmioRead = port('mmioRead', 1);
+  const mmioWrite = port('mmioWrite', 1);
+  const openPage = port('openPage', 1);
+  const decode = module.importFunction(ENV, 'decode', [I32_TYPE], []);
+  const { translate } = emitWalk(module, { vcpu, vm });
+  const routines = new Map<Routine, number>();
+  const imports: HandlerImports = {
+    ...emitSlowPath(module, { vcpu, translate, mmioRead, mmioWrite }),
+    vcpu,
+    hypercall,
+    sysreg,
+    fetch: emitFetch(module, { vcpu, translate, openPage }),
+    decode,
+    routineIndex(routine) {
+      const known = routines.get(routine);
+      if (known !== undefined) return known;
+      const { index, code } = module.function(
+        routine.params.map((type) => TYPE_OF[type]),
+        [TYPE_OF[routine.result]],
+      );
+      routines.set(routine, index);
+      const params = routine.params.map((_, i) => code.param<Value & I32 & I64>(i));
+      routine.emit(new HandlerEmitter(code, imports), ...(params as never[]));
+      return index;
+    },
+  };
+  const cold = plan.handlers.slice(plan.hot - SPECIAL_HANDLERS).map(({ insn, point }) => {
+    const { index, code } = module.function([I32_TYPE], [I32_TYPE]);
+    const emitter = new HandlerEmitter(code, imports);
+    insn.emit(emitter, point);
+    emitter.next();
+    return index;
+  });
+  module.table(cold);
+  const coldType = module.type([I32_TYPE], [I32_TYPE]);
+  const { code } = module.function([], [], 'run');
+  emitLoop(code, plan, imports, coldType);
+  return module.encode();
+}
+
+function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, coldType: number): void {
+  const { i32, i64 } = code.ops;
+  const locals = loopLocals(code);
+  const { op, acc, flags, vcpu, tlb } = locals;
+  const load32 = (offset: number): I32 => code.load('i32.load', vcpu.get(), offset);
+  const flagOffsets = [FLAG_NZ, FLAG_A, FLAG_B];
+  const loadFlags = (): void => {
+    flags.forEach((flag, i) => flag.set(code.load<I64>('i64.load', vcpu.get(), flagOffsets[i])));
+  };
+  const storeState = (): void => {
+    code.store('i32.store', vcpu.get(), op.get(), OP);
+    code.store('i32.store', vcpu.get(), acc.get(), ACC);
+    flags.forEach((flag, i) => code.store('i64.store', vcpu.get(), flag.get(), flagOffsets[i]));
+  };
+
+  vcpu.set(code.globalGet<I32>(imports.vcpu));
+  tlb.set(load32(TLB_BASE));
+  op.set(load32(OP));
+  acc.set(load32(ACC));
+  loadFlags();
+
+  const leaveWithPc = code.block();
+  const leave = code.block();
+  const next = code.loop();
+  const frame = { ...locals, next, leave, leaveWithPc };
+  const coldCase = code.block();
+  const cases: Label[] = [];
+  for (let i = plan.hot - 1; i >= 0; i--) cases[i] = code.block();
+  code.brTable(code.load<I32>('i32.load16_u', op.get()), cases, coldCase);
+
+  const special: readonly ((emitter: HandlerEmitter) => void)[] = [
+    (emitter) => emitter.decode(),
+    (emitter) => emitter.pageEnd(),
+    (emitter) => emitter.undefined(),
+    (emitter) => emitter.enter(),
+  ];
+  const emitter = new HandlerEmitter(code, imports, frame);
+  for (let i = 0; i < plan.hot; i++) {
+    code.end();
+    const handler = plan.handlers[i - SPECIAL_HANDLERS];
+    if (handler) {
+      handler.insn.emit(emitter, handler.point);
+      if (!handler.insn.ends) emitter.next();
+    } else {
+      special[i]!(emitter);
+    }
+    code.endScope();
+  }
+
+  code.end(); // coldCase
+  storeState();
+  const answer = code.letI32(
+    code.callIndirect<I32>(
+      coldType,
+      [op.get()],
+      i32.sub(code.load<I32>('i32.load16_u', op.get()), i32.const(plan.hot)),
+    ),
+  );
+  loadFlags();
+  code.if(i32.eq(answer.get(), i32.const(COLD_NEXT)), () => {
+    op.set(i32.add(op.get(), i32.const(OP_SIZE)));
+    code.br(next);
+  });
+  op.set(load32(OP));
+  acc.set(load32(ACC));
+  code.brIf(i32.eq(answer.get(), i32.const(COLD_JUMP)), next);
+  code.brIf(i32.eq(answer.get(), i32.const(COLD_LEAVE_WITH_PC)), leaveWithPc);
+  code.br(leave);
+  code.end(); // next
+  code.end(); // leave
+  const place = i64.extend_i32_u(i32.shr_u(op.get(), i32.const(2)));
+  const pc = code.letI64(i64.add(place, code.load<I64>('i64.load', vcpu.get(), PC_DELTA)));
+  code.store('i64.store', vcpu.get(), pc.get(), PC);
+  code.end(); // leaveWithPc
+  storeState();
+}
+
+/**
+ * `(target: i64) → i32`: the decoded page of a branch target, entered into the fetch TLB; 0 = leave, with the pc word
+ * at the target and the abort described.
+ */
+function emitFetch(
+  module: ModuleBuilder,
+  imports: { readonly vcpu: number; readonly translate: number; readonly openPage: number },
+): number {
+  const { index, code } = module.function([I64_TYPE], [I32_TYPE]);
+  const { i32, i64 } = code.ops;
+  const target = code.param<I64>(0);
+  const vcpu = code.letI32(code.globalGet<I32>(imports.vcpu));
+  const host = code.local<I32>(I32_TYPE);
+  const page = code.local<I32>(I32_TYPE);
+  const leave = (): void => {
+    code.store('i64.store', vcpu.get(), target.get(), PC);
+    code.store('i32.store', vcpu.get(), i32.const(LEAVE_EXCEPTION), LEAVE);
+    i32.const(0);
+    code.return();
+  };
+  code.if(i32.and(i32.wrap_i64(target.get()), i32.const(3)), () => {
+    const syndrome = i64.const((BigInt(EC.PC_ALIGNMENT) << 26n) | (1n << 25n));
+    const value = code.letI64(syndrome);
+    code.store('i64.store', vcpu.get(), value.get(), SYNDROME);
+    code.store('i64.store', vcpu.get(), target.get(), FAULT_VA);
+    leave();
+  });
+  host.set(code.call<I32>(imports.translate, target.get(), i32.const(TRANSLATE_FETCH)));
+  code.if(i32.eq(host.get(), i32.const(TRANSLATE_FAULT)), leave);
+  const entryOfMap = i32.add(i32.shl(i32.shr_u(host.get(), i32.const(12)), i32.const(2)), vcpu.get());
+  page.set(code.load<I32>('i32.load', entryOfMap, CODE_MAP));
+  code.if(i32.eqz(page.get()), () =>
+    page.set(code.call<I32>(imports.openPage, i32.and(host.get(), i32.const(-4096)))),
+  );
+  const entry = code.letI32(
+    i32.add(
+      code.load<I32>('i32.load', vcpu.get(), FETCH_BASE),
+      i32.and(i32.wrap_i64(i64.shr_u(target.get(), i64.const(8))), i32.const(0x3ff0)),
+    ),
+  );
+  code.store('i64.store', entry.get(), i64.and(target.get(), i64.const(-4096)));
+  code.store('i32.store', entry.get(), page.get(), 8);
+  page.get();
+  return index;
+}

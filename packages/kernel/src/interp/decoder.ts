@@ -1,0 +1,64 @@
+/** Instruction words → decoded ops. First touch of code is what a boot feels, so it decodes ahead in straight lines. */
+import type { DecodeTable } from '../a64/decode.ts';
+import type { DecodeSite } from '../a64/pattern.ts';
+import type { Words } from '../state/words.ts';
+import type { HandlerPlan } from './build.ts';
+import { HANDLER_DECODE, HANDLER_UNDEFINED, OPS_PER_PAGE, OP_SIZE } from './uop.ts';
+
+/** Which system registers are plain storage: {@link DecodeSite.plainSysreg}. */
+export type PlainSysreg = DecodeSite['plainSysreg'];
+
+/** Instructions decoded at one call at most. */
+const AHEAD = 32;
+
+export class Decoder {
+  readonly #words: Words;
+  readonly #table: DecodeTable;
+  readonly #plan: HandlerPlan;
+  readonly #site: { offset: number; plainSysreg: PlainSysreg };
+
+  constructor(words: Words, table: DecodeTable, plan: HandlerPlan, plainSysreg: PlainSysreg) {
+    this.#words = words;
+    this.#table = table;
+    this.#plan = plan;
+    this.#site = { offset: 0, plainSysreg };
+  }
+
+  /**
+   * Decodes from one op on, until the code branches away, meets decoded code or the page ends.
+   *
+   * @param op - address of the first op
+   * @param code - user address of its instruction
+   */
+  decode(op: number, code: number): void {
+    const { u16, u32 } = this.#words;
+    let count = Math.min(AHEAD, OPS_PER_PAGE - ((code & 4095) >>> 2));
+    for (let at = op, word = code; count > 0; count--, at += OP_SIZE, word += 4) {
+      if (u16[at >>> 1] !== HANDLER_DECODE) return;
+      if (this.#decodeOne(at, u32[word >>> 2]!, word & 4095)) return;
+    }
+  }
+
+  /** @returns whether control cannot go on behind the instruction */
+  #decodeOne(op: number, word: number, offset: number): boolean {
+    const { u16, u32 } = this.#words;
+    const insn = this.#table.find(word);
+    const site = this.#site;
+    site.offset = offset;
+    const point = insn ? insn.select(word, site) : -1;
+    if (!insn || point < 0) {
+      u32[(op >>> 2) + 2] = word;
+      u16[op >>> 1] = HANDLER_UNDEFINED;
+      return true;
+    }
+    const { a = 0, b = 0, c = 0, imm = 0, immLow, immHigh } = insn.operands(word, site);
+    u16[(op >>> 1) + 1] = a;
+    u16[(op >>> 1) + 2] = b;
+    u16[(op >>> 1) + 3] = c;
+    u32[(op >>> 2) + 2] = immLow ?? imm;
+    u32[(op >>> 2) + 3] =
+      immHigh ?? (imm < 0 && immLow === undefined ? Math.floor(imm / 0x1_0000_0000) : imm / 0x1_0000_0000);
+    u16[op >>> 1] = this.#plan.number(insn, point);
+    return insn.ends;
+  }
+}

@@ -1,0 +1,268 @@
+/**
+ * One vCPU's guest code on one thread: the compiled interpreter, bound to the vCPU's state words.
+ *
+ * It can be dropped and made again at any time while the vCPU is outside guest code; nothing of the guest is in it.
+ */
+import { DecodeTable } from '../a64/decode.ts';
+import { INSNS } from '../a64/table.ts';
+import { Tlb } from '../mmu/tlb.ts';
+import { unpackRegime } from '../mmu/regime.ts';
+import {
+  TRANSLATE_FAULT,
+  TRANSLATE_FETCH,
+  TRANSLATE_READ,
+  TRANSLATE_UNPRIVILEGED,
+  TRANSLATE_WRITE,
+} from '../mmu/walk.ts';
+import { Block } from '../state/block.ts';
+import {
+  ACC,
+  CODE_MAP,
+  CPACR_EL1,
+  EL,
+  ENTRY_OP,
+  FAULT_PA,
+  FETCH_BASE,
+  FETCH_TLB,
+  FETCH_TLB_SIZE,
+  FILL_LOG_CAPACITY,
+  FILL_LOG_GLOBAL,
+  FILL_LOG_NON_GLOBAL,
+  FP_TRAP,
+  LEAVE,
+  OP,
+  POOL,
+  POOL_SIZE,
+  POOL_USED,
+  SCRATCH,
+  SINK_SLOT,
+  SYNDROME,
+  TLB,
+  TLB_BASE,
+  TLB_TABLE_SIZE,
+  WALK_LEAF,
+  ZERO_SLOT,
+} from '../state/vcpu-state.ts';
+import type { Words } from '../state/words.ts';
+import { buildInterpreter, planHandlers, type HandlerPlan } from './build.ts';
+import { Decoder, type PlainSysreg } from './decoder.ts';
+import { LEAVE_UNDEFINED, type Leave } from './leave.ts';
+import type { Traps } from './traps.ts';
+import {
+  DECODED_PAGE_SIZE,
+  HANDLER_DECODE,
+  HANDLER_ENTER,
+  HANDLER_PAGE_END,
+  OPS_PER_PAGE,
+  OP_IMM,
+  OP_SIZE,
+} from './uop.ts';
+
+/** What all vCPUs of a thread share: the instruction table, the handler numbers, the compiled module. */
+export interface Interpreter {
+  readonly table: DecodeTable;
+  readonly plan: HandlerPlan;
+  readonly module: WebAssembly.Module;
+}
+
+/** Builds and compiles the interpreter: 20 to 60 ms. @param shared - whether the process memory is shared */
+export function createInterpreter(shared: boolean): Interpreter {
+  const plan = planHandlers(INSNS);
+  const module = new WebAssembly.Module(buildInterpreter(plan, shared));
+  return { table: new DecodeTable(INSNS), plan, module };
+}
+
+export interface EngineOptions {
+  readonly interpreter: Interpreter;
+  readonly words: Words;
+  /** Addresses of the vCPU's and its VM's block. */
+  readonly vcpu: number;
+  readonly vm: number;
+  readonly traps: Traps;
+  readonly plainSysreg: PlainSysreg;
+}
+
+/** What a translation is for. */
+export type TranslationKind = 'read' | 'write' | 'fetch';
+
+/** Where a virtual address leads, or the syndrome of the fault that an access would take. */
+export type Translation =
+  | { readonly gpa: number; readonly user: number | undefined; readonly descriptor: bigint }
+  | { readonly syndrome: bigint };
+
+const PURPOSE = { read: TRANSLATE_READ, write: TRANSLATE_WRITE, fetch: TRANSLATE_FETCH } as const;
+/** A log this full is emptied before guest code is entered again. */
+const LOG_HIGH_WATER = FILL_LOG_CAPACITY - 0x4000;
+/** Retired instructions are counted in sixteenths of an i32. */
+const MAX_BUDGET = 0x400_0000;
+const PAGE = 4096;
+const POOL_PAGES_END = POOL_SIZE - DECODED_PAGE_SIZE;
+
+interface Exports {
+  run(): void;
+  translate(va: bigint, purpose: number): number;
+}
+
+export class Engine {
+  /** Instructions retired by the last {@link run}. */
+  retired = 0;
+  readonly tlb: Tlb;
+  readonly #vcpu: Block;
+  readonly #decoder: Decoder;
+  readonly #exports: Exports;
+
+  constructor({ interpreter, words, vcpu, vm, traps, plainSysreg }: EngineOptions) {
+    this.#vcpu = new Block(words, vcpu);
+    this.tlb = new Tlb(this.#vcpu);
+    this.#decoder = new Decoder(words, interpreter.table, interpreter.plan, plainSysreg);
+    const global = (value: number): WebAssembly.Global =>
+      new WebAssembly.Global({ value: 'i32', mutable: false }, value);
+    const instance = new WebAssembly.Instance(interpreter.module, {
+      vkvm: {
+        memory: words.memory,
+        vcpu: global(vcpu),
+        vm: global(vm),
+        hypercall: (smc: number, immediate: number) => traps.hypercall(smc, immediate),
+        sysreg: (word: number) => traps.sysreg(word),
+        mmioRead: (access: number) => traps.mmioRead(access),
+        mmioWrite: (access: number) => traps.mmioWrite(access),
+        openPage: (user: number) => this.#openPage(user >>> 0),
+        decode: (op: number) => this.#decode(op >>> 0),
+      },
+    });
+    // The module was built by build.ts, which exports exactly these.
+    this.#exports = instance.exports as unknown as Exports;
+  }
+
+  /** Prepares the block of a new vCPU: empty TLBs, no decoded code. */
+  format(): void {
+    this.tlb.format();
+    this.#vcpu.set64(ZERO_SLOT, 0n);
+    this.#vcpu.set64(SINK_SLOT, 0n);
+    this.#vcpu.set32(POOL_USED, 0);
+    this.#vcpu.words.u16[(this.#vcpu.base + ENTRY_OP) >>> 1] = HANDLER_ENTER;
+    this.regimeChanged();
+    this.contextChanged();
+  }
+
+  /**
+   * Runs guest code from the pc word on.
+   *
+   * @param budget - instructions; looked at where code branches back or away, so somewhat more may run
+   */
+  run(budget: number): Leave {
+    const vcpu = this.#vcpu;
+    if (vcpu.get32(FILL_LOG_GLOBAL) > LOG_HIGH_WATER || vcpu.get32(FILL_LOG_NON_GLOBAL) > LOG_HIGH_WATER) {
+      this.tlb.flush();
+    }
+    const limit = Math.min(budget, MAX_BUDGET) * OP_SIZE;
+    const entry = vcpu.base + ENTRY_OP;
+    vcpu.set32(OP, entry);
+    vcpu.set32(ACC, -limit - entry);
+    this.#exports.run();
+    this.retired = ((vcpu.get32(ACC) + vcpu.get32(OP) + limit) | 0) / OP_SIZE;
+    const leave = vcpu.get32(LEAVE) as Leave;
+    if (leave === LEAVE_UNDEFINED) vcpu.set32(SCRATCH, this.#wordAt(vcpu.get32(OP)));
+    return leave;
+  }
+
+  /** After EL or CPACR_EL1 changed: exception entry and return, reset, KVM_SET_ONE_REG. */
+  contextChanged(): void {
+    const vcpu = this.#vcpu;
+    const el = vcpu.get32(EL);
+    vcpu.set32(TLB_BASE, vcpu.base + TLB + el * 2 * TLB_TABLE_SIZE);
+    vcpu.set32(FETCH_BASE, vcpu.base + FETCH_TLB + el * FETCH_TLB_SIZE);
+    // CPACR_EL1.FPEN: 0b01 traps EL0 only, 0b11 nothing, the others both. Source: Arm DDI 0487, D24.2.33.
+    const fpen = (vcpu.get32(CPACR_EL1) >>> 20) & 3;
+    vcpu.set32(FP_TRAP, fpen === 3 || (fpen === 1 && el === 1) ? 0 : 1);
+  }
+
+  /** After SCTLR_EL1, TCR_EL1, TTBRn_EL1 or MAIR_EL1 changed in a way that a TLB may not outlive. */
+  regimeChanged(): void {
+    unpackRegime(this.#vcpu);
+    this.tlb.flush();
+  }
+
+  /** After the address space that TTBR0_EL1 names, or the ASID, changed. */
+  addressSpaceChanged(): void {
+    unpackRegime(this.#vcpu);
+    this.tlb.flushNonGlobal();
+  }
+
+  /**
+   * Translates as an access at the current exception level would.
+   *
+   * @param unprivileged - with EL0's permissions
+   */
+  translate(va: bigint, kind: TranslationKind, unprivileged = false): Translation {
+    const purpose = PURPOSE[kind] | (unprivileged ? TRANSLATE_UNPRIVILEGED : 0);
+    const user = this.#exports.translate(BigInt.asIntN(64, va), purpose) >>> 0;
+    if (user === TRANSLATE_FAULT) return { syndrome: this.#vcpu.get64(SYNDROME) };
+    return {
+      gpa: this.#vcpu.getNumber(FAULT_PA),
+      user: user < PAGE ? undefined : user,
+      descriptor: this.#vcpu.get64(WALK_LEAF),
+    };
+  }
+
+  // ---- decoded code
+
+  #decode(op: number): void {
+    this.#decoder.decode(op, this.#codeAt(op));
+  }
+
+  /** User address of an op's instruction. */
+  #codeAt(op: number): number {
+    const pool = this.#vcpu.base + POOL;
+    const page = pool + Math.floor((op - pool) / DECODED_PAGE_SIZE) * DECODED_PAGE_SIZE;
+    return this.#userPageOf(page) + ((op - page) >>> 2);
+  }
+
+  #wordAt(op: number): number {
+    return this.#vcpu.words.get32(this.#codeAt(op));
+  }
+
+  #userPageOf(page: number): number {
+    return this.#vcpu.words.get32(page + OPS_PER_PAGE * OP_SIZE + OP_IMM);
+  }
+
+  #openPage(user: number): number {
+    const vcpu = this.#vcpu;
+    if (vcpu.get32(POOL_USED) > POOL_PAGES_END) this.flushCode();
+    const used = vcpu.get32(POOL_USED);
+    const page = vcpu.base + POOL + used;
+    vcpu.words.u8.fill(0, page, page + OPS_PER_PAGE * OP_SIZE);
+    const end = page + OPS_PER_PAGE * OP_SIZE;
+    vcpu.words.u16[end >>> 1] = HANDLER_PAGE_END;
+    vcpu.words.set32(end + OP_IMM, user);
+    vcpu.set32(CODE_MAP + (user >>> 12) * 4, page);
+    vcpu.set32(POOL_USED, used + DECODED_PAGE_SIZE);
+    return page;
+  }
+
+  /** Drops all decoded code: IC IALLU, a change of memslots, KVM_ARM_VCPU_INIT. */
+  flushCode(): void {
+    const vcpu = this.#vcpu;
+    const used = vcpu.get32(POOL_USED);
+    for (let at = 0; at < used; at += DECODED_PAGE_SIZE) {
+      vcpu.set32(CODE_MAP + (this.#userPageOf(vcpu.base + POOL + at) >>> 12) * 4, 0);
+    }
+    vcpu.set32(POOL_USED, 0);
+    this.tlb.flushFetch();
+  }
+
+  /** Drops the decoded code of a range of user memory: IC IVAU (64 bytes), VKVM_FLUSH_ICACHE. */
+  flushCodeRange(userAddress: number, length: number): void {
+    const vcpu = this.#vcpu;
+    const first = userAddress & ~3;
+    const end = userAddress + length;
+    for (let from = first >>> 0; from < end; from = (Math.floor(from / PAGE) + 1) * PAGE) {
+      const page = vcpu.get32(CODE_MAP + (from >>> 12) * 4);
+      if (page === 0) continue;
+      const last = Math.min(end, (Math.floor(from / PAGE) + 1) * PAGE);
+      for (let code = from; code < last; code += 4) {
+        vcpu.words.u16[(page + (code & (PAGE - 1)) * 4) >>> 1] = HANDLER_DECODE;
+      }
+    }
+  }
+}

@@ -1,0 +1,323 @@
+/**
+ * Memory accesses that the handlers' one-load TLB test does not settle: misses, accesses across two pages, unaligned
+ * ones that must be aligned, devices. A call answers 0 (or 1, for stores) when guest code must leave; `LEAVE` says why.
+ */
+import { EC, type I32, type I64 } from '../a64/emitter.ts';
+import { ACCESS_ORDERED, ACCESS_REGISTER_SHIFT, ACCESS_SYNDROME, ACCESS_WRITE } from '../mmu/access.ts';
+import { REGIME_ALIGN } from '../mmu/regime.ts';
+import {
+  TRANSLATE_FAULT,
+  TRANSLATE_NO_MEMORY,
+  TRANSLATE_READ,
+  TRANSLATE_UNPRIVILEGED,
+  TRANSLATE_WRITE,
+} from '../mmu/walk.ts';
+import { ACCESS, EL, FAULT_VA, LEAVE, OP, PC, PC_DELTA, SCRATCH, SYNDROME } from '../state/vcpu-state.ts';
+import type { Code, Local, ValueType } from '../wasm/code.ts';
+import type { ModuleBuilder } from '../wasm/module.ts';
+import { I32_TYPE, I64_TYPE } from '../wasm/opcode.ts';
+import { LEAVE_EXCEPTION, LEAVE_NO_SYNDROME, LEAVE_PORT } from './leave.ts';
+
+/**
+ * The form word that handlers pass: an access word (mmu/access.ts) whose register field is a slot offset, and the
+ * flag that EL0's permissions apply.
+ */
+export const FORM_UNPRIVILEGED = 1 << 7;
+export const FORM_SLOT_SHIFT = 16;
+
+const PAGE = 4096;
+/** Fault status of an unaligned access. */
+const ALIGNMENT_FAULT = 0x21;
+
+export interface SlowPath {
+  /** `(va: i64, form: i32, bytes: i32) → i32`: where the bytes are (memory, or SCRATCH); 0 = leave. */
+  readonly read: number;
+  /** `(va: i64, form: i32, bytes: i32, value: i64) → i32`: 1 = leave. */
+  readonly write: number;
+  /** `(va: i64, form: i32, bytes: i32) → i32`: 1 = leave; 0 = a store of `bytes` there will not fault or leave. */
+  readonly probe: number;
+  /** `(va: i64, form: i32, bytes: i32) → i32`: place of an access that must be aligned and memory; 0 = leave. */
+  readonly locate: number;
+}
+
+/** What the slow path calls. */
+export interface SlowPathImports {
+  readonly vcpu: number;
+  readonly translate: number;
+  readonly mmioRead: number;
+  readonly mmioWrite: number;
+}
+
+/** One function with the variables and idioms that all of the slow path uses. */
+class SlowFunction {
+  readonly index: number;
+  readonly code: Code;
+  readonly va: Local<I64>;
+  readonly form: Local<I32>;
+  readonly bytes: Local<I32>;
+  readonly vcpu: Local<I32>;
+  readonly #imports: SlowPathImports;
+
+  constructor(module: ModuleBuilder, imports: SlowPathImports, withValue: boolean) {
+    const params: ValueType[] = [I64_TYPE, I32_TYPE, I32_TYPE];
+    if (withValue) params.push(I64_TYPE);
+    const { index, code } = module.function(params, [I32_TYPE]);
+    this.index = index;
+    this.code = code;
+    this.#imports = imports;
+    this.va = code.param<I64>(0);
+    this.form = code.param<I32>(1);
+    this.bytes = code.param<I32>(2);
+    this.vcpu = code.local<I32>(I32_TYPE);
+    this.vcpu.set(code.globalGet<I32>(imports.vcpu));
+  }
+
+  has(flag: number): I32 {
+    const { i32 } = this.code.ops;
+    return i32.ne(i32.and(this.form.get(), i32.const(flag)), i32.const(0));
+  }
+
+  /** Bits 11:0 of the address. */
+  pageOffset(): I32 {
+    const { i32 } = this.code.ops;
+    return i32.and(i32.wrap_i64(this.va.get()), i32.const(PAGE - 1));
+  }
+
+  crosses(): I32 {
+    const { i32 } = this.code.ops;
+    return i32.gt_u(i32.add(this.pageOffset(), this.bytes.get()), i32.const(PAGE));
+  }
+
+  /** Answers `result` after noting why guest code leaves. */
+  leave(why: number, result: number): void {
+    const { code } = this;
+    const { i32 } = code.ops;
+    code.store('i32.store', this.vcpu.get(), i32.const(why), LEAVE);
+    i32.const(result);
+    code.return();
+  }
+
+  /** Raises an alignment fault. */
+  misaligned(result: number): void {
+    const { code } = this;
+    const { i32, i64 } = code.ops;
+    const level = code.letI32(code.load<I32>('i32.load', this.vcpu.get(), EL));
+    const fixed = (EC.DATA_ABORT_LOWER << 26) | (1 << 25) | ALIGNMENT_FAULT;
+    const write = i32.shl(this.has(ACCESS_WRITE), i32.const(6));
+    const syndrome = i32.or(i32.or(write, i32.shl(level.get(), i32.const(26))), i32.const(fixed));
+    const full = code.letI32(syndrome);
+    code.store('i64.store', this.vcpu.get(), i64.extend_i32_u(full.get()), SYNDROME);
+    code.store('i64.store', this.vcpu.get(), this.va.get(), FAULT_VA);
+    this.leave(LEAVE_EXCEPTION, result);
+  }
+
+  /** Alignment to the size of one access, where the access or SCTLR_EL1.A demands it. */
+  checkAlignment(result: number): void {
+    const { code } = this;
+    const { i32 } = code.ops;
+    const size = i32.shl(i32.const(1), i32.and(this.form.get(), i32.const(3)));
+    const low = i32.and(i32.sub(size, i32.const(1)), i32.wrap_i64(this.va.get()));
+    const unaligned = i32.ne(low, i32.const(0));
+    const demanded = i32.or(
+      this.has(ACCESS_ORDERED),
+      code.load<I32>('i32.load', this.vcpu.get(), REGIME_ALIGN),
+    );
+    code.if(i32.and(unaligned, demanded), () => this.misaligned(result));
+  }
+
+  /** Translates; a fault leaves. @returns the host address, or TRANSLATE_NO_MEMORY */
+  translate(va: I64, kind: number, result: number): Local<I32> {
+    const { code } = this;
+    const { i32 } = code.ops;
+    const address = code.letI64(va);
+    const unprivileged = i32.mul(this.has(FORM_UNPRIVILEGED), i32.const(TRANSLATE_UNPRIVILEGED));
+    const purpose = code.letI32(i32.or(unprivileged, i32.const(kind)));
+    const host = code.letI32(code.call<I32>(this.#imports.translate, address.get(), purpose.get()));
+    code.if(i32.eq(host.get(), i32.const(TRANSLATE_FAULT)), () => this.leave(LEAVE_EXCEPTION, result));
+    return host;
+  }
+
+  isDevice(host: Local<I32>): I32 {
+    const { i32 } = this.code.ops;
+    return i32.eq(host.get(), i32.const(TRANSLATE_NO_MEMORY));
+  }
+
+  /** The start of the second page of an access that crosses. */
+  secondPage(): I64 {
+    const { i64 } = this.code.ops;
+    return i64.and(i64.add(this.va.get(), i64.const(PAGE)), i64.const(-PAGE));
+  }
+
+  /** Leaves: nothing can be made of an access to `FAULT_PA` that has no syndrome. */
+  noSyndrome(result: number): void {
+    const { code } = this;
+    code.store('i32.store', this.vcpu.get(), this.accessWord(), ACCESS);
+    this.leave(LEAVE_NO_SYNDROME, result);
+  }
+
+  /** The form word with its slot turned into a register number. */
+  accessWord(): I32 {
+    const { code } = this;
+    const { i32 } = code.ops;
+    // Slots 31 (zero) and 32 (sink) are both XZR.
+    const slot = code.letI32(i32.shr_u(this.form.get(), i32.const(FORM_SLOT_SHIFT + 3)));
+    const register = code.select(slot.get(), i32.const(31), i32.lt_u(slot.get(), i32.const(31)));
+    const shifted = code.letI32(i32.shl(register, i32.const(ACCESS_REGISTER_SHIFT)));
+    return i32.or(i32.and(this.form.get(), i32.const(0x7f)), shifted.get());
+  }
+
+  /** Calls a device port; "leave" leaves. The pc word is brought up to date first. */
+  device(port: number, result: number): void {
+    const { code } = this;
+    const { i32, i64 } = code.ops;
+    code.if(i32.eqz(this.has(ACCESS_SYNDROME)), () => this.noSyndrome(result));
+    const op = code.load<I32>('i32.load', this.vcpu.get(), OP);
+    const pc = code.letI64(i64.extend_i32_u(i32.shr_u(op, i32.const(2))));
+    const delta = (): I64 => code.load<I64>('i64.load', this.vcpu.get(), PC_DELTA);
+    code.store('i64.store', this.vcpu.get(), i64.add(pc.get(), delta()), PC);
+    code.store('i64.store', this.vcpu.get(), this.va.get(), FAULT_VA);
+    const access = code.letI32(this.accessWord());
+    code.store('i32.store', this.vcpu.get(), access.get(), ACCESS);
+    code.if(code.call<I32>(port, access.get()), () => this.leave(LEAVE_PORT, result));
+  }
+
+  /** Copies `count` bytes. The variables are consumed. */
+  copy(from: Local<I32>, to: Local<I32>, count: Local<I32>): void {
+    const { code } = this;
+    const { i32 } = code.ops;
+    const done = code.block();
+    const next = code.loop();
+    code.brIf(i32.eqz(count.get()), done);
+    code.store('i32.store8', to.get(), code.load<I32>('i32.load8_u', from.get()));
+    from.set(i32.add(from.get(), i32.const(1)));
+    to.set(i32.add(to.get(), i32.const(1)));
+    count.set(i32.sub(count.get(), i32.const(1)));
+    code.br(next);
+    code.end();
+    code.end();
+  }
+
+  /** Bytes of an access that lie in its first page. */
+  firstPart(): Local<I32> {
+    const { i32 } = this.code.ops;
+    return this.code.letI32(i32.sub(i32.const(PAGE), this.pageOffset()));
+  }
+
+  scratch(): I32 {
+    const { i32 } = this.code.ops;
+    return i32.add(this.vcpu.get(), i32.const(SCRATCH));
+  }
+}
+
+/** Adds the slow path to a module. */
+export function emitSlowPath(module: ModuleBuilder, imports: SlowPathImports): SlowPath {
+  return {
+    read: emitRead(module, imports),
+    write: emitWrite(module, imports),
+    probe: emitProbe(module, imports),
+    locate: emitLocate(module, imports),
+  };
+}
+
+function emitRead(module: ModuleBuilder, imports: SlowPathImports): number {
+  const f = new SlowFunction(module, imports, false);
+  const { code } = f;
+  const { i32 } = code.ops;
+  f.checkAlignment(0);
+  const first = f.translate(f.va.get(), TRANSLATE_READ, 0);
+  code.if(i32.eqz(f.crosses()), () => {
+    code.if(f.isDevice(first), () => {
+      f.device(imports.mmioRead, 0);
+      f.scratch();
+      code.return();
+    });
+    first.get();
+    code.return();
+  });
+  const second = f.translate(f.secondPage(), TRANSLATE_READ, 0);
+  code.if(i32.or(f.isDevice(first), f.isDevice(second)), () => f.noSyndrome(0));
+  const part = f.firstPart();
+  const rest = code.letI32(i32.sub(f.bytes.get(), part.get()));
+  const to = code.letI32(f.scratch());
+  f.copy(first, to, part);
+  f.copy(second, to, rest);
+  f.scratch();
+  return f.index;
+}
+
+function emitWrite(module: ModuleBuilder, imports: SlowPathImports): number {
+  const f = new SlowFunction(module, imports, true);
+  const { code } = f;
+  const { i32 } = code.ops;
+  const value = code.param<I64>(3);
+  f.checkAlignment(1);
+  const first = f.translate(f.va.get(), TRANSLATE_WRITE, 1);
+  code.if(i32.eqz(f.crosses()), () => {
+    code.if(f.isDevice(first), () => {
+      code.store('i64.store', f.vcpu.get(), value.get(), SCRATCH);
+      f.device(imports.mmioWrite, 1);
+      i32.const(0);
+      code.return();
+    });
+    const bytes = (n: number): I32 => i32.eq(f.bytes.get(), i32.const(n));
+    code.if(
+      bytes(8),
+      () => code.store('i64.store', first.get(), value.get()),
+      () =>
+        code.if(
+          bytes(4),
+          () => code.store('i64.store32', first.get(), value.get()),
+          () =>
+            code.if(
+              bytes(2),
+              () => code.store('i64.store16', first.get(), value.get()),
+              () => code.store('i64.store8', first.get(), value.get()),
+            ),
+        ),
+    );
+    i32.const(0);
+    code.return();
+  });
+  const second = f.translate(f.secondPage(), TRANSLATE_WRITE, 1);
+  code.if(i32.or(f.isDevice(first), f.isDevice(second)), () => f.noSyndrome(1));
+  code.store('i64.store', f.vcpu.get(), value.get(), SCRATCH);
+  const part = f.firstPart();
+  const rest = code.letI32(i32.sub(f.bytes.get(), part.get()));
+  const from = code.letI32(f.scratch());
+  f.copy(from, first, part);
+  f.copy(from, second, rest);
+  i32.const(0);
+  return f.index;
+}
+
+function emitProbe(module: ModuleBuilder, imports: SlowPathImports): number {
+  const f = new SlowFunction(module, imports, false);
+  const { code } = f;
+  const { i32 } = code.ops;
+  f.checkAlignment(1);
+  const first = f.translate(f.va.get(), TRANSLATE_WRITE, 1);
+  code.if(f.isDevice(first), () => f.noSyndrome(1));
+  code.if(f.crosses(), () => {
+    const second = f.translate(f.secondPage(), TRANSLATE_WRITE, 1);
+    code.if(f.isDevice(second), () => f.noSyndrome(1));
+  });
+  i32.const(0);
+  return f.index;
+}
+
+function emitLocate(module: ModuleBuilder, imports: SlowPathImports): number {
+  const f = new SlowFunction(module, imports, false);
+  const { code } = f;
+  const { i32 } = code.ops;
+  const low = i32.and(i32.sub(f.bytes.get(), i32.const(1)), i32.wrap_i64(f.va.get()));
+  code.if(low, () => f.misaligned(0));
+  const host = code.local<I32>(I32_TYPE);
+  code.if(
+    f.has(ACCESS_WRITE),
+    () => host.set(f.translate(f.va.get(), TRANSLATE_WRITE, 0).get()),
+    () => host.set(f.translate(f.va.get(), TRANSLATE_READ, 0).get()),
+  );
+  code.if(f.isDevice(host), () => f.noSyndrome(0));
+  host.get();
+  return f.index;
+}

@@ -1,0 +1,76 @@
+/**
+ * What a page walk needs of SCTLR_EL1, TCR_EL1 and TTBRn_EL1, unpacked into words when one of them changes.
+ * Source: Arm DDI 0487, D8.2 (translation process) and D24.2.185 (TCR_EL1).
+ */
+import type { Block } from '../state/block.ts';
+import { REGIME, SCTLR_EL1, TCR_EL1, TTBR0_EL1, TTBR1_EL1 } from '../state/vcpu-state.ts';
+
+/** u32: SCTLR_EL1.M. */
+export const REGIME_MMU = REGIME;
+/** u32: SCTLR_EL1.WXN. */
+export const REGIME_WXN = REGIME + 0x04;
+/** u32: SCTLR_EL1.A. */
+export const REGIME_ALIGN = REGIME + 0x08;
+/** u32: bits of an output address (TCR_EL1.IPS). */
+export const REGIME_OUTPUT_BITS = REGIME + 0x0c;
+/** One record for each half of the address space, that of TTBR0 first. */
+export const REGIME_HALVES = REGIME + 0x20;
+export const REGIME_HALF_SIZE = 0x20;
+/** u64: address of the first table. */
+export const HALF_TABLE = 0x00;
+/** u32: bits of an input address, 64 − TnSZ; 0 = every walk faults (EPDn, or a size that this CPU has not). */
+export const HALF_INPUT_BITS = 0x08;
+/** u32: log2 of the granule: 12, 14 or 16. */
+export const HALF_GRANULE = 0x0c;
+/** u32: the level of the first table. */
+export const HALF_START_LEVEL = 0x10;
+/** u32: TCR_EL1.TBIn. */
+export const HALF_TOP_BYTE_IGNORED = 0x14;
+
+/** Output sizes by TCR_EL1.IPS; ours ends at 48 bits. */
+const OUTPUT_BITS = [32, 36, 40, 42, 44, 48, 48, 48] as const;
+/** log2 of the granule by TG0 and by TG1, which number them differently; reserved values act as 4 KiB. */
+const GRANULE_BY_TG0 = [12, 16, 14, 12] as const;
+const GRANULE_BY_TG1 = [12, 14, 12, 16] as const;
+
+interface HalfFields {
+  readonly size: number; // shift of TnSZ
+  readonly walkDisable: number; // shift of EPDn
+  readonly granule: number; // shift of TGn
+  readonly granules: readonly number[];
+  readonly topByteIgnored: number; // shift of TBIn
+  readonly base: number; // offset of TTBRn_EL1
+}
+
+const HALVES: readonly HalfFields[] = [
+  { size: 0, walkDisable: 7, granule: 14, granules: GRANULE_BY_TG0, topByteIgnored: 37, base: TTBR0_EL1 },
+  { size: 16, walkDisable: 23, granule: 30, granules: GRANULE_BY_TG1, topByteIgnored: 38, base: TTBR1_EL1 },
+];
+
+/** Least and greatest TnSZ without FEAT_LVA and FEAT_TTST; values outside are taken as the nearer one. */
+const MIN_SIZE = 16;
+const MAX_SIZE = 39;
+
+/** Unpacks the registers of a vCPU into its {@link REGIME} words. */
+export function unpackRegime(vcpu: Block): void {
+  const sctlr = Number(vcpu.get64(SCTLR_EL1) & 0xffff_ffffn);
+  const tcr = vcpu.get64(TCR_EL1);
+  const field = (shift: number, bits: number): number =>
+    Number((tcr >> BigInt(shift)) & ((1n << BigInt(bits)) - 1n));
+  vcpu.set32(REGIME_MMU, sctlr & 1);
+  vcpu.set32(REGIME_ALIGN, (sctlr >>> 1) & 1);
+  vcpu.set32(REGIME_WXN, (sctlr >>> 19) & 1);
+  vcpu.set32(REGIME_OUTPUT_BITS, OUTPUT_BITS[field(32, 3)]!);
+  HALVES.forEach((half, index) => {
+    const at = REGIME_HALVES + index * REGIME_HALF_SIZE;
+    const inputBits = 64 - Math.min(Math.max(field(half.size, 6), MIN_SIZE), MAX_SIZE);
+    const granule = half.granules[field(half.granule, 2)]!;
+    // Each level resolves granule − 3 bits: its table holds one granule of eight-byte descriptors.
+    const levels = Math.ceil((inputBits - granule) / (granule - 3));
+    vcpu.set64(at + HALF_TABLE, vcpu.get64(half.base) & 0x0000_ffff_ffff_ffc0n);
+    vcpu.set32(at + HALF_INPUT_BITS, field(half.walkDisable, 1) === 1 ? 0 : inputBits);
+    vcpu.set32(at + HALF_GRANULE, granule);
+    vcpu.set32(at + HALF_START_LEVEL, 4 - levels);
+    vcpu.set32(at + HALF_TOP_BYTE_IGNORED, field(half.topByteIgnored, 1));
+  });
+}

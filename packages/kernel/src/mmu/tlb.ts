@@ -1,0 +1,132 @@
+/**
+ * The soft TLB: four tables (read and write, for EL0 and for EL1), one eight-byte entry for each VA[31:12].
+ *
+ * An entry is `host page − VA page`, so `VA + entry` is the place in process memory, and a hit is a sum whose upper
+ * half is 0. Two pages of one slot differ by a multiple of 4 GiB, so exactly 20 index bits make that sound. An empty
+ * entry is a sum that only one non-canonical VA page brings to 0 — and to host page 0, which is never mapped, so
+ * that not even such an address reaches anything.
+ *
+ * Entries carry no ASID. Fills are logged, those of global and non-global mappings apart, and a flush clears what the
+ * log names: a table is 8 MiB, and a Linux boot flushes 48 000 times.
+ */
+import type { Block } from '../state/block.ts';
+import {
+  FETCH_TLB,
+  FETCH_TLB_SIZE,
+  FILL_LOG_GLOBAL,
+  FILL_LOG_NON_GLOBAL,
+  HUGE_MAPPINGS,
+  LARGE_MAPPINGS,
+  TLB,
+  TLB_TABLE_SIZE,
+} from '../state/vcpu-state.ts';
+
+export const TLB_TABLES = 4;
+/** Upper half of an empty entry: VA bits 63:32 would have to be its negation, 0x5a5a_5a5a: not canonical. */
+export const EMPTY_HIGH = 0xa5a5_a5a5;
+/** Tag of an empty fetch entry: low bits set, as no page address has. */
+export const EMPTY_FETCH_TAG = -1n;
+export const FETCH_ENTRIES = FETCH_TLB_SIZE / 16;
+
+const SLOTS = TLB_TABLE_SIZE / 8;
+/** Slots of one 2 MiB stretch of VA. */
+const STRETCH = 512;
+
+export class Tlb {
+  readonly #vcpu: Block;
+  readonly #words: Uint32Array;
+
+  constructor(vcpu: Block) {
+    this.#vcpu = vcpu;
+    this.#words = vcpu.words.u32;
+  }
+
+  /** Empties everything, whatever the logs say: for a new vCPU. */
+  format(): void {
+    const { u64, u8 } = this.#vcpu.words;
+    const first = (this.#vcpu.base + TLB) >>> 3;
+    const high = BigInt(EMPTY_HIGH) << 32n;
+    for (let slot = 0; slot < SLOTS; slot++) u64[first + slot] = high | BigInt(-(slot << 12) >>> 0);
+    const start = this.#vcpu.base + TLB;
+    for (let table = 1; table < TLB_TABLES; table++) {
+      u8.copyWithin(start + table * TLB_TABLE_SIZE, start, start + TLB_TABLE_SIZE);
+    }
+    this.#vcpu.set32(FILL_LOG_GLOBAL, 0);
+    this.#vcpu.set32(FILL_LOG_NON_GLOBAL, 0);
+    this.#clearBitmaps();
+    this.flushFetch();
+  }
+
+  #clearBitmaps(): void {
+    const start = this.#vcpu.base + LARGE_MAPPINGS;
+    this.#vcpu.words.u8.fill(0, start, start + 2 * (HUGE_MAPPINGS - LARGE_MAPPINGS));
+  }
+
+  /** @param entry - byte address of an entry */
+  #clear(entry: number): void {
+    const slot = ((entry - this.#vcpu.base - TLB) >>> 3) & (SLOTS - 1);
+    this.#words[entry >>> 2] = -(slot << 12);
+    this.#words[(entry >>> 2) + 1] = EMPTY_HIGH;
+  }
+
+  #clearLogged(log: number): void {
+    const count = this.#vcpu.get32(log);
+    const first = (this.#vcpu.base + log + 4) >>> 2;
+    for (let i = 0; i < count; i++) this.#clear(this.#words[first + i]!);
+    this.#vcpu.set32(log, 0);
+  }
+
+  flush(): void {
+    this.#clearLogged(FILL_LOG_GLOBAL);
+    this.#clearLogged(FILL_LOG_NON_GLOBAL);
+    this.#clearBitmaps();
+    this.flushFetch();
+  }
+
+  /** Entries of non-global mappings: after a change of TTBR0_EL1 or of the ASID. */
+  flushNonGlobal(): void {
+    this.#clearLogged(FILL_LOG_NON_GLOBAL);
+    this.flushFetch();
+  }
+
+  flushFetch(): void {
+    const first = (this.#vcpu.base + FETCH_TLB) >>> 3;
+    const end = first + 2 * (FETCH_TLB_SIZE >>> 3);
+    const { i64 } = this.#vcpu.words;
+    for (let tag = first; tag < end; tag += 2) i64[tag] = EMPTY_FETCH_TAG;
+  }
+
+  #hasBit(bitmap: number, page: number): boolean {
+    const stretch = page >>> 9;
+    return ((this.#vcpu.words.u8[this.#vcpu.base + bitmap + (stretch >>> 3)]! >>> (stretch & 7)) & 1) === 1;
+  }
+
+  /**
+   * What TLBI by VA asks for.
+   *
+   * @param page - VA[43:12]; only the low 20 bits select an entry. Where the page lies in a larger mapping, all that
+   *   may have come from that mapping goes: a guest sends one TLBI for a block.
+   */
+  flushPage(page: number): void {
+    const slot = page & (SLOTS - 1);
+    if (this.#hasBit(HUGE_MAPPINGS, slot)) {
+      this.flush();
+      return;
+    }
+    const large = this.#hasBit(LARGE_MAPPINGS, slot);
+    const from = large ? slot & ~(STRETCH - 1) : slot;
+    const count = large ? STRETCH : 1;
+    for (let table = 0; table < TLB_TABLES; table++) {
+      const start = this.#vcpu.base + TLB + table * TLB_TABLE_SIZE;
+      for (let i = from; i < from + count; i++) this.#clear(start + 8 * i);
+    }
+    if (large) this.flushFetch();
+    else this.#clearFetch(slot);
+  }
+
+  #clearFetch(slot: number): void {
+    const entry = this.#vcpu.base + FETCH_TLB + 16 * (slot & (FETCH_ENTRIES - 1));
+    this.#vcpu.words.set64(entry, 0xffff_ffff_ffff_ffffn);
+    this.#vcpu.words.set64(entry + FETCH_TLB_SIZE, 0xffff_ffff_ffff_ffffn);
+  }
+}

@@ -1,0 +1,467 @@
+/**
+ * Address translation in generated code: memslot lookup, stage-1 walk, TLB fill.
+ * Source: Arm DDI 0487, D8.2 to D8.5 (VMSAv8-64) and D24.2.40 (ESR_ELx).
+ */
+import { EC, type I32, type I64 } from '../a64/emitter.ts';
+import {
+  EL,
+  FAULT_PA,
+  FAULT_VA,
+  FILL_LOG_CAPACITY,
+  FILL_LOG_GLOBAL,
+  FILL_LOG_NON_GLOBAL,
+  HUGE_MAPPINGS,
+  LARGE_MAPPINGS,
+  SYNDROME,
+  TLB,
+  TLB_TABLE_SIZE,
+  WALK_LEAF,
+} from '../state/vcpu-state.ts';
+import {
+  MEMSLOTS,
+  MEMSLOT_COUNT,
+  MEMSLOT_FLAGS,
+  MEMSLOT_GPA,
+  MEMSLOT_LENGTH,
+  MEMSLOT_SIZE,
+  MEMSLOT_USER_ADDRESS,
+} from '../state/vm-state.ts';
+import type { Code, Local } from '../wasm/code.ts';
+import type { ModuleBuilder } from '../wasm/module.ts';
+import { I32_TYPE, I64_TYPE } from '../wasm/opcode.ts';
+import {
+  HALF_GRANULE,
+  HALF_INPUT_BITS,
+  HALF_START_LEVEL,
+  HALF_TABLE,
+  HALF_TOP_BYTE_IGNORED,
+  REGIME_HALVES,
+  REGIME_HALF_SIZE,
+  REGIME_MMU,
+  REGIME_OUTPUT_BITS,
+  REGIME_WXN,
+} from './regime.ts';
+
+/** What a translation is for: bits 1:0, with EL0's permissions if bit 2 is set. */
+export const TRANSLATE_READ = 0;
+export const TRANSLATE_WRITE = 1;
+export const TRANSLATE_FETCH = 2;
+export const TRANSLATE_UNPRIVILEGED = 4;
+
+/** Results of `translate` that are not a host address. */
+export const TRANSLATE_FAULT = 0;
+export const TRANSLATE_NO_MEMORY = 1;
+
+/** Fault status codes; the level is added. Source: D24.2.40, ISS encoding for an exception from a Data Abort. */
+const ADDRESS_SIZE_FAULT = 0x00;
+const TRANSLATION_FAULT = 0x04;
+const ACCESS_FLAG_FAULT = 0x08;
+const PERMISSION_FAULT = 0x0c;
+const EXTERNAL_ABORT = 0x10;
+const EXTERNAL_ABORT_ON_WALK = 0x14;
+
+/** ESR_ELx.IL: the instruction is 32 bits long. */
+const IL = 1 << 25;
+const WNR = 1 << 6;
+
+/** KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY: a store there is not the TLB's business. */
+const SLOT_FLAGS_WITHOUT_WRITE = 3;
+const KVM_MEM_READONLY = 2;
+
+/** Descriptor bits. Source: D8.3. */
+const DESC_USER = 6; // AP[1]
+const DESC_READ_ONLY = 7; // AP[2]
+const DESC_ACCESS = 10; // AF
+const DESC_NON_GLOBAL = 11; // nG
+const DESC_PXN = 53;
+const DESC_UXN = 54;
+const TABLE_PXN = 59;
+const TABLE_UXN = 60;
+const TABLE_NO_USER = 61; // APTable[0]
+const TABLE_READ_ONLY = 62; // APTable[1]
+
+/** The functions of the module that translate. */
+export interface WalkFunctions {
+  /** `(gpa: i64) → slot: i32`: address of the memslot entry, 0 = none. */
+  readonly findSlot: number;
+  /** `(va: i64, purpose: i32) → i32`: host address, or one of the `TRANSLATE_*` results. */
+  readonly translate: number;
+}
+
+/** @param globals - indices of the imported block addresses */
+export function emitWalk(
+  module: ModuleBuilder,
+  globals: { readonly vcpu: number; readonly vm: number },
+): WalkFunctions {
+  const findSlot = emitFindSlot(module, globals.vm);
+  const syndrome = emitSyndrome(module, globals.vcpu);
+  const fill = emitFill(module, globals.vcpu);
+  const translate = emitTranslate(module, globals.vcpu, { findSlot, syndrome, fill });
+  return { findSlot, translate };
+}
+
+/** Binary search in the sorted memslots. */
+function emitFindSlot(module: ModuleBuilder, vmGlobal: number): number {
+  const { index, code } = module.function([I64_TYPE], [I32_TYPE]);
+  const { i32, i64 } = code.ops;
+  const gpa = code.param<I64>(0);
+  const vm = code.local<I32>(I32_TYPE);
+  const low = code.local<I32>(I32_TYPE);
+  const high = code.local<I32>(I32_TYPE);
+  const middle = code.local<I32>(I32_TYPE);
+  vm.set(code.globalGet<I32>(vmGlobal));
+  high.set(code.load<I32>('i32.load', vm.get(), MEMSLOT_COUNT));
+  const done = code.block();
+  const again = code.loop();
+  code.brIf(i32.ge_u(low.get(), high.get()), done);
+  const half = code.letI32(i32.shr_u(i32.add(low.get(), high.get()), i32.const(1)));
+  middle.set(i32.add(vm.get(), i32.mul(half.get(), i32.const(MEMSLOT_SIZE))));
+  const start = (): I64 => code.load<I64>('i64.load', middle.get(), MEMSLOTS + MEMSLOT_GPA);
+  code.if(
+    i64.lt_u(gpa.get(), start()),
+    () => high.set(half.get()),
+    () => {
+      const length = code.load<I64>('i64.load', middle.get(), MEMSLOTS + MEMSLOT_LENGTH);
+      code.if(i64.gt_u(length, i64.sub(gpa.get(), start())), () => {
+        i32.add(middle.get(), i32.const(MEMSLOTS));
+        code.return();
+      });
+      low.set(i32.add(half.get(), i32.const(1)));
+    },
+  );
+  code.br(again);
+  code.end();
+  code.end();
+  i32.const(0);
+  return index;
+}
+
+/** `(va: i64, purpose: i32, status: i32) → i32`: writes SYNDROME and FAULT_VA; answers TRANSLATE_FAULT. */
+function emitSyndrome(module: ModuleBuilder, vcpuGlobal: number): number {
+  const { index, code } = module.function([I64_TYPE, I32_TYPE, I32_TYPE], [I32_TYPE]);
+  const { i32, i64 } = code.ops;
+  const va = code.param<I64>(0);
+  const purpose = code.param<I32>(1);
+  const status = code.param<I32>(2);
+  const vcpu = code.letI32(code.globalGet<I32>(vcpuGlobal));
+  const kind = (): I32 => i32.and(purpose.get(), i32.const(3));
+  const exceptionClass = code.letI32(
+    code.select(
+      i32.const(EC.INSTRUCTION_ABORT_LOWER),
+      i32.const(EC.DATA_ABORT_LOWER),
+      i32.eq(kind(), i32.const(TRANSLATE_FETCH)),
+    ),
+  );
+  // "Same level" is the next number: EL1 takes its own faults, LDTR's included.
+  const level = code.load<I32>('i32.load', vcpu.get(), EL);
+  const full = i32.shl(i32.add(exceptionClass.get(), level), i32.const(26));
+  const write = i32.mul(i32.eq(kind(), i32.const(TRANSLATE_WRITE)), i32.const(WNR));
+  const value = code.letI32(i32.or(i32.or(i32.or(full, i32.const(IL)), write), status.get()));
+  code.store('i64.store', vcpu.get(), i64.extend_i32_u(value.get()), SYNDROME);
+  code.store('i64.store', vcpu.get(), va.get(), FAULT_VA);
+  i32.const(TRANSLATE_FAULT);
+  return index;
+}
+
+/**
+ * `(va: i64, entry: i64, table: i32, log: i32, leaf: i32)`: writes one TLB entry and logs it. `table` is the offset of
+ * the table in the block, `log` that of the log, `leaf` the log2 of the size of the mapping.
+ */
+function emitFill(module: ModuleBuilder, vcpuGlobal: number): number {
+  const { index, code } = module.function([I64_TYPE, I64_TYPE, I32_TYPE, I32_TYPE, I32_TYPE], []);
+  const { i32, i64 } = code.ops;
+  const [va, entry] = [code.param<I64>(0), code.param<I64>(1)];
+  const [table, log, leaf] = [code.param<I32>(2), code.param<I32>(3), code.param<I32>(4)];
+  const vcpu = code.letI32(code.globalGet<I32>(vcpuGlobal));
+  const at = code.letI32(
+    i32.add(
+      i32.add(vcpu.get(), table.get()),
+      i32.and(i32.wrap_i64(i64.shr_u(va.get(), i64.const(9))), i32.const(TLB_TABLE_SIZE - 8)),
+    ),
+  );
+  code.store('i64.store', at.get(), entry.get());
+  // The log was seen to have room before the walk began.
+  const logAt = code.letI32(i32.add(vcpu.get(), log.get()));
+  const count = code.letI32(code.load<I32>('i32.load', logAt.get()));
+  const place = i32.add(logAt.get(), i32.shl(count.get(), i32.const(2)));
+  code.store('i32.store', place, at.get(), 4);
+  code.store('i32.store', logAt.get(), i32.add(count.get(), i32.const(1)));
+  const markStretch = (bitmap: number): void => {
+    const stretch = code.letI32(i32.and(i32.wrap_i64(i64.shr_u(va.get(), i64.const(21))), i32.const(0x7ff)));
+    const byte = code.letI32(i32.add(vcpu.get(), i32.shr_u(stretch.get(), i32.const(3))));
+    const bit = i32.shl(i32.const(1), i32.and(stretch.get(), i32.const(7)));
+    const old = code.letI32(bit);
+    code.store(
+      'i32.store8',
+      byte.get(),
+      i32.or(code.load<I32>('i32.load8_u', byte.get(), bitmap), old.get()),
+      bitmap,
+    );
+  };
+  code.if(i32.gt_u(leaf.get(), i32.const(12)), () => {
+    code.if(
+      i32.gt_u(leaf.get(), i32.const(21)),
+      () => markStretch(HUGE_MAPPINGS),
+      () => markStretch(LARGE_MAPPINGS),
+    );
+  });
+  return index;
+}
+
+function emitTranslate(
+  module: ModuleBuilder,
+  vcpuGlobal: number,
+  functions: { readonly findSlot: number; readonly syndrome: number; readonly fill: number },
+): number {
+  const { index, code } = module.function([I64_TYPE, I32_TYPE], [I32_TYPE], 'translate');
+  const { i32, i64 } = code.ops;
+  const va = code.param<I64>(0);
+  const purpose = code.param<I32>(1);
+  const vcpu = code.local<I32>(I32_TYPE);
+  const pa = code.local<I64>(I64_TYPE);
+  const descriptor = code.local<I64>(I64_TYPE);
+  // Table attributes, accumulated: they only take away.
+  const tables = code.local<I64>(I64_TYPE);
+  const shift = code.local<I32>(I32_TYPE);
+  const level = code.local<I32>(I32_TYPE);
+  const half = code.local<I32>(I32_TYPE);
+  const slot = code.local<I32>(I32_TYPE);
+  const host = code.local<I32>(I32_TYPE);
+  /** 1 = EL0's permissions apply. */
+  const user = code.local<I32>(I32_TYPE);
+  const mayWrite = code.local<I32>(I32_TYPE);
+  const log = code.local<I32>(I32_TYPE);
+
+  const word = (offset: number): I32 => code.load<I32>('i32.load', vcpu.get(), offset);
+  const halfWord = (offset: number): I32 => code.load<I32>('i32.load', half.get(), REGIME_HALVES + offset);
+  const kind = (): I32 => i32.and(purpose.get(), i32.const(3));
+  const isKind = (value: number): I32 => i32.eq(kind(), i32.const(value));
+  const bit = (value: Local<I64>, n: number): I32 =>
+    i32.wrap_i64(i64.and(i64.shr_u(value.get(), i64.const(n)), i64.const(1)));
+  const fault = (status: I32): void => {
+    const value = code.letI32(status);
+    code.call<I32>(functions.syndrome, va.get(), purpose.get(), value.get());
+    code.return();
+  };
+  const levelFault = (status: number): void => fault(i32.or(i32.const(status), level.get()));
+
+  vcpu.set(code.globalGet<I32>(vcpuGlobal));
+  user.set(
+    i32.or(
+      i32.eqz(word(EL)),
+      i32.ne(i32.and(purpose.get(), i32.const(TRANSLATE_UNPRIVILEGED)), i32.const(0)),
+    ),
+  );
+  mayWrite.set(i32.const(1));
+  log.set(i32.const(FILL_LOG_GLOBAL));
+  shift.set(i32.const(12));
+
+  code.if(
+    word(REGIME_MMU),
+    () => {
+      half.set(i32.add(vcpu.get(), i32.mul(bit(va, 55), i32.const(REGIME_HALF_SIZE))));
+      // The bits above the input size must be copies of bit 55, but for an ignored top byte.
+      const inputBits = code.letI32(halfWord(HALF_INPUT_BITS));
+      code.if(i32.eqz(inputBits.get()), () => fault(i32.const(TRANSLATION_FAULT)));
+      const topBits = code.letI64(i64.extend_i32_u(i32.shl(halfWord(HALF_TOP_BYTE_IGNORED), i32.const(3))));
+      const upper = i64.shr_s(
+        i64.shl(va.get(), topBits.get()),
+        i64.add(topBits.get(), i64.extend_i32_u(inputBits.get())),
+      );
+      const extension = i64.sub(i64.const(0), i64.extend_i32_u(bit(va, 55)));
+      code.if(i64.ne(upper, extension), () => fault(i32.const(TRANSLATION_FAULT)));
+
+      level.set(halfWord(HALF_START_LEVEL));
+      descriptor.set(code.load<I64>('i64.load', half.get(), REGIME_HALVES + HALF_TABLE));
+      // The first table may be short: its index is what is left of the input address.
+      const indexMask = code.letI64(
+        i64.sub(
+          i64.shl(
+            i64.const(1),
+            i64.extend_i32_u(
+              i32.sub(
+                inputBits.get(),
+                shift.tee(
+                  i32.add(
+                    halfWord(HALF_GRANULE),
+                    i32.mul(
+                      i32.sub(i32.const(3), level.get()),
+                      i32.sub(halfWord(HALF_GRANULE), i32.const(3)),
+                    ),
+                  ),
+                ),
+              ),
+            ),
+          ),
+          i64.const(1),
+        ),
+      );
+      const leaf = code.block();
+      const next = code.loop();
+      const tableAddress = i64.and(descriptor.get(), i64.const(0x0000_ffff_ffff_ffc0n));
+      const entryIndex = i64.and(i64.shr_u(va.get(), i64.extend_i32_u(shift.get())), indexMask.get());
+      pa.set(i64.or(tableAddress, i64.shl(entryIndex, i64.const(3))));
+      slot.set(code.call<I32>(functions.findSlot, pa.get()));
+      code.if(i32.eqz(slot.get()), () => levelFault(EXTERNAL_ABORT_ON_WALK));
+      const hostOf = (): I32 =>
+        i32.add(
+          code.load<I32>('i32.load', slot.get(), MEMSLOT_USER_ADDRESS),
+          i32.wrap_i64(i64.sub(pa.get(), code.load<I64>('i64.load', slot.get(), MEMSLOT_GPA))),
+        );
+      descriptor.set(code.load<I64>('i64.load', hostOf()));
+      code.if(i32.eqz(bit(descriptor, 0)), () => levelFault(TRANSLATION_FAULT));
+      code.if(
+        i32.eq(level.get(), i32.const(3)),
+        () => {
+          code.if(i32.eqz(bit(descriptor, 1)), () => levelFault(TRANSLATION_FAULT));
+          code.br(leaf);
+        },
+        () => {
+          code.if(i32.eqz(bit(descriptor, 1)), () => {
+            // A block: at level 2 of every granule, at level 1 of 4 KiB only.
+            code.if(
+              i32.or(
+                i32.eq(level.get(), i32.const(2)),
+                i32.and(i32.eq(level.get(), i32.const(1)), i32.eq(halfWord(HALF_GRANULE), i32.const(12))),
+              ),
+              () => code.br(leaf),
+            );
+            levelFault(TRANSLATION_FAULT);
+          });
+        },
+      );
+      tables.set(i64.or(tables.get(), descriptor.get()));
+      // A table's address ends at the granule; what is below is not part of it.
+      descriptor.set(
+        i64.and(descriptor.get(), i64.shl(i64.const(-1), i64.extend_i32_u(halfWord(HALF_GRANULE)))),
+      );
+      level.set(i32.add(level.get(), i32.const(1)));
+      shift.set(i32.sub(shift.get(), i32.sub(halfWord(HALF_GRANULE), i32.const(3))));
+      indexMask.set(
+        i64.sub(
+          i64.shl(i64.const(1), i64.extend_i32_u(i32.sub(halfWord(HALF_GRANULE), i32.const(3)))),
+          i64.const(1),
+        ),
+      );
+      code.br(next);
+      code.end();
+      code.end();
+
+      code.store('i64.store', vcpu.get(), descriptor.get(), WALK_LEAF);
+      code.if(i32.eqz(bit(descriptor, DESC_ACCESS)), () => levelFault(ACCESS_FLAG_FAULT));
+      const offsetMask = code.letI64(
+        i64.sub(i64.shl(i64.const(1), i64.extend_i32_u(shift.get())), i64.const(1)),
+      );
+      pa.set(
+        i64.or(
+          i64.and(
+            i64.and(descriptor.get(), i64.const(0x0000_ffff_ffff_f000n)),
+            i64.xor(offsetMask.get(), i64.const(-1)),
+          ),
+          i64.and(va.get(), offsetMask.get()),
+        ),
+      );
+      code.if(i64.ne(i64.shr_u(pa.get(), i64.extend_i32_u(word(REGIME_OUTPUT_BITS))), i64.const(0)), () =>
+        levelFault(ADDRESS_SIZE_FAULT),
+      );
+      const userAccess = code.letI32(
+        i32.and(bit(descriptor, DESC_USER), i32.eqz(bit(tables, TABLE_NO_USER))),
+      );
+      const writable = code.letI32(
+        i32.eqz(i32.or(bit(descriptor, DESC_READ_ONLY), bit(tables, TABLE_READ_ONLY))),
+      );
+      const permission = (allowed: I32): void => {
+        code.if(i32.eqz(allowed), () => levelFault(PERMISSION_FAULT));
+      };
+      mayWrite.set(i32.and(writable.get(), i32.or(userAccess.get(), i32.eqz(user.get()))));
+      code.if(
+        isKind(TRANSLATE_FETCH),
+        () => {
+          code.if(
+            user.get(),
+            () => {
+              permission(
+                i32.and(userAccess.get(), i32.eqz(i32.or(bit(descriptor, DESC_UXN), bit(tables, TABLE_UXN)))),
+              );
+            },
+            () => {
+              // EL1 never executes what EL0 may write.
+              permission(
+                i32.eqz(
+                  i32.or(
+                    i32.or(bit(descriptor, DESC_PXN), bit(tables, TABLE_PXN)),
+                    i32.and(userAccess.get(), writable.get()),
+                  ),
+                ),
+              );
+            },
+          );
+          permission(i32.eqz(i32.and(word(REGIME_WXN), mayWrite.get())));
+        },
+        () => {
+          permission(i32.or(userAccess.get(), i32.eqz(user.get())));
+          code.if(isKind(TRANSLATE_WRITE), () => permission(mayWrite.get()));
+        },
+      );
+      code.if(bit(descriptor, DESC_NON_GLOBAL), () => log.set(i32.const(FILL_LOG_NON_GLOBAL)));
+    },
+    () => {
+      code.if(i64.ne(i64.shr_u(va.get(), i64.const(48)), i64.const(0)), () =>
+        fault(i32.const(ADDRESS_SIZE_FAULT)),
+      );
+      code.store('i64.store', vcpu.get(), i64.const(0), WALK_LEAF);
+      pa.set(va.get());
+    },
+  );
+
+  code.store('i64.store', vcpu.get(), pa.get(), FAULT_PA);
+  slot.set(code.call<I32>(functions.findSlot, pa.get()));
+  const flags = (): I32 => code.load<I32>('i32.load', slot.get(), MEMSLOT_FLAGS);
+  code.if(i32.eqz(slot.get()), () => {
+    code.if(isKind(TRANSLATE_FETCH), () => fault(i32.const(EXTERNAL_ABORT)));
+    code.store('i64.store', vcpu.get(), va.get(), FAULT_VA);
+    i32.const(TRANSLATE_NO_MEMORY);
+    code.return();
+  });
+  host.set(
+    i32.add(
+      code.load<I32>('i32.load', slot.get(), MEMSLOT_USER_ADDRESS),
+      i32.wrap_i64(i64.sub(pa.get(), code.load<I64>('i64.load', slot.get(), MEMSLOT_GPA))),
+    ),
+  );
+  code.if(isKind(TRANSLATE_FETCH), () => {
+    host.get();
+    code.return();
+  });
+  code.if(
+    i32.and(isKind(TRANSLATE_WRITE), i32.ne(i32.and(flags(), i32.const(KVM_MEM_READONLY)), i32.const(0))),
+    () => {
+      code.store('i64.store', vcpu.get(), va.get(), FAULT_VA);
+      i32.const(TRANSLATE_NO_MEMORY);
+      code.return();
+    },
+  );
+
+  // A full log is emptied by its reader; until then this page is translated at every access.
+  code.if(
+    i32.gt_u(code.load<I32>('i32.load', i32.add(vcpu.get(), log.get())), i32.const(FILL_LOG_CAPACITY - 2)),
+    () => {
+      host.get();
+      code.return();
+    },
+  );
+  const page = (value: I64): I64 => i64.and(value, i64.const(-4096));
+  const entry = code.letI64(i64.sub(page(i64.extend_i32_u(host.get())), page(va.get())));
+  const level1Tables = i32.mul(i32.eqz(user.get()), i32.const(2 * TLB_TABLE_SIZE));
+  const table = code.letI32(i32.add(level1Tables, i32.const(TLB)));
+  code.call(functions.fill, va.get(), entry.get(), table.get(), log.get(), shift.get());
+  code.if(
+    i32.and(isKind(TRANSLATE_WRITE), i32.eqz(i32.and(flags(), i32.const(SLOT_FLAGS_WITHOUT_WRITE)))),
+    () => {
+      table.set(i32.add(table.get(), i32.const(TLB_TABLE_SIZE)));
+      code.call(functions.fill, va.get(), entry.get(), table.get(), log.get(), shift.get());
+    },
+  );
+  host.get();
+  return index;
+}
