@@ -50,3 +50,7 @@ export const GUEST_DEBUG = CONTROL + 0x50;
 export const WAITING = CONTROL + 0x54;
 /** SPSR_abt, SPSR_und, SPSR_irq, SPSR_fiq: storage for user space only, eight bytes each. */
 export const BANKED_SPSR = CONTROL + 0x58;
+/** OSLSR_EL1, which OSLAR_EL1 writes, 64 bits. */
+export const OSLSR_EL1 = CONTROL + 0x78;
+/** Tells a reused block from the one it was: a number that no other vCPU of the process has had. Fixed. */
+export const GENERATION = CONTROL + 0x80;

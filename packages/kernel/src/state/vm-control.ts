@@ -39,3 +39,9 @@ export const WRITABLE_IMP_ID_REGS = VM_CONTROL + 0x44;
 export const ID_REGS = VM_CONTROL + 0x100;
 /** ID registers with another op1: eight bytes each, placed by sysreg/id.ts. */
 export const OTHER_ID_REGS = VM_CONTROL + 0x300;
+/** Memslots whose user memory is not there: unbacked.ts. */
+export const UNBACKED_COUNT = VM_CONTROL + 0x48;
+/** Number of memslots whose user memory may not be written. */
+export const WRITE_PROTECTED_COUNT = VM_CONTROL + 0x4c;
+/** Not 0: vCPUs stay out of guest code (memslots change). Atomic; the holder of the VM lock writes it. */
+export const PAUSED = VM_CONTROL + 0x50;

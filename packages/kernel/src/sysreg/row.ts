@@ -1,5 +1,7 @@
 /** One system register or system instruction: who may use it, where its value is, what user space sees of it. */
 import type { Host } from '../host.ts';
+import type { Engine } from '../interp/engine.ts';
+import type { Tlb } from '../mmu/tlb.ts';
 import type { Block } from '../state/block.ts';
 
 /** What an access needs beyond the vCPU's words. */
@@ -10,20 +12,10 @@ export interface SysregEnv {
 }
 
 /** The part of the engine that accesses use. */
-export interface SysregEngine {
-  contextChanged(): void;
-  regimeChanged(): void;
-  flushTlb(): void;
-  flushTlbNonGlobal(): void;
-  flushTlbVa(va: bigint, lastLevelOnly?: boolean): void;
-  flushCode(): void;
-  flushCodeRange(userAddress: number, length: number): void;
-  translate(
-    va: bigint,
-    access: 'read' | 'write' | 'fetch',
-    unprivileged?: boolean,
-  ): { gpa: number } | { syndrome: bigint };
-}
+export type SysregEngine = Pick<
+  Engine,
+  'contextChanged' | 'regimeChanged' | 'addressSpaceChanged' | 'flushCode' | 'flushCodeRange' | 'translate'
+> & { readonly tlb: Pick<Tlb, 'flush' | 'flushNonGlobal' | 'flushPage'> };
 
 /** The access is complete. */
 export const SYSREG_DONE = 0;

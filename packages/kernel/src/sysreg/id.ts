@@ -1,0 +1,205 @@
+/**
+ * What the CPU is: identification and cache registers. Source: Arm DDI 0487, D19.2; which of their bits user space may
+ * change: KVM_ARM_GET_REG_WRITABLE_MASKS of Linux 7.3.
+ *
+ * The CPU is Armv8.0-A with AArch64 at EL0 and EL1, and of later extensions what docs/decisions lists. They are the same
+ * for all vCPUs of a VM, so the values lie in the VM's block.
+ */
+import { EBUSY, EINVAL, SYSREGS, sysregKey } from '@vkvm/uapi';
+
+import { Block } from '../state/block.ts';
+import { SCTLR_EL1, EL, VM_BLOCK } from '../state/vcpu-state.ts';
+import { ID_REGS, IRQCHIP, OTHER_ID_REGS, VM_HAS_RUN, WRITABLE_IMP_ID_REGS } from '../state/vm-control.ts';
+import { SYSREG_DONE, SYSREG_TRAP } from './row.ts';
+import type { SysregRow, SysregUserAccess } from './row.ts';
+
+/** Implementer 0 (software), architecture 0xF (see the ID registers), part 0x56B. docs/decisions tells why. */
+const MIDR = 0x000f_56b0n;
+/** Data and instruction lines of 64 bytes, PIPT; IDC: no clean is needed for coherency; not DIC: IC is. */
+const CTR = 0x9444_c004n;
+/** DC ZVA is allowed and clears 64 bytes. */
+const DCZID = 4n;
+/** A level of instruction cache, then a unified one; the latter is the point of coherency. */
+const CLIDR = 0x0200_0021n;
+/** Every cache looks alike: one set, one way, lines of 64 bytes. */
+export const CCSIDR = 2n;
+/** CSSELR values that have a CCSIDR: KVM_REG_ARM_DEMUX. */
+export const CCSIDR_COUNT = 14;
+
+const GIC_SHIFT = 24n;
+
+interface IdRegister {
+  readonly name: keyof typeof SYSREGS;
+  readonly value: bigint;
+  /** Bits in which user space may ask for less. */
+  readonly writable: bigint;
+}
+
+/** The AArch64 feature registers that are not zero. */
+const FEATURE_REGISTERS: readonly IdRegister[] = [
+  // EL0, EL1 AArch64 only; FP, AdvSIMD; GICv3 registers; RAS; no branch or data speculation (CSV2 = 3, CSV3 = 1)
+  { name: 'ID_AA64PFR0_EL1', value: 0x1300_0000_1100_0011n, writable: 0xffff_00f0_ff00_ffffn },
+  // Armv8.0 debug: 6 breakpoints, 4 watchpoints, 2 of the breakpoints context-aware; no PMU
+  { name: 'ID_AA64DFR0_EL1', value: 0x1030_5006n, writable: 0xf0_00f0_0f0fn },
+  // AES with PMULL, SHA1, SHA256, CRC32, LSE atomics
+  { name: 'ID_AA64ISAR0_EL1', value: 0x0021_1120n, writable: 0xffff_ffff_f0ff_fff0n },
+  // 48-bit physical addresses, 16-bit ASIDs, granules of 4K, 16K and 64K
+  { name: 'ID_AA64MMFR0_EL1', value: 0x0010_0025n, writable: 0xff00_ffff_ffff_ff0fn },
+];
+
+/** Registers user space sees among CRm 1 to 7: all 56, whatever they are called. */
+const FEATURE_KEYS = Array.from({ length: 56 }, (_, n) => sysregKey(3, 0, 0, 1 + (n >> 3), n & 7));
+
+const vmOf = (vcpu: Block): Block => new Block(vcpu.words, vcpu.get32(VM_BLOCK));
+
+/** Where the value of a register of CRn 0, op1 0 lies in the VM's block. */
+const idOffset = (key: number): number => ID_REGS + (key & 0x3f) * 8;
+
+/** Each field is at most the one we have; the fields that may not change are equal. */
+function isSubset(value: bigint, ours: bigint, writable: bigint): boolean {
+  if ((value & ~writable) !== (ours & ~writable)) return false;
+  for (let shift = 0n; shift < 64n; shift += 4n) {
+    if (((value >> shift) & 15n) > ((ours >> shift) & 15n)) return false;
+  }
+  return true;
+}
+
+function featureUser(offset: number, ours: bigint, writable: bigint): SysregUserAccess {
+  return {
+    get: (vcpu) => vmOf(vcpu).get64(offset),
+    set(vcpu, value) {
+      const vm = vmOf(vcpu);
+      if (vm.get64(offset) === value) return 0;
+      if (vm.get32(VM_HAS_RUN) !== 0) return -EBUSY;
+      if (!isSubset(value, ours, writable)) return -EINVAL;
+      vm.set64(offset, value);
+      return 0;
+    },
+  };
+}
+
+/** MIDR, REVIDR, AIDR: fixed, unless user space has asked to choose them. */
+function implementationUser(offset: number, writable: bigint): SysregUserAccess {
+  return {
+    get: (vcpu) => vmOf(vcpu).get64(offset),
+    set(vcpu, value) {
+      const vm = vmOf(vcpu);
+      if (vm.get64(offset) === value) return 0;
+      if (vm.get32(WRITABLE_IMP_ID_REGS) === 0) return -EINVAL;
+      if (vm.get32(VM_HAS_RUN) !== 0) return -EBUSY;
+      if ((value & ~writable) !== 0n) return -EINVAL;
+      vm.set64(offset, value);
+      return 0;
+    },
+  };
+}
+
+const inVm =
+  (offset: number): NonNullable<SysregRow['read']> =>
+  (vcpu, to) => {
+    vcpu.set64(to, vmOf(vcpu).get64(offset));
+    return SYSREG_DONE;
+  };
+
+const AIDR_OFFSET = OTHER_ID_REGS;
+const CTR_OFFSET = OTHER_ID_REGS + 8;
+
+/** SCTLR_EL1.UCT: EL0 may read CTR_EL0. */
+const UCT = 1 << 15;
+
+const nameOf = new Map<number, string>(Object.entries(SYSREGS).map(([name, key]) => [key, name]));
+
+const valueOf = (key: number): IdRegister | undefined =>
+  FEATURE_REGISTERS.find(({ name }) => SYSREGS[name] === key);
+
+function implementationRow(name: keyof typeof SYSREGS, offset: number, writable: bigint): SysregRow {
+  return {
+    name,
+    key: SYSREGS[name],
+    readEl: 1,
+    read: inVm(offset),
+    user: implementationUser(offset, writable),
+  };
+}
+
+export const idSysregs: readonly SysregRow[] = [
+  implementationRow('MIDR_EL1', idOffset(SYSREGS.MIDR_EL1), 0xffff_ffffn),
+  implementationRow('REVIDR_EL1', idOffset(SYSREGS.REVIDR_EL1), 0xffff_ffff_ffff_ffffn),
+  implementationRow('AIDR_EL1', AIDR_OFFSET, 0xffff_ffff_ffff_ffffn),
+  ...FEATURE_KEYS.map((key): SysregRow => {
+    const { value, writable } = valueOf(key) ?? { value: 0n, writable: 0n };
+    return {
+      name: nameOf.get(key) ?? 'reserved',
+      key,
+      readEl: 1,
+      read: inVm(idOffset(key)),
+      user: featureUser(idOffset(key), value, writable),
+    };
+  }),
+  {
+    name: 'CTR_EL0',
+    key: SYSREGS.CTR_EL0,
+    readEl: 0,
+    read(vcpu, to) {
+      if (vcpu.get32(EL) === 0 && (vcpu.get32(SCTLR_EL1) & UCT) === 0) return SYSREG_TRAP;
+      vcpu.set64(to, vmOf(vcpu).get64(CTR_OFFSET));
+      return SYSREG_DONE;
+    },
+    user: featureUser(CTR_OFFSET, CTR, 0x300f_c00fn),
+  },
+  {
+    name: 'DCZID_EL0',
+    key: SYSREGS.DCZID_EL0,
+    readEl: 0,
+    read(vcpu, to) {
+      vcpu.set64(to, DCZID);
+      return SYSREG_DONE;
+    },
+  },
+  {
+    name: 'CLIDR_EL1',
+    key: SYSREGS.CLIDR_EL1,
+    readEl: 1,
+    stored: true,
+    reset: CLIDR,
+    user: 'invariant',
+  },
+  {
+    name: 'CCSIDR_EL1',
+    key: SYSREGS.CCSIDR_EL1,
+    readEl: 1,
+    read(vcpu, to) {
+      vcpu.set64(to, CCSIDR);
+      return SYSREG_DONE;
+    },
+  },
+  {
+    // The vCPU id as affinities: 16 vCPUs to a cluster.
+    name: 'MPIDR_EL1',
+    key: SYSREGS.MPIDR_EL1,
+    readEl: 1,
+    stored: true,
+    user: 'plain',
+  },
+];
+
+/** Fills in what a new VM's CPUs are. */
+export function initIdRegisters(vm: Block): void {
+  vm.set64(idOffset(SYSREGS.MIDR_EL1), MIDR);
+  vm.set64(CTR_OFFSET, CTR);
+  for (const { name, value } of FEATURE_REGISTERS) vm.set64(idOffset(SYSREGS[name]), value);
+}
+
+/** The first KVM_RUN of a VM: without an in-kernel GIC its CPUs have no GIC registers. The state lock is held. */
+export function finaliseIdRegisters(vm: Block): void {
+  if (vm.get32(IRQCHIP) !== 0) return;
+  const offset = idOffset(SYSREGS.ID_AA64PFR0_EL1);
+  vm.set64(offset, vm.get64(offset) & ~(15n << GIC_SHIFT));
+}
+
+/** MPIDR_EL1 of a vCPU id: Aff0 has 4 bits of it, Aff1 and Aff2 eight each. */
+export const mpidrOf = (id: number): bigint =>
+  BigInt(0x8000_0000 + (id & 15) + (((id >> 4) & 0xff) << 8) + (((id >> 12) & 0xff) << 16));
+
+/** Bits of a feature register that user space may lower: KVM_ARM_GET_REG_WRITABLE_MASKS. */
+export const writableMaskOf = (key: number): bigint => valueOf(key)?.writable ?? 0n;

@@ -1,0 +1,168 @@
+/**
+ * System instructions: TLBI, IC, DC by address or set, AT. Source: Arm DDI 0487, C5.3 to C5.5. DC ZVA, which writes
+ * memory, is an instruction of a64/.
+ */
+import { SYSOPS } from '@vkvm/uapi';
+
+import type { Block } from '../state/block.ts';
+import { REQUEST_FLUSH_CODE, REQUEST_FLUSH_TLB } from '../state/requests.ts';
+import { EL, FAULT_VA, PAR_EL1, SCTLR_EL1, SYNDROME } from '../state/vcpu-state.ts';
+import { broadcast } from './broadcast.ts';
+import { SYSREG_DONE, SYSREG_EXCEPTION, SYSREG_TRAP } from './row.ts';
+import type { SysregEngine, SysregEnv, SysregOutcome, SysregRow } from './row.ts';
+
+type Op = keyof typeof SYSOPS;
+
+/** SCTLR_EL1.M: the MMU is on. */
+const M = 1;
+/** SCTLR_EL1.UCI: EL0 may maintain caches. */
+const UCI = 1 << 26;
+/** Syndrome of an abort: by cache maintenance, which counts as a write. */
+const CM_WNR = (1n << 8n) | (1n << 6n);
+const LINE = 64;
+
+// ---- TLBI
+
+/** What the instruction drops, given VA[43:12]. Entries carry no ASID, so one ASID is every non-global entry. */
+const TLBI_SCOPES: Readonly<Record<string, (engine: SysregEngine, page: number) => void>> = {
+  VMALLE1: ({ tlb }) => tlb.flush(),
+  ASIDE1: ({ tlb }) => tlb.flushNonGlobal(),
+  VAE1: ({ tlb }, page) => tlb.flushPage(page),
+  VAAE1: ({ tlb }, page) => tlb.flushPage(page),
+  VALE1: ({ tlb }, page) => tlb.flushPage(page),
+  VAALE1: ({ tlb }, page) => tlb.flushPage(page),
+};
+
+const tlbiRows = Object.entries(TLBI_SCOPES).flatMap(([scope, apply]): SysregRow[] => [
+  {
+    name: `TLBI ${scope}`,
+    key: SYSOPS[`TLBI_${scope}` as Op],
+    writeEl: 1,
+    write(vcpu, from, { engine }) {
+      apply(engine, vcpu.get32(from));
+      return SYSREG_DONE;
+    },
+  },
+  {
+    name: `TLBI ${scope}IS`,
+    key: SYSOPS[`TLBI_${scope}IS` as Op],
+    writeEl: 1,
+    write(vcpu, from, env) {
+      apply(env.engine, vcpu.get32(from));
+      broadcast(vcpu, REQUEST_FLUSH_TLB, env);
+      return SYSREG_DONE;
+    },
+  },
+]);
+
+// ---- IC and DC by address
+
+/** @returns where the address leads, or the outcome of an access that may not be */
+function translateFor(
+  vcpu: Block,
+  from: number,
+  access: 'read' | 'write',
+  engine: SysregEngine,
+): { readonly user: number | undefined } | SysregOutcome {
+  const el0 = vcpu.get32(EL) === 0;
+  if (el0 && (vcpu.get32(SCTLR_EL1) & UCI) === 0) return SYSREG_TRAP;
+  const va = vcpu.get64(from);
+  const result = engine.translate(va, access, el0);
+  if (!('syndrome' in result)) return result;
+  vcpu.set64(SYNDROME, result.syndrome | CM_WNR);
+  vcpu.set64(FAULT_VA, va);
+  return SYSREG_EXCEPTION;
+}
+
+/** Caches hold nothing that memory does not: the instruction is its checks. */
+const dcByAddress = (name: Op, access: 'read' | 'write', writeEl: 0 | 1): SysregRow => ({
+  name,
+  key: SYSOPS[name],
+  writeEl,
+  write: (vcpu, from, { engine }) => {
+    // Without translation nothing can fault, wherever the address is.
+    if (vcpu.get32(EL) === 1 && (vcpu.get32(SCTLR_EL1) & M) === 0) return SYSREG_DONE;
+    const result = translateFor(vcpu, from, access, engine);
+    return typeof result === 'number' ? result : SYSREG_DONE;
+  },
+});
+
+const bySet = (name: Op): SysregRow => ({
+  name,
+  key: SYSOPS[name],
+  writeEl: 1,
+  write: () => SYSREG_DONE,
+});
+
+function invalidateCode(vcpu: Block, from: number, env: SysregEnv): SysregOutcome {
+  const result = translateFor(vcpu, from, 'read', env.engine);
+  if (typeof result === 'number') return result;
+  const { user } = result;
+  if (user === undefined) return SYSREG_DONE;
+  env.engine.flushCodeRange(user - (user % LINE), LINE);
+  broadcast(vcpu, REQUEST_FLUSH_CODE, env);
+  return SYSREG_DONE;
+}
+
+const icRows: readonly SysregRow[] = [
+  {
+    name: 'IC IALLU',
+    key: SYSOPS.IC_IALLU,
+    writeEl: 1,
+    write(_vcpu, _from, { engine }) {
+      engine.flushCode();
+      return SYSREG_DONE;
+    },
+  },
+  {
+    name: 'IC IALLUIS',
+    key: SYSOPS.IC_IALLUIS,
+    writeEl: 1,
+    write(vcpu, _from, env) {
+      env.engine.flushCode();
+      broadcast(vcpu, REQUEST_FLUSH_CODE, env);
+      return SYSREG_DONE;
+    },
+  },
+  { name: 'IC IVAU', key: SYSOPS.IC_IVAU, writeEl: 0, write: invalidateCode },
+];
+
+// ---- AT
+
+/** PAR_EL1 of a translation that succeeded: write-back memory, inner shareable; without MMU Device-nGnRnE. */
+const PAR_NORMAL = (0xffn << 56n) | (3n << 7n);
+const PAR_RES1 = 1n << 11n;
+const PAR_ADDRESS = 0xffff_ffff_f000n;
+
+const at = (name: Op, access: 'read' | 'write', unprivileged: boolean): SysregRow => ({
+  name,
+  key: SYSOPS[name],
+  writeEl: 1,
+  write(vcpu, from, { engine }) {
+    const result = engine.translate(vcpu.get64(from), access, unprivileged);
+    const attributes = (vcpu.get32(SCTLR_EL1) & M) === 0 ? 0n : PAR_NORMAL;
+    vcpu.set64(
+      PAR_EL1,
+      'gpa' in result
+        ? (BigInt(result.gpa) & PAR_ADDRESS) | attributes | PAR_RES1
+        : ((result.syndrome & 0x3fn) << 1n) | PAR_RES1 | 1n,
+    );
+    return SYSREG_DONE;
+  },
+});
+
+export const maintenanceSysregs: readonly SysregRow[] = [
+  ...tlbiRows,
+  ...icRows,
+  dcByAddress('DC_IVAC', 'write', 1),
+  dcByAddress('DC_CVAC', 'read', 0),
+  dcByAddress('DC_CVAU', 'read', 0),
+  dcByAddress('DC_CIVAC', 'read', 0),
+  bySet('DC_ISW'),
+  bySet('DC_CSW'),
+  bySet('DC_CISW'),
+  at('AT_S1E1R', 'read', false),
+  at('AT_S1E1W', 'write', false),
+  at('AT_S1E0R', 'read', true),
+  at('AT_S1E0W', 'write', true),
+];
