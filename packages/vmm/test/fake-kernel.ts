@@ -53,8 +53,10 @@ type File = 'system' | 'vm' | 'device' | FakeVcpu;
 
 export class FakeKernel implements Syscalls {
   readonly process: Process;
-  /** What `KVM_RUN` answers, in order; when it is used up the vCPU is idle for ever. */
+  /** What `KVM_RUN` answers, in order. */
   readonly script: RunStep[] = [];
+  /** What it answers when the script is used up: idle for ever. */
+  rest: RunStep = idle();
   /** Values of `KVM_CHECK_EXTENSION`; 1 for those not listed. */
   readonly caps = new Map<number, number>();
   /** Answers to requests, instead of success. */
@@ -171,7 +173,7 @@ export class FakeKernel implements Syscalls {
   }
 
   #run(vcpu: FakeVcpu): number {
-    return (this.script.shift() ?? idle())(vcpu);
+    return (this.script.shift() ?? this.rest)(vcpu);
   }
 
   #create(file: File): number {
