@@ -2,10 +2,10 @@
  * Copies between lanes and general registers. Source: Arm DDI 0487, C4.1.96 "Advanced SIMD copy", "scalar copy";
  * C7.2, DUP, INS, SMOV, UMOV.
  */
-import type { Emitter, Size, V128 } from '../emitter.ts';
+import type { Size } from '../emitter.ts';
 import { insn, source, target, vector } from '../pattern.ts';
 import { ALL_VECTORS, allocated, SHAPES, vectorArrangement } from '../shared/arrangement.ts';
-import { laneMask, setLanes, splatValue } from '../shared/lanes.ts';
+import { extendedLane, laneMask, repeatedLane, setLanes, splatValue, swizzled } from '../shared/lanes.ts';
 
 const SIZES = [0, 1, 2, 3] as const;
 
@@ -15,26 +15,8 @@ const sizeOf = (imm5: number): number => (imm5 & 15 ? Math.log2(imm5 & -imm5) : 
 /** First byte of the lane that `imm5` encodes. */
 const startOf = (imm5: number): number => (imm5 >> (sizeOf(imm5) + 1)) << sizeOf(imm5);
 
-/** Eight byte numbers for a swizzle: the lane over and over. */
-function repeated(imm5: number): { immLow: number; immHigh: number } {
-  const size = sizeOf(imm5);
-  const start = startOf(imm5);
-  const word = (from: number): number =>
-    [0, 1, 2, 3].reduce((bits, n) => bits | ((start + ((from + n) & ((1 << size) - 1))) << (8 * n)), 0);
-  return { immLow: word(0), immHigh: word(4) };
-}
-
-/** Eight byte numbers for a swizzle: the lane, then bytes that do not exist and therefore read as 0. */
-function extended(imm5: number): { immLow: number; immHigh: number } {
-  const size = sizeOf(imm5);
-  const start = startOf(imm5);
-  const word = (from: number): number =>
-    [0, 1, 2, 3].reduce((bits, n) => bits | ((from + n < 1 << size ? start + from + n : 0xff) << (8 * n)), 0);
-  return { immLow: word(0), immHigh: word(4) };
-}
-
-/** Bytes of operand `b` as the immediate numbers them, twice. */
-const swizzled = (c: Emitter): V128 => c.i8x16.swizzle(c.vec('b'), c.i64x2.splat(c.imm()));
+const repeated = (imm5: number) => repeatedLane(sizeOf(imm5), startOf(imm5));
+const extended = (imm5: number) => extendedLane(sizeOf(imm5), startOf(imm5));
 
 /** DUP (element), vector. */
 const dupElement = insn('DUP_elt', '0 Q:1 0 01110000 imm5:5 0 0000 1 Rn:5 Rd:5', {
@@ -46,7 +28,7 @@ const dupElement = insn('DUP_elt', '0 Q:1 0 01110000 imm5:5 0 0000 1 Rn:5 Rd:5',
   operands: ({ imm5, Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn), ...repeated(imm5) }),
   emit: (c, { bits }) => {
     c.requireFp();
-    setLanes(c, 'a', swizzled(c), { size: 0, bits });
+    setLanes(c, 'a', swizzled(c, 'b'), { size: 0, bits });
   },
 });
 
@@ -56,7 +38,7 @@ const dupScalar = insn('DUP_elt_scalar', '01 0 11110000 imm5:5 0 0000 1 Rn:5 Rd:
   operands: ({ imm5, Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn), ...extended(imm5) }),
   emit: (c) => {
     c.requireFp();
-    c.setVecLow('a', c.i64x2.extract_lane(swizzled(c), 0));
+    c.setVecLow('a', c.i64x2.extract_lane(swizzled(c, 'b'), 0));
   },
 });
 
@@ -77,7 +59,7 @@ const umov = insn('UMOV', '0 Q:1 0 01110000 imm5:5 0 0111 1 Rn:5 Rd:5', {
   operands: ({ imm5, Rn, Rd }) => ({ a: target(Rd), b: vector(Rn), ...extended(imm5) }),
   emit: (c) => {
     c.requireFp();
-    c.setReg('a', c.i64x2.extract_lane(swizzled(c), 0));
+    c.setReg('a', c.i64x2.extract_lane(swizzled(c, 'b'), 0));
   },
 });
 
@@ -91,7 +73,7 @@ const smov = insn('SMOV', '0 Q:1 0 01110000 imm5:5 0 0101 1 Rn:5 Rd:5', {
   operands: ({ imm5, Rn, Rd }) => ({ a: target(Rd), b: vector(Rn), ...extended(imm5) }),
   emit: (c, { width, size }) => {
     c.requireFp();
-    const lane = c.i64x2.extract_lane(swizzled(c), 0);
+    const lane = c.i64x2.extract_lane(swizzled(c, 'b'), 0);
     const value =
       size === 0 ? c.i64.extend8_s(lane) : size === 1 ? c.i64.extend16_s(lane) : c.i64.extend32_s(lane);
     if (width === 64) c.setReg('a', value);
@@ -117,12 +99,12 @@ const insElement = insn('INS_elt', '0 1 1 01110000 imm5:5 0 imm4:4 1 Rn:5 Rd:5',
   select: ({ imm5 }) => (sizeOf(imm5) < 0 ? null : { size: sizeOf(imm5) as Size }),
   operands: ({ imm5, imm4, Rn, Rd }) => {
     const size = sizeOf(imm5);
-    const sourceLane = ((imm4 >> size) << (size + 1)) | (1 << size);
-    return { a: vector(Rd), b: vector(Rn), c: startOf(imm5), ...repeated(sourceLane) };
+    const from = (imm4 >> size) << size;
+    return { a: vector(Rd), b: vector(Rn), c: startOf(imm5), ...repeatedLane(size, from) };
   },
   emit: (c, { size }) => {
     c.requireFp();
-    const value = swizzled(c);
+    const value = swizzled(c, 'b');
     c.setVec('a', c.v128.bitselect(value, c.vec('a'), laneMask(c, size, c.field('c'))));
   },
 });

@@ -19,18 +19,20 @@ import {
 } from '../shared/arrangement.ts';
 import {
   absoluteDifference,
+  addedTo,
   exceedsUnsigned,
   extreme,
   halvingAdd,
   halvingSubtract,
   multiply,
-  POLYNOMIAL_MULTIPLY,
   reachesUnsigned,
   roundingHalvingAdd,
+  subtractedFrom,
   testBits,
   type LaneBinary,
 } from '../shared/lane-arithmetic.ts';
 import { doublingMultiplyHigh } from '../shared/doubling-multiply.ts';
+import { POLYNOMIAL_MULTIPLY } from '../shared/polynomial.ts';
 import { shiftRoutines, type ShiftForm } from '../shared/lane-shift.ts';
 import { everySecond, joinLow, lanes, onlyLanes, setLanes } from '../shared/lanes.ts';
 import { addSigned, addUnsigned, subtractSigned, subtractUnsigned } from '../shared/saturation.ts';
@@ -55,16 +57,6 @@ const compare =
   (op: 'eq' | 'ge_s' | 'gt_s'): LaneBinary =>
   (c, size, a, b) =>
     lanes(c, size)[op](a.get(), b.get());
-
-const addedTo =
-  (of: LaneBinary): LaneBinary =>
-  (c, size, a, b) =>
-    lanes(c, size).add(c.vec('a'), of(c, size, a, b));
-
-const subtractedFrom =
-  (of: LaneBinary): LaneBinary =>
-  (c, size, a, b) =>
-    lanes(c, size).sub(c.vec('a'), of(c, size, a, b));
 
 const shifts = (name: string, form: ShiftForm): LaneBinary => {
   const routines = shiftRoutines(name, form);

@@ -1,5 +1,5 @@
 /** Arithmetic on lanes that WebAssembly has for some sizes only, or not at all. */
-import type { Emitter, Routine, Size, V128, Var } from '../emitter.ts';
+import type { Emitter, Size, V128, Var } from '../emitter.ts';
 import { everySecond, lanes, signBits, zeros } from './lanes.ts';
 
 /** An operation on the lanes of two values. */
@@ -76,30 +76,14 @@ export const multiply: LaneBinary = (c, size, a, b) => {
   return everySecond(c, 0, low, c.i16x8.extmul_high_i8x16_u(a.get(), b.get()), 0);
 };
 
-/** Multiplies polynomials over {0, 1}, one bit of `b` a turn, from the top: as many bits as `bits` says. */
-function polynomialProduct(c: Emitter, size: 0 | 1, a: Var<V128>, b: Var<V128>): V128 {
-  const ops = lanes(c, size);
-  const product = c.letV128(zeros(c));
-  for (let turn = 0; turn < 8; turn++) {
-    const doubled = ops.add(product.get(), product.get());
-    product.set(c.v128.xor(doubled, c.v128.and(a.get(), ops.lt_s(b.get(), zeros(c)))));
-    b.set(ops.add(b.get(), b.get()));
-  }
-  return product.get();
-}
+/** The destination plus the operation's result. */
+export const addedTo =
+  (of: LaneBinary): LaneBinary =>
+  (c, size, a, b) =>
+    lanes(c, size).add(c.vec('a'), of(c, size, a, b));
 
-/** PMUL: the low eight bits of each product. */
-export const POLYNOMIAL_MULTIPLY: Routine<['v128', 'v128'], 'v128'> = {
-  name: 'pmul_8',
-  params: ['v128', 'v128'],
-  result: 'v128',
-  emit: (c, a, b) => polynomialProduct(c, 0, a, b),
-};
-
-/** PMULL of bytes: `a` holds bytes extended to 16 bits, `b` bytes in the upper halves of 16 bits. */
-export const POLYNOMIAL_MULTIPLY_LONG: Routine<['v128', 'v128'], 'v128'> = {
-  name: 'pmull_8',
-  params: ['v128', 'v128'],
-  result: 'v128',
-  emit: (c, a, b) => polynomialProduct(c, 1, a, b),
-};
+/** The destination less the operation's result. */
+export const subtractedFrom =
+  (of: LaneBinary): LaneBinary =>
+  (c, size, a, b) =>
+    lanes(c, size).sub(c.vec('a'), of(c, size, a, b));

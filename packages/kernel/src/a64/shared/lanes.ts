@@ -87,6 +87,23 @@ export const splatValue = (c: Emitter, size: Size, value: I64): V128 =>
 export const bytesFrom = (c: Emitter, value: V128, at: I32): I64 =>
   c.i64x2.extract_lane(c.i8x16.swizzle(value, c.i8x16.add(c.i8x16.splat(at), byteNumbers(c))), 0);
 
+/** Which half of a register a long, wide or narrowing instruction uses: the one named `2` uses the high one. */
+export type Part = 'low' | 'high';
+export const partOf = ({ bits }: Shape): Part => (bits === 128 ? 'high' : 'low');
+
+/** Lanes of half a register at twice their size. `size` is at most 2. */
+export function widen(c: Emitter, size: Size, part: Part, sign: 's' | 'u', value: V128): V128 {
+  if (size === 0) return c.i16x8[`extend_${part}_i8x16_${sign}`](value);
+  if (size === 1) return c.i32x4[`extend_${part}_i16x8_${sign}`](value);
+  return c.i64x2[`extend_${part}_i32x4_${sign}`](value);
+}
+
+/** Writes 64 bits to the low half and clears the high one, or writes the high half only. */
+export function setPart(c: Emitter, field: Field, part: Part, value: V128): void {
+  if (part === 'low') c.setVecLow(field, c.i64x2.extract_lane(value, 0));
+  else c.setVec(field, c.i64x2.replace_lane(c.vec(field), 1, c.i64x2.extract_lane(value, 0)));
+}
+
 /** In place of a byte number: the byte is 0. */
 export const ZERO_BYTE = -1;
 
@@ -114,3 +131,22 @@ export function gather(c: Emitter, sources: readonly Var<V128>[], picks: readonl
   }
   return result;
 }
+
+/** Eight byte numbers for a swizzle: the lane that starts at byte `start`, over and over. */
+export const repeatedLane = (size: number, start: number): { immLow: number; immHigh: number } => ({
+  immLow: fourBytes((n) => start + (n & ((1 << size) - 1))),
+  immHigh: fourBytes((n) => start + ((n + 4) & ((1 << size) - 1))),
+});
+
+/** Eight byte numbers for a swizzle: the lane, then bytes that do not exist and therefore read as 0. */
+export const extendedLane = (size: number, start: number): { immLow: number; immHigh: number } => ({
+  immLow: fourBytes((n) => (n < 1 << size ? start + n : 0xff)),
+  immHigh: fourBytes((n) => (n + 4 < 1 << size ? start + n + 4 : 0xff)),
+});
+
+const fourBytes = (byte: (n: number) => number): number =>
+  byte(0) | (byte(1) << 8) | (byte(2) << 16) | (byte(3) << 24);
+
+/** Bytes of operand `field` as the immediate numbers them, twice. */
+export const swizzled = (c: Emitter, field: Field): V128 =>
+  c.i8x16.swizzle(c.vec(field), c.i64x2.splat(c.imm()));
