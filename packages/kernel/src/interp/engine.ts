@@ -106,14 +106,14 @@ interface Exports {
 export class Engine {
   /** Instructions retired by the last {@link run}. */
   retired = 0;
-  readonly tlb: Tlb;
+  readonly #tlb: Tlb;
   readonly #vcpu: Block;
   readonly #decoder: Decoder;
   readonly #exports: Exports;
 
   constructor({ interpreter, words, vcpu, vm, traps, plainSysreg }: EngineOptions) {
     this.#vcpu = new Block(words, vcpu);
-    this.tlb = new Tlb(this.#vcpu);
+    this.#tlb = new Tlb(this.#vcpu);
     this.#decoder = new Decoder(words, interpreter.table, interpreter.plan, plainSysreg);
     const global = (value: number): WebAssembly.Global =>
       new WebAssembly.Global({ value: 'i32', mutable: false }, value);
@@ -136,12 +136,12 @@ export class Engine {
 
   /** Prepares the block of a new vCPU: empty TLBs, no decoded code. */
   format(): void {
-    this.tlb.format();
+    this.#tlb.format();
     this.#vcpu.set64(ZERO_SLOT, 0n);
     this.#vcpu.set64(SINK_SLOT, 0n);
     this.#vcpu.set32(POOL_USED, 0);
     this.#vcpu.words.u16[(this.#vcpu.base + ENTRY_OP) >>> 1] = HANDLER_ENTER;
-    this.regimeChanged();
+    unpackRegime(this.#vcpu);
     this.contextChanged();
   }
 
@@ -153,7 +153,7 @@ export class Engine {
   run(budget: number): Leave {
     const vcpu = this.#vcpu;
     if (vcpu.get32(FILL_LOG_GLOBAL) > LOG_HIGH_WATER || vcpu.get32(FILL_LOG_NON_GLOBAL) > LOG_HIGH_WATER) {
-      this.tlb.flush();
+      this.#tlb.flush();
     }
     const limit = Math.min(budget, MAX_BUDGET) * OP_SIZE;
     const entry = vcpu.base + ENTRY_OP;
@@ -177,16 +177,25 @@ export class Engine {
     vcpu.set32(FP_TRAP, fpen === 3 || (fpen === 1 && el === 1) ? 0 : 1);
   }
 
-  /** After SCTLR_EL1, TCR_EL1, TTBRn_EL1 or MAIR_EL1 changed in a way that a TLB may not outlive. */
+  /** After SCTLR_EL1, TCR_EL1 or TTBRn_EL1 changed. Drops what the change makes wrong. */
   regimeChanged(): void {
-    unpackRegime(this.#vcpu);
-    this.tlb.flush();
+    const change = unpackRegime(this.#vcpu);
+    if (change === 'regime') this.#tlb.flush();
+    else if (change === 'address space') this.#tlb.flushNonGlobal();
   }
 
-  /** After the address space that TTBR0_EL1 names, or the ASID, changed. */
-  addressSpaceChanged(): void {
-    unpackRegime(this.#vcpu);
-    this.tlb.flushNonGlobal();
+  flushTlb(): void {
+    this.#tlb.flush();
+  }
+
+  /** Entries of non-global mappings: TLBI by ASID. */
+  flushTlbNonGlobal(): void {
+    this.#tlb.flushNonGlobal();
+  }
+
+  /** TLBI by VA. @param va - any address in the page */
+  flushTlbVa(va: bigint): void {
+    this.#tlb.flushPage(Number((va >> 12n) & 0xf_ffffn));
   }
 
   /**
@@ -248,7 +257,7 @@ export class Engine {
       vcpu.set32(CODE_MAP + (this.#userPageOf(vcpu.base + POOL + at) >>> 12) * 4, 0);
     }
     vcpu.set32(POOL_USED, 0);
-    this.tlb.flushFetch();
+    this.#tlb.flushFetch();
   }
 
   /** Drops the decoded code of a range of user memory: IC IVAU (64 bytes), VKVM_FLUSH_ICACHE. */

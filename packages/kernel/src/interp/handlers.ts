@@ -91,7 +91,7 @@ export interface LoopFrame {
   readonly leaveWithPc: Label;
 }
 
-const FIELD_OFFSET = { a: OP_A, b: OP_B, c: OP_C, d: OP_IMM } as const satisfies Record<Field, number>;
+const FIELD_OFFSET = { a: OP_A, b: OP_B, c: OP_C, d: OP_IMM, e: OP_IMM + 2 } as const satisfies Record<Field, number>;
 const FLAG_OFFSET = [FLAG_NZ, FLAG_A, FLAG_B] as const;
 const KICK = 0xff8;
 /** ISS of a trapped FP access: CV, COND = always. Source: Arm DDI 0487, D24.2.40. */

@@ -16,6 +16,11 @@ export const REGIME_OUTPUT_BITS = REGIME + 0x0c;
 /** One record for each half of the address space, that of TTBR0 first. */
 export const REGIME_HALVES = REGIME + 0x20;
 export const REGIME_HALF_SIZE = 0x20;
+/** u64 each: the registers as they were when they were last unpacked. */
+const LAST_SCTLR = REGIME + 0x80;
+const LAST_TCR = REGIME + 0x88;
+const LAST_TTBR0 = REGIME + 0x90;
+const LAST_TTBR1 = REGIME + 0x98;
 /** u64: address of the first table. */
 export const HALF_TABLE = 0x00;
 /** u32: bits of an input address, 64 − TnSZ; 0 = every walk faults (EPDn, or a size that this CPU has not). */
@@ -51,8 +56,36 @@ const HALVES: readonly HalfFields[] = [
 const MIN_SIZE = 16;
 const MAX_SIZE = 39;
 
-/** Unpacks the registers of a vCPU into its {@link REGIME} words. */
-export function unpackRegime(vcpu: Block): void {
+/** What a change of the registers leaves of the TLB: nothing, the global entries, or all. */
+export type RegimeChange = 'regime' | 'address space' | 'none';
+
+/** SCTLR_EL1 bits that translation depends on: M, A, WXN. */
+const SCTLR_BITS = 0x8_0003n;
+/** TTBRn_EL1: the ASID, above the table's address. */
+const ASID_SHIFT = 48n;
+
+/**
+ * Unpacks the registers of a vCPU into its {@link REGIME} words.
+ *
+ * TTBR0_EL1 and the ASID name an address space: what they reach is non-global (a guest that maps it global must
+ * invalidate, Arm DDI 0487, D8.14). Everything else is the regime itself.
+ */
+export function unpackRegime(vcpu: Block): RegimeChange {
+  const replace = (last: number, value: bigint): bigint => {
+    const difference = vcpu.get64(last) ^ value;
+    vcpu.set64(last, value);
+    return difference;
+  };
+  const regime =
+    replace(LAST_SCTLR, vcpu.get64(SCTLR_EL1) & SCTLR_BITS) | replace(LAST_TCR, vcpu.get64(TCR_EL1));
+  const lower = replace(LAST_TTBR0, vcpu.get64(TTBR0_EL1));
+  const upper = replace(LAST_TTBR1, vcpu.get64(TTBR1_EL1));
+  unpackWords(vcpu);
+  if (regime !== 0n || BigInt.asUintN(Number(ASID_SHIFT), upper) !== 0n) return 'regime';
+  return lower !== 0n || upper !== 0n ? 'address space' : 'none';
+}
+
+function unpackWords(vcpu: Block): void {
   const sctlr = Number(vcpu.get64(SCTLR_EL1) & 0xffff_ffffn);
   const tcr = vcpu.get64(TCR_EL1);
   const field = (shift: number, bits: number): number =>

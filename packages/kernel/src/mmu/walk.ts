@@ -2,6 +2,7 @@
  * Address translation in generated code: memslot lookup, stage-1 walk, TLB fill.
  * Source: Arm DDI 0487, D8.2 to D8.5 (VMSAv8-64) and D24.2.40 (ESR_ELx).
  */
+import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from '@vkvm/uapi';
 import { EC, type I32, type I64 } from '../a64/emitter.ts';
 import {
   EL,
@@ -64,9 +65,8 @@ const EXTERNAL_ABORT_ON_WALK = 0x14;
 const IL = 1 << 25;
 const WNR = 1 << 6;
 
-/** KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY: a store there is not the TLB's business. */
-const SLOT_FLAGS_WITHOUT_WRITE = 3;
-const KVM_MEM_READONLY = 2;
+/** A store to such a memslot is not the TLB's business. */
+const SLOT_FLAGS_WITHOUT_WRITE = KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY;
 
 /** Descriptor bits. Source: D8.3. */
 const DESC_USER = 6; // AP[1]
