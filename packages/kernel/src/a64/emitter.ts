@@ -13,8 +13,8 @@ import type { F32, F64, I32, I64, IntegerOps, PureOps, V128, Value } from '../wa
 
 export type { F32, F64, I32, I64, IntegerOps, V128, Value };
 
-/** Operand fields of a decoded op. `d` lies in the low 16 bits of the immediate. */
-export type Field = 'a' | 'b' | 'c' | 'd';
+/** Operand fields of a decoded op. `d` and `e` lie in bits 15:0 and 31:16 of the immediate. */
+export type Field = 'a' | 'b' | 'c' | 'd' | 'e';
 
 /** Where a direct branch goes, seen from the page it stands in: back (or to itself), ahead, or to another page. */
 export type Reach = 'back' | 'ahead' | 'far';

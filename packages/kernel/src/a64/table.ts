@@ -1,4 +1,20 @@
 /** All instructions vkvm knows. Decode, the interpreter, the JIT, the evaluator and the docs read this one table. */
+import { ADD_SUB } from './insn/add-sub.ts';
+import { ATOMIC } from './insn/atomic.ts';
+import { BIT_OPERATIONS } from './insn/bit-operations.ts';
+import { BITFIELD } from './insn/bitfield.ts';
+import { BRANCH } from './insn/branch.ts';
+import { CONDITIONAL } from './insn/conditional.ts';
+import { CRC32 } from './insn/crc32.ts';
+import { DIVIDE } from './insn/divide.ts';
+import { EXCEPTION } from './insn/exception.ts';
+import { EXCLUSIVE } from './insn/exclusive.ts';
+import { LOAD_STORE } from './insn/load-store.ts';
+import { LOGICAL } from './insn/logical.ts';
+import { MOVE_WIDE } from './insn/move-wide.ts';
+import { MULTIPLY } from './insn/multiply.ts';
+import { PC_RELATIVE } from './insn/pc-relative.ts';
+import { SHIFT_VARIABLE } from './insn/shift-variable.ts';
 import { SIMD_ACROSS_LANES } from './insn/simd-across-lanes.ts';
 import { SIMD_BY_ELEMENT } from './insn/simd-by-element.ts';
 import { SIMD_COPY } from './insn/simd-copy.ts';
@@ -11,9 +27,26 @@ import { SIMD_STRUCTURE } from './insn/simd-structure.ts';
 import { SIMD_THREE_DIFFERENT } from './insn/simd-three-different.ts';
 import { SIMD_THREE_SAME } from './insn/simd-three-same.ts';
 import { SIMD_TWO_REG_MISC } from './insn/simd-two-reg-misc.ts';
+import { SYSTEM } from './insn/system.ts';
 import type { Insn } from './pattern.ts';
 
 export const INSNS: readonly Insn[] = [
+  ...ADD_SUB,
+  ...ATOMIC,
+  ...BIT_OPERATIONS,
+  ...BITFIELD,
+  ...BRANCH,
+  ...CONDITIONAL,
+  ...CRC32,
+  ...DIVIDE,
+  ...EXCEPTION,
+  ...EXCLUSIVE,
+  ...LOAD_STORE,
+  ...LOGICAL,
+  ...MOVE_WIDE,
+  ...MULTIPLY,
+  ...PC_RELATIVE,
+  ...SHIFT_VARIABLE,
   ...SIMD_ACROSS_LANES,
   ...SIMD_BY_ELEMENT,
   ...SIMD_COPY,
@@ -26,4 +59,5 @@ export const INSNS: readonly Insn[] = [
   ...SIMD_THREE_DIFFERENT,
   ...SIMD_THREE_SAME,
   ...SIMD_TWO_REG_MISC,
+  ...SYSTEM,
 ];

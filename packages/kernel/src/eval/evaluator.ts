@@ -184,6 +184,7 @@ export class Evaluator implements Emitter {
 
   #slot(field: Field): number {
     if (field === 'd') return Number(this.#immediate & 0xffffn);
+    if (field === 'e') return Number((this.#immediate >> 16n) & 0xffffn);
     return this.#operands[field] ?? 0;
   }
 

@@ -1,0 +1,116 @@
+/**
+ * Addition and subtraction. Source: Arm DDI 0487, C4.1.92 "Data Processing -- Immediate" and C4.1.94
+ * "Data Processing -- Register"; C6.2, ADD, ADDS, SUB, SUBS, ADC, ADCS, SBC, SBCS.
+ */
+import type { Emitter, Word, WordOps } from '../emitter.ts';
+import { insn, orSp, source, target } from '../pattern.ts';
+import { extended, EXTENDS, type Extend } from '../shared/extend.ts';
+import { shifted, type ShiftKind } from '../shared/shift.ts';
+
+const WIDTHS = [32, 64] as const;
+const OPERATIONS = ['add', 'adds', 'sub', 'subs'] as const;
+type Operation = (typeof OPERATIONS)[number];
+
+/** `op:S` in the order of {@link OPERATIONS}. */
+const operationOf = (op: number, S: number): Operation => OPERATIONS[(op << 1) | S]!;
+const widthOf = (sf: number): 32 | 64 => (sf ? 64 : 32);
+
+/** Rd = Rn op operand. */
+function emitAddSub(c: Emitter, operation: Operation, w: WordOps<Word>, operand: () => Word): void {
+  if (operation === 'add') {
+    w.setReg('a', w.add(w.reg('b'), operand()));
+    return;
+  }
+  if (operation === 'sub') {
+    w.setReg('a', w.sub(w.reg('b'), operand()));
+    return;
+  }
+  const a = w.let(w.reg('b'));
+  const b = w.let(operand());
+  const result = w.let(operation === 'adds' ? w.add(a.get(), b.get()) : w.sub(a.get(), b.get()));
+  if (operation === 'adds') c.flagsFromAdd(w, a, b, result);
+  else c.flagsFromSub(w, a, b, result);
+  w.setReg('a', result.get());
+}
+
+/** SUB is ADD of the negated immediate; with flags it is not, since the carry differs. */
+const ADD_SUB_imm = insn('ADD_SUB_imm', 'sf:1 op:1 S:1 100010 sh:1 imm12:12 Rn:5 Rd:5', {
+  statics: { operation: ['add', 'adds', 'subs'], width: WIDTHS },
+  select: ({ sf, op, S }) => ({ operation: S ? (op ? 'subs' : 'adds') : 'add', width: widthOf(sf) }),
+  operands: ({ op, S, sh, imm12, Rn, Rd }) => {
+    const imm = sh ? imm12 * 4096 : imm12;
+    return S ? { a: target(Rd), b: orSp(Rn), imm } : { a: orSp(Rd), b: orSp(Rn), imm: op ? -imm : imm };
+  },
+  emit: (c, { operation, width }) => {
+    const w = c.word(width);
+    emitAddSub(c, operation, w, () => w.imm());
+  },
+  hot: true,
+});
+
+const SHIFTS = ['plain', 'lsl', 'lsr', 'asr'] as const satisfies readonly ShiftKind[];
+
+const ADD_SUB_shifted = insn('ADD_SUB_shifted', 'sf:1 op:1 S:1 01011 shift:2 0 Rm:5 imm6:6 Rn:5 Rd:5', {
+  statics: { operation: OPERATIONS, width: WIDTHS, shift: SHIFTS },
+  select: ({ sf, op, S, shift, imm6 }) => {
+    if (shift === 3 || (!sf && imm6 >= 32)) return null;
+    const kind = imm6 === 0 ? 'plain' : SHIFTS[shift + 1]!;
+    return { operation: operationOf(op, S), width: widthOf(sf), shift: kind };
+  },
+  operands: ({ Rm, imm6, Rn, Rd }) => ({ a: target(Rd), b: source(Rn), c: source(Rm), imm: imm6 }),
+  emit: (c, { operation, width, shift }) => {
+    const w = c.word(width);
+    emitAddSub(c, operation, w, () => shifted(w, shift, w.reg('c')));
+  },
+  hot: ({ operation, shift }) =>
+    shift === 'plain' ||
+    (operation !== 'adds' && shift === 'lsl') ||
+    (operation === 'add' && shift !== 'asr'),
+});
+
+const ADD_SUB_extended = insn('ADD_SUB_extended', 'sf:1 op:1 S:1 01011 001 Rm:5 option:3 imm3:3 Rn:5 Rd:5', {
+  statics: { operation: OPERATIONS, width: WIDTHS, extend: EXTENDS },
+  select: ({ sf, op, S, option, imm3 }) => {
+    if (imm3 > 4) return null;
+    return { operation: operationOf(op, S), width: widthOf(sf), extend: extendOf(option, sf) };
+  },
+  operands: ({ S, Rm, imm3, Rn, Rd }) => ({
+    a: S ? target(Rd) : orSp(Rd),
+    b: orSp(Rn),
+    c: source(Rm),
+    imm: imm3,
+  }),
+  emit: (c, { operation, width, extend }) => {
+    const w = c.word(width);
+    emitAddSub(c, operation, w, () => w.shl(w.fromI64(extended(c, extend)), w.imm()));
+  },
+  hot: ({ operation, width, extend }) =>
+    width === 64 &&
+    ((operation === 'add' && (extend === 'uxtw' || extend === 'sxtw' || extend === 'uxtx')) ||
+      (operation === 'sub' && extend === 'uxtx')),
+});
+
+/** At 32 bits the extension of a word is the word, whatever its kind. */
+function extendOf(option: number, sf: number): Extend {
+  const low = option & 3;
+  if (low === 3 || (!sf && low === 2)) return 'uxtx';
+  return EXTENDS[(option >> 2) * 4 + low]!;
+}
+
+/** SBC is ADC of the inverted operand, flags included. */
+const ADC_SBC = insn('ADC_SBC', 'sf:1 op:1 S:1 11010000 Rm:5 000000 Rn:5 Rd:5', {
+  statics: { subtract: [false, true], flags: [false, true], width: WIDTHS },
+  select: ({ sf, op, S }) => ({ subtract: op === 1, flags: S === 1, width: widthOf(sf) }),
+  operands: ({ Rm, Rn, Rd }) => ({ a: target(Rd), b: source(Rn), c: source(Rm) }),
+  emit: (c, { subtract, flags, width }) => {
+    const w = c.word(width);
+    const a = w.let(w.reg('b'));
+    const b = w.let(subtract ? w.xor(w.reg('c'), w.const(-1)) : w.reg('c'));
+    const carryIn = c.letI32(c.carry());
+    const result = w.let(w.add(w.add(a.get(), b.get()), w.fromI32(carryIn.get())));
+    if (flags) c.flagsFromAddCarry(w, a, b, carryIn, result);
+    w.setReg('a', result.get());
+  },
+});
+
+export const ADD_SUB = [ADD_SUB_imm, ADD_SUB_shifted, ADD_SUB_extended, ADC_SBC] as const;

@@ -1,0 +1,194 @@
+/**
+ * Loads and stores of general registers. Source: Arm DDI 0487, C4.1.95 "Loads and Stores"; C6.2, LDR, LDRB, LDRH,
+ * LDRSB, LDRSH, LDRSW, LDTR, LDUR, LDP, LDNP, LDPSW, STR, STRB, STRH, STTR, STUR, STP, STNP, PRFM.
+ *
+ * Where write-back meets a transferred register, or a pair names one register twice (constrained unpredictable), the
+ * order of writes is QEMU's: second of a pair, first, base.
+ */
+import type { AccessForm, Emitter, I64, Size } from '../emitter.ts';
+import { insn, orSp, signExtend, source, target } from '../pattern.ts';
+
+/** What a single transfer is, by `size:opc`; null = not allocated. */
+const TRANSFERS = [
+  'strb',
+  'ldrb',
+  'ldrsb64',
+  'ldrsb32',
+  'strh',
+  'ldrh',
+  'ldrsh64',
+  'ldrsh32',
+  'str32',
+  'ldr32',
+  'ldrsw',
+  null,
+  'str64',
+  'ldr64',
+  'prfm',
+  null,
+] as const;
+type Transfer = Exclude<(typeof TRANSFERS)[number], null>;
+
+interface TransferForm extends AccessForm {
+  readonly load: boolean;
+}
+
+const FORMS: { readonly [T in Exclude<Transfer, 'prfm'>]: TransferForm } = {
+  strb: { load: false, size: 0, syndrome: 32 },
+  ldrb: { load: true, size: 0, syndrome: 32 },
+  ldrsb64: { load: true, size: 0, signed: 64, syndrome: 64 },
+  ldrsb32: { load: true, size: 0, signed: 32, syndrome: 32 },
+  strh: { load: false, size: 1, syndrome: 32 },
+  ldrh: { load: true, size: 1, syndrome: 32 },
+  ldrsh64: { load: true, size: 1, signed: 64, syndrome: 64 },
+  ldrsh32: { load: true, size: 1, signed: 32, syndrome: 32 },
+  str32: { load: false, size: 2, syndrome: 32 },
+  ldr32: { load: true, size: 2, syndrome: 32 },
+  ldrsw: { load: true, size: 2, signed: 64, syndrome: 64 },
+  str64: { load: false, size: 3, syndrome: 64 },
+  ldr64: { load: true, size: 3, syndrome: 64 },
+};
+
+const ALL_TRANSFERS = TRANSFERS.filter((transfer) => transfer !== null);
+
+const MODES = ['offset', 'post', 'unprivileged', 'pre', 'lsl', 'uxtw', 'sxtw'] as const;
+type Mode = (typeof MODES)[number];
+
+/** Register offsets by `option<2>` and `option<0>`; SXTX is LSL, since all 64 bits are taken. */
+const REGISTER_OFFSETS = ['uxtw', 'lsl', 'sxtw', 'lsl'] as const;
+
+/** The fields that tell addressing modes apart, in one diagram for all of them. */
+const PATTERN = 'size:2 111 0 0 scaled:1 opc:2 register:1 upper:9 form:2 Rn:5 Rt:5';
+
+/** `option:S` of a register offset, within `upper` (Rm:5 option:3 S:1). */
+const optionOf = (upper: number): number => (upper >> 1) & 7;
+
+function modeOf(scaled: number, register: number, upper: number, form: number): Mode | null {
+  if (scaled) return 'offset';
+  if (!register) return MODES[form]!;
+  const option = optionOf(upper);
+  if (form !== 2 || !(option & 2)) return null;
+  return REGISTER_OFFSETS[((option >> 1) & 2) | (option & 1)]!;
+}
+
+const SINGLE = insn('LDR_STR', PATTERN, {
+  statics: { transfer: ALL_TRANSFERS, mode: MODES },
+  select: ({ size, scaled, opc, register, upper, form }) => {
+    const transfer = TRANSFERS[size * 4 + opc];
+    const mode = modeOf(scaled, register, upper, form);
+    if (!transfer || !mode) return null;
+    // A prefetch has neither write-back nor privilege.
+    if (transfer === 'prfm' && (mode === 'post' || mode === 'pre' || mode === 'unprivileged')) return null;
+    return { transfer, mode };
+  },
+  operands: ({ size, scaled, opc, register, upper, form, Rn, Rt }) => {
+    const a = opc ? target(Rt) : source(Rt);
+    const b = orSp(Rn);
+    if (scaled) return { a, b, imm: ((register << 11) | (upper << 2) | form) << size };
+    if (register) return { a, b, c: source(upper >> 4), imm: upper & 1 ? size : 0 };
+    return { a, b, imm: signExtend(upper, 9) };
+  },
+  emit: (c, { transfer, mode }) => {
+    if (transfer === 'prfm') return;
+    const form = FORMS[transfer];
+    if (mode === 'post' || mode === 'pre') {
+      const { syndrome: _, ...rest } = form; // no syndrome: the access has a side effect of its own
+      writeBack(c, mode, (address) => move(c, rest, address));
+    } else {
+      move(c, { ...form, unprivileged: mode === 'unprivileged' }, addressOf(c, mode));
+    }
+  },
+  hot: ({ transfer, mode }) => HOT[mode].includes(transfer),
+});
+
+function addressOf(c: Emitter, mode: Exclude<Mode, 'pre' | 'post'>): I64 {
+  const { i64 } = c;
+  switch (mode) {
+    case 'lsl':
+      return i64.add(c.reg('b'), i64.shl(c.reg('c'), c.imm()));
+    case 'uxtw':
+      return i64.add(c.reg('b'), i64.shl(i64.extend_i32_u(c.reg32('c')), c.imm()));
+    case 'sxtw':
+      return i64.add(c.reg('b'), i64.shl(i64.extend_i32_s(c.reg32('c')), c.imm()));
+    default:
+      return i64.add(c.reg('b'), c.imm());
+  }
+}
+
+function move(c: Emitter, { load, ...form }: TransferForm, address: I64): void {
+  if (load) c.setReg('a', c.load(address, form));
+  else c.store(address, c.reg('a'), form);
+}
+
+/** A transfer at the base (post-index) or at the sum of base and immediate (pre-index), which the base becomes. */
+function writeBack(c: Emitter, mode: 'pre' | 'post', transfer: (address: I64) => void): void {
+  const base = c.letI64(c.reg('b'));
+  const sum = c.letI64(c.i64.add(base.get(), c.imm()));
+  transfer(mode === 'pre' ? sum.get() : base.get());
+  c.setReg('b', sum.get());
+}
+
+/** The forms that compilers use most. */
+const HOT: { readonly [M in Mode]: readonly Transfer[] } = {
+  offset: ALL_TRANSFERS,
+  post: ['ldrb', 'ldrh', 'ldr32', 'ldr64', 'strb', 'strh', 'str32', 'str64'],
+  pre: ['ldrb', 'ldr32', 'ldr64', 'strb', 'str32', 'str64'],
+  unprivileged: [],
+  lsl: ['ldrb', 'ldrh', 'ldrsw', 'ldr32', 'ldr64', 'strb', 'strh', 'str32', 'str64'],
+  uxtw: ['ldrb', 'ldrh', 'ldr32', 'ldr64', 'strb', 'str32', 'str64'],
+  sxtw: ['ldrb', 'ldr32', 'ldrsw', 'ldr64', 'str32'],
+};
+
+/** By `opc`. */
+const LITERALS = ['ldr32', 'ldr64', 'ldrsw', 'prfm'] as const;
+
+const LITERAL = insn('LDR_literal', 'opc:2 011 0 00 imm19:19 Rt:5', {
+  statics: { transfer: LITERALS },
+  select: ({ opc }) => ({ transfer: LITERALS[opc]! }),
+  operands: ({ imm19, Rt }) => ({ a: target(Rt), imm: signExtend(imm19, 19) * 4 }),
+  emit: (c, { transfer }) => {
+    if (transfer !== 'prfm') move(c, FORMS[transfer], c.i64.add(c.pc(), c.imm()));
+  },
+  hot: ({ transfer }) => transfer === 'ldr64',
+});
+
+/** By `opc`. */
+const PAIRS = ['w', 'sw', 'x', null] as const;
+const PAIR_SIZE: { readonly [P in Exclude<(typeof PAIRS)[number], null>]: Size } = { w: 2, sw: 2, x: 3 };
+/** LDNP and STNP are pairs with an offset: their hint has no effect. */
+const PAIR_MODES = ['offset', 'post', 'offset', 'pre'] as const;
+
+const PAIR = insn('LDP_STP', 'opc:2 101 0 0 mode:2 L:1 imm7:7 Rt2:5 Rn:5 Rt:5', {
+  statics: { pair: ['w', 'sw', 'x'], load: [false, true], mode: ['offset', 'post', 'pre'] },
+  select: ({ opc, mode, L }) => {
+    const pair = PAIRS[opc];
+    if (!pair || (pair === 'sw' && (L === 0 || mode === 0))) return null;
+    return { pair, load: L === 1, mode: PAIR_MODES[mode]! };
+  },
+  operands: ({ opc, L, imm7, Rt2, Rn, Rt }) => ({
+    a: L ? target(Rt) : source(Rt),
+    b: orSp(Rn),
+    c: L ? target(Rt2) : source(Rt2),
+    imm: signExtend(imm7, 7) * (opc === 2 ? 8 : 4),
+  }),
+  emit: (c, { pair, load, mode }) => {
+    const form: AccessForm = pair === 'sw' ? { size: 2, signed: 64 } : { size: PAIR_SIZE[pair] };
+    const base = c.letI64(c.reg('b'));
+    const sum = c.letI64(c.i64.add(base.get(), c.imm()));
+    const address = mode === 'post' ? base : sum;
+    if (load) {
+      const [first, second] = c.loadPair(address.get(), form);
+      c.setReg('c', second.get());
+      c.setReg('a', first.get());
+    } else {
+      const first = c.letI64(c.reg('a'));
+      const second = c.letI64(c.reg('c'));
+      c.storePair(address.get(), first, second, form);
+    }
+    if (mode !== 'offset') c.setReg('b', sum.get());
+  },
+  hot: ({ pair, load, mode }) =>
+    pair === 'x' || (pair === 'w' && mode === 'offset') || (load && pair === 'w'),
+});
+
+export const LOAD_STORE = [SINGLE, LITERAL, PAIR] as const;
