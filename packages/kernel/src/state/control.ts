@@ -54,3 +54,5 @@ export const BANKED_SPSR = CONTROL + 0x58;
 export const OSLSR_EL1 = CONTROL + 0x78;
 /** Tells a reused block from the one it was: a number that no other vCPU of the process has had. Fixed. */
 export const GENERATION = CONTROL + 0x80;
+/** Not 0: the engine has laid out its part of the block. */
+export const FORMATTED = CONTROL + 0x84;

@@ -14,6 +14,8 @@ export const REQUEST_FLUSH_ALL = 1 << 1;
 export const REQUEST_FLUSH_TLB = 1 << 2;
 /** Drop every decoded instruction. */
 export const REQUEST_FLUSH_CODE = 1 << 3;
+/** Registers were written from outside of guest code: derive from them again. */
+export const REQUEST_RELOAD = 1 << 5;
 /** The VM is dead: KVM_RUN answers EIO. */
 export const REQUEST_VM_DEAD = 1 << 4;
 

@@ -8,6 +8,7 @@
 import { EBUSY, EINVAL, SYSREGS, sysregKey } from '@vkvm/uapi';
 
 import { Block } from '../state/block.ts';
+import { VCPU_ID } from '../state/control.ts';
 import { SCTLR_EL1, EL, VM_BLOCK } from '../state/vcpu-state.ts';
 import { ID_REGS, IRQCHIP, OTHER_ID_REGS, VM_HAS_RUN, WRITABLE_IMP_ID_REGS } from '../state/vm-control.ts';
 import { SYSREG_DONE, SYSREG_TRAP } from './row.ts';
@@ -179,6 +180,7 @@ export const idSysregs: readonly SysregRow[] = [
     key: SYSREGS.MPIDR_EL1,
     readEl: 1,
     stored: true,
+    reset: (vcpu) => mpidrOf(vcpu.get32(VCPU_ID)),
     user: 'plain',
   },
 ];

@@ -23,15 +23,20 @@ const LINE = 64;
 
 // ---- TLBI
 
-/** What the instruction drops, given VA[43:12]. Entries carry no ASID, so one ASID is every non-global entry. */
-const TLBI_SCOPES: Readonly<Record<string, (engine: SysregEngine, page: number) => void>> = {
-  VMALLE1: ({ tlb }) => tlb.flush(),
-  ASIDE1: ({ tlb }) => tlb.flushNonGlobal(),
-  VAE1: ({ tlb }, page) => tlb.flushPage(page),
-  VAAE1: ({ tlb }, page) => tlb.flushPage(page),
-  VALE1: ({ tlb }, page) => tlb.flushPage(page),
-  VAALE1: ({ tlb }, page) => tlb.flushPage(page),
+/** What the instruction drops. Entries carry no ASID, so one ASID is every non-global entry. */
+const TLBI_SCOPES: Readonly<Record<string, (engine: SysregEngine, operand: bigint) => void>> = {
+  VMALLE1: (engine) => engine.flushTlb(),
+  ASIDE1: (engine) => engine.flushTlbNonGlobal(),
+  VAE1: flushPage,
+  VAAE1: flushPage,
+  VALE1: flushPage,
+  VAALE1: flushPage,
 };
+
+/** @param operand - VA[55:12] in bits 43:0 */
+function flushPage(engine: SysregEngine, operand: bigint): void {
+  engine.flushTlbVa(operand << 12n);
+}
 
 const tlbiRows = Object.entries(TLBI_SCOPES).flatMap(([scope, apply]): SysregRow[] => [
   {
@@ -39,7 +44,7 @@ const tlbiRows = Object.entries(TLBI_SCOPES).flatMap(([scope, apply]): SysregRow
     key: SYSOPS[`TLBI_${scope}` as Op],
     writeEl: 1,
     write(vcpu, from, { engine }) {
-      apply(engine, vcpu.get32(from));
+      apply(engine, vcpu.get64(from));
       return SYSREG_DONE;
     },
   },
@@ -48,7 +53,7 @@ const tlbiRows = Object.entries(TLBI_SCOPES).flatMap(([scope, apply]): SysregRow
     key: SYSOPS[`TLBI_${scope}IS` as Op],
     writeEl: 1,
     write(vcpu, from, env) {
-      apply(env.engine, vcpu.get32(from));
+      apply(env.engine, vcpu.get64(from));
       broadcast(vcpu, REQUEST_FLUSH_TLB, env);
       return SYSREG_DONE;
     },

@@ -1,7 +1,6 @@
 /** One system register or system instruction: who may use it, where its value is, what user space sees of it. */
 import type { Host } from '../host.ts';
 import type { Engine } from '../interp/engine.ts';
-import type { Tlb } from '../mmu/tlb.ts';
 import type { Block } from '../state/block.ts';
 
 /** What an access needs beyond the vCPU's words. */
@@ -14,8 +13,15 @@ export interface SysregEnv {
 /** The part of the engine that accesses use. */
 export type SysregEngine = Pick<
   Engine,
-  'contextChanged' | 'regimeChanged' | 'addressSpaceChanged' | 'flushCode' | 'flushCodeRange' | 'translate'
-> & { readonly tlb: Pick<Tlb, 'flush' | 'flushNonGlobal' | 'flushPage'> };
+  | 'contextChanged'
+  | 'regimeChanged'
+  | 'flushTlb'
+  | 'flushTlbNonGlobal'
+  | 'flushTlbVa'
+  | 'flushCode'
+  | 'flushCodeRange'
+  | 'translate'
+>;
 
 /** The access is complete. */
 export const SYSREG_DONE = 0;

@@ -1,4 +1,6 @@
 /** All system registers of the CPU, found by encoding, with their storage placed. */
+import { SYSREGS } from '@vkvm/uapi';
+
 import { SYSREG_STORE, SYSREG_STORE_END } from '../state/vcpu-state.ts';
 import type { Block } from '../state/block.ts';
 import { debugSysregs } from './debug.ts';
@@ -57,14 +59,17 @@ export class SysregTable {
     return this.#byUserKey.get(key);
   }
 
-  /** See `DecodeSite.plainSysreg`. The handler checks the exception level by op1. */
+  /**
+   * See `DecodeSite.plainSysreg`. Whoever asks checks the exception level: op1 3 is EL0 (a write of TPIDRRO_EL0 is
+   * EL1), else EL1.
+   */
   plainSysreg(key: number, direction: 'read' | 'write'): number {
     const placed = this.#byKey[key];
     if (!placed || placed.offset === NONE || placed.row.visible) return NONE;
     const { row, offset } = placed;
     const lowest = direction === 'read' ? row.readEl : row.writeEl;
     const handler = direction === 'read' ? row.read : row.write;
-    if (handler || lowest !== lowestByEncoding(key)) return NONE;
+    if (handler || lowest !== lowestLevel(key, direction)) return NONE;
     return direction === 'write' && row.writable !== undefined ? NONE : offset;
   }
 
@@ -77,8 +82,9 @@ export class SysregTable {
   }
 }
 
-/** Exception level that the encoding itself speaks of: op1 3 is EL0. */
-const lowestByEncoding = (key: number): 0 | 1 => (((key >>> 11) & 7) === 3 ? 0 : 1);
+/** Exception level that the encoding itself speaks of. */
+const lowestLevel = (key: number, direction: 'read' | 'write'): 0 | 1 =>
+  ((key >>> 11) & 7) === 3 && !(key === SYSREGS.TPIDRRO_EL0 && direction === 'write') ? 0 : 1;
 
 /** @returns the key of the register's id, or -1 if user space does not see it */
 export const userKeyOf = ({ user, key }: SysregRow): number => {

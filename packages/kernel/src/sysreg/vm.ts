@@ -5,8 +5,6 @@ import type { Block } from '../state/block.ts';
 import {
   CONTEXTIDR_EL1,
   CPACR_EL1,
-  DAIF,
-  EL,
   ELR_EL1,
   ESR_EL1,
   FAR_EL1,
@@ -24,14 +22,13 @@ import {
   TTBR1_EL1,
   VBAR_EL1,
 } from '../state/vcpu-state.ts';
-import { SYSREG_DONE, SYSREG_LEAVE } from './row.ts';
+import { SYSREG_DONE } from './row.ts';
 import type { SysregRow } from './row.ts';
 
 /** What KVM resets a register to whose reset value is architecturally unknown. */
 export const UNKNOWN = 0x1de7_ec7e_dbad_c0den;
 /** SCTLR_EL1 at reset: its RES1 bits. */
 const SCTLR_RESET = 0x00c5_0078n;
-const ASID_SHIFT = 48n;
 
 type Name = keyof typeof SYSREGS;
 
@@ -92,29 +89,8 @@ function pendingInterrupts(vcpu: Block): bigint {
 
 export const vmSysregs: readonly SysregRow[] = [
   ofRegime('SCTLR_EL1', SCTLR_RESET, SCTLR_EL1),
-  {
-    ...plain('TTBR0_EL1', UNKNOWN, TTBR0_EL1),
-    write(vcpu, from, { engine }) {
-      const value = vcpu.get64(from);
-      if (vcpu.get64(TTBR0_EL1) === value) return SYSREG_DONE;
-      vcpu.set64(TTBR0_EL1, value);
-      engine.addressSpaceChanged();
-      return SYSREG_DONE;
-    },
-  },
-  {
-    ...plain('TTBR1_EL1', UNKNOWN, TTBR1_EL1),
-    write(vcpu, from, { engine }) {
-      const value = vcpu.get64(from);
-      const changed = vcpu.get64(TTBR1_EL1) ^ value;
-      if (changed === 0n) return SYSREG_DONE;
-      vcpu.set64(TTBR1_EL1, value);
-      // Where TCR_EL1.A1 is set, the ASID is here: a change of it alone concerns no global entry.
-      if ((changed >> ASID_SHIFT) << ASID_SHIFT === changed) engine.addressSpaceChanged();
-      else engine.regimeChanged();
-      return SYSREG_DONE;
-    },
-  },
+  ofRegime('TTBR0_EL1', UNKNOWN, TTBR0_EL1),
+  ofRegime('TTBR1_EL1', UNKNOWN, TTBR1_EL1),
   ofRegime('TCR_EL1', 0n, TCR_EL1),
   ofRegime('MAIR_EL1', UNKNOWN, MAIR_EL1),
   {
@@ -153,29 +129,6 @@ export const vmSysregs: readonly SysregRow[] = [
     read(vcpu, to) {
       vcpu.set64(to, pendingInterrupts(vcpu));
       return SYSREG_DONE;
-    },
-  },
-  {
-    name: 'CurrentEL',
-    key: SYSREGS.CurrentEL,
-    readEl: 1,
-    read(vcpu, to) {
-      vcpu.set64(to, BigInt(vcpu.get32(EL) << 2));
-      return SYSREG_DONE;
-    },
-  },
-  {
-    name: 'DAIF',
-    key: SYSREGS.DAIF,
-    readEl: 1,
-    writeEl: 1,
-    read(vcpu, to) {
-      vcpu.set64(to, BigInt(vcpu.get32(DAIF)));
-      return SYSREG_DONE;
-    },
-    write(vcpu, from) {
-      vcpu.set32(DAIF, vcpu.get32(from) & 0x3c0);
-      return vcpu.get32(INTERRUPT_LINES) === 0 ? SYSREG_DONE : SYSREG_LEAVE;
     },
   },
   // RAS: no error records

@@ -1,0 +1,5 @@
+/** The system registers of all layers below, in one table. */
+import { CPU_SYSREGS, SysregTable } from '../sysreg/table.ts';
+
+/** Constant: rows and the places of their storage. */
+export const SYSREG_TABLE = new SysregTable([...CPU_SYSREGS]);
