@@ -1,0 +1,53 @@
+/** What the command asks of its platform. */
+import type { Process, Syscalls } from '@vkvm/uapi';
+import type { MachineHost } from '../machine/host.ts';
+
+/** A kernel and an initial ramdisk to start, and the command line that makes them useful. */
+export interface GuestFiles {
+  /** What it is, for people: `Debian's linux-image-6.1.0-56-cloud-arm64`. */
+  readonly name: string;
+  readonly kernel: string;
+  readonly initrd: string;
+}
+
+/** Which Debian guest is wanted. */
+export interface DebianRequest {
+  /** `cloud`, `full`, or the name of a package. */
+  readonly kernel: string;
+  /** Fetch it even if it is cached. */
+  readonly refresh: boolean;
+}
+
+/** Where the keyboard's bytes go. */
+export interface ConsoleInput {
+  readonly receive: (bytes: Uint8Array) => void;
+  /** No more input will come. */
+  readonly end: () => void;
+}
+
+/** Files, streams, time, and the two things that cannot be had everywhere: a kernel and Debian. */
+export interface CliHost {
+  /** @throws {UsageError} it cannot be read; says why */
+  readonly readFile: (path: string) => Promise<Uint8Array>;
+  /** Writes to the guest's console, or the command's results. */
+  readonly stdout: (data: Uint8Array | string) => void;
+  /** Writes a line in vkvm's own name. */
+  readonly stderr: (line: string) => void;
+  readonly isTerminalInput: boolean;
+  readonly isTerminalOutput: boolean;
+  /** Gives the keyboard to the guest, raw if it is a terminal. @returns takes it back */
+  readonly openConsole: (input: ConsoleInput) => Disposable;
+  /** Calls `action` if the user interrupts the command from outside. @returns stops listening */
+  readonly onInterrupt: (action: () => void) => Disposable;
+  /** Calls `action` once. @returns calls it off */
+  readonly after: (seconds: number, action: () => void) => Disposable;
+  readonly machineHost: MachineHost;
+  /** The kernel's side of the boundary for a process. */
+  readonly createSyscalls: (process: Process) => Syscalls | Promise<Syscalls>;
+  /**
+   * Gets Debian's kernel and our initramfs, from the cache or through apt.
+   *
+   * @throws {GuestError} apt is missing, unreachable, or has no arm64
+   */
+  readonly debianGuest: (request: DebianRequest) => Promise<GuestFiles>;
+}

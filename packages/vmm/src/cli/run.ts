@@ -1,0 +1,169 @@
+/** `vkvm run`: boots a kernel and stays until the guest is done. */
+import { createProcess } from '../kvm/process.ts';
+import { LoadError } from '../loader/error.ts';
+import { alignUp, MIB } from '../loader/ram.ts';
+import { checkConfig, processSize } from '../machine/config.ts';
+import type { MachineConfig } from '../machine/config.ts';
+import { createMachine } from '../machine/machine.ts';
+import type { Machine } from '../machine/machine.ts';
+import { describeOptions } from './args.ts';
+import type { Options } from './args.ts';
+import { EscapeFilter } from './escape.ts';
+import type { CliHost } from './host.ts';
+import { STATUS_CRASH, STATUS_OK, STATUS_RESET, STATUS_TIMEOUT, UsageError } from './status.ts';
+import { parseCount, parsePsci, parseSeconds, parseSize } from './values.ts';
+
+/** What a machine is made of. */
+export const MACHINE_OPTIONS = {
+  kernel: { value: 'FILE', help: 'arm64 Image (plain or gzip) or AArch64 ELF program' },
+  initrd: { value: 'FILE', help: 'initial ramdisk' },
+  append: { value: 'TEXT', help: 'kernel command line' },
+  dtb: { value: 'FILE', help: 'device tree to use instead of our own; memory and chosen are filled in' },
+  memory: { value: 'SIZE', help: 'RAM: 512M, 1G; a bare number counts MiB (default 512M)' },
+  smp: { value: 'N', help: 'number of vCPUs (default 1)' },
+  psci: {
+    value: 'VERSION',
+    help: 'PSCI version: 0.1, 0.2, 1.0 to 1.3 (default: what the kernel gives a VM)',
+  },
+} as const;
+
+/** How it is run. */
+export const RUN_OPTIONS = {
+  ...MACHINE_OPTIONS,
+  timeout: { value: 'SECONDS', help: 'end with status 124 after this time' },
+  'no-reboot': { help: 'end with status 3 when the guest asks for a reset' },
+  stats: { help: 'say at the end what the machine did' },
+} as const;
+
+/** Text of `vkvm run --help`. */
+export const RUN_HELP = `Usage: vkvm run --kernel FILE [options]
+
+Boots a guest. Its console is on standard output, the keyboard on standard input;
+in a terminal Ctrl-A x quits and Ctrl-A Ctrl-A sends Ctrl-A.
+
+${describeOptions(RUN_OPTIONS)}
+
+Exit status: 0 powered off, 2 wrong usage or unreadable input, 3 reset under --no-reboot,
+4 kernel and VMM do not fit, 5 guest or VM crashed, 124 time-out.
+`;
+
+const DEFAULT_MEMORY = '512M';
+
+/** Options of a machine after files have been read. */
+export async function machineConfig(
+  host: CliHost,
+  options: Options<typeof MACHINE_OPTIONS>,
+  kernel: Uint8Array,
+): Promise<MachineConfig> {
+  const memory = alignUp(parseSize('--memory', options.memory ?? DEFAULT_MEMORY), 2 * MIB);
+  const smp = parseCount('--smp', options.smp ?? '1');
+  checkConfig({ memory, smp });
+  const [initrd, dtb] = await Promise.all(
+    [options.initrd, options.dtb].map((path) => (path === undefined ? undefined : host.readFile(path))),
+  );
+  if (initrd?.length === 0) throw new UsageError(`--initrd ${options.initrd}: the file is empty`);
+  return {
+    kernel,
+    ...(initrd && { initrd }),
+    ...(dtb && { dtb }),
+    bootargs: options.append ?? '',
+    memory,
+    smp,
+    ...(options.psci !== undefined && { psci: parsePsci('--psci', options.psci) }),
+    output: (bytes) => host.stdout(bytes.slice()),
+  };
+}
+
+/** Builds a machine in an address space of its own. */
+export async function buildMachine(host: CliHost, config: MachineConfig): Promise<Machine> {
+  const process = createProcess({ size: processSize(config), shared: false });
+  const syscalls = await host.createSyscalls(process);
+  return createMachine({ syscalls, process, config, host: host.machineHost });
+}
+
+/** @returns the exit status */
+export async function run(host: CliHost, options: Options<typeof RUN_OPTIONS>): Promise<number> {
+  if (options.kernel === undefined) {
+    throw new UsageError('no kernel to boot; give --kernel FILE, or use vkvm start for a ready-made guest');
+  }
+  const timeout = options.timeout === undefined ? undefined : parseSeconds('--timeout', options.timeout);
+  const config = await machineConfig(host, options, await host.readFile(options.kernel));
+  return runMachine(host, config, {
+    timeout,
+    noReboot: options['no-reboot'],
+    stats: options.stats,
+    label: options,
+  });
+}
+
+/** How long, how often, and how loud. */
+export interface RunMode {
+  /** Seconds. */
+  readonly timeout?: number | undefined;
+  readonly noReboot: boolean;
+  readonly stats: boolean;
+  /** Names of the files, for messages about them. */
+  readonly label: { readonly kernel?: string | undefined; readonly dtb?: string | undefined };
+}
+
+/** Runs a machine to its end. @returns the exit status */
+export async function runMachine(host: CliHost, config: MachineConfig, mode: RunMode): Promise<number> {
+  using machine = await buildMachine(host, config).catch((error: unknown) => {
+    if (!(error instanceof LoadError)) throw error;
+    const blamed = error.message.startsWith('the device tree is') ? mode.label.dtb : mode.label.kernel;
+    throw new UsageError(blamed === undefined ? error.message : `${blamed}: ${error.message}`, {
+      cause: error,
+    });
+  });
+  const start = host.machineHost.monotonic();
+  let ended: 'timeout' | 'quit' | undefined;
+  const end = (how: 'timeout' | 'quit'): void => {
+    ended ??= how;
+    machine.stop();
+  };
+  using guards = new DisposableStack();
+  if (mode.timeout !== undefined) guards.use(host.after(mode.timeout, () => end('timeout')));
+  guards.use(host.onInterrupt(() => end('quit')));
+  const escape = new EscapeFilter();
+  guards.use(
+    host.openConsole({
+      receive: (input) => {
+        const { bytes, quit } = host.isTerminalInput ? escape.feed(input) : { bytes: input, quit: false };
+        machine.receive(bytes);
+        if (quit) end('quit');
+      },
+      end: () => machine.endInput(),
+    }),
+  );
+
+  for (;;) {
+    const stop = await machine.run();
+    if (stop.kind === 'reset' && !mode.noReboot && ended === undefined) {
+      machine.reset();
+      continue;
+    }
+    guards.dispose(); // the terminal is the user's again before vkvm says anything
+    if (mode.stats) host.stderr(describeStats(machine, host.machineHost.monotonic() - start));
+    switch (stop.kind) {
+      case 'shutdown':
+        return STATUS_OK;
+      case 'reset':
+        host.stderr('the guest asked for a reset (--no-reboot)');
+        return STATUS_RESET;
+      case 'crash':
+        host.stderr(stop.message);
+        return STATUS_CRASH;
+      case 'stopped':
+        if (ended !== 'timeout') return STATUS_OK;
+        host.stderr(`the guest was still running after ${mode.timeout} s (--timeout)`);
+        return STATUS_TIMEOUT;
+    }
+  }
+}
+
+function describeStats(machine: Machine, elapsed: number): string {
+  const { exits, idle } = machine.stats;
+  const seconds = (nanoseconds: number): string => `${(nanoseconds / 1e9).toFixed(2)} s`;
+  const counts = [...exits].map(([reason, count]) => `${reason} ${count}`).join(', ');
+  return `ran ${seconds(elapsed)}, of it idle ${seconds(idle)}; exits: ${counts || 'none'}`;
+}

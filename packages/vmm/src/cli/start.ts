@@ -1,0 +1,76 @@
+/** `vkvm start`: something real runs, with nothing prepared. */
+import { builtinGuest } from '../guest/builtin.ts';
+import { encodeScript } from '../guest/init-script.ts';
+import { describeOptions } from './args.ts';
+import type { Options } from './args.ts';
+import type { CliHost, GuestFiles } from './host.ts';
+import { RUN_OPTIONS, machineConfig, run, runMachine } from './run.ts';
+import { UsageError } from './status.ts';
+import { parseSeconds } from './values.ts';
+
+export const START_OPTIONS = {
+  ...RUN_OPTIONS,
+  guest: { value: 'NAME', help: 'debian (default; without apt: builtin) or builtin' },
+  script: { value: 'TEXT', help: 'shell commands for the guest; it powers off after them' },
+} as const;
+
+/** Text of `vkvm start --help`. */
+export const START_HELP = `Usage: vkvm start [options]
+
+Boots Debian's arm64 kernel, which apt fetches once. In a terminal you get the guest's shell (type
+exit to power off; Ctrl-A x quits); otherwise a short script runs and the guest powers off.
+Without apt, a small built-in guest runs instead. Other options are those of vkvm run.
+
+${describeOptions(START_OPTIONS)}
+`;
+
+/** What the guest does when nobody is there to type. */
+const DEMO_SCRIPT = `uname -a
+cat /proc/cpuinfo
+cat /proc/interrupts
+free
+dmesg | grep -i psci`;
+
+/** @returns the exit status */
+export async function start(host: CliHost, options: Options<typeof START_OPTIONS>): Promise<number> {
+  const wanted = options.guest ?? 'debian';
+  if (wanted !== 'debian' && wanted !== 'builtin') {
+    throw new UsageError(`--guest ${wanted}: there are debian and builtin`);
+  }
+  if (options.kernel !== undefined) return run(host, options);
+  const files = wanted === 'debian' ? await findDebian(host) : undefined;
+  if (!files) return runBuiltin(host, options);
+  const isInteractive = host.isTerminalInput && host.isTerminalOutput;
+  const script = options.script ?? (isInteractive ? undefined : DEMO_SCRIPT);
+  const append = ['console=ttyAMA0', script !== undefined && encodeScript(script), options.append];
+  if (script === undefined) {
+    host.stderr(`${files.name}: type exit to power off, Ctrl-A x to quit`);
+  }
+  return run(host, {
+    ...options,
+    kernel: files.kernel,
+    initrd: options.initrd ?? files.initrd,
+    append: append.filter(Boolean).join(' '),
+  });
+}
+
+async function findDebian(host: CliHost): Promise<GuestFiles | undefined> {
+  try {
+    return await host.debianGuest({ kernel: 'cloud', refresh: false });
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'GuestError') throw error;
+    host.stderr(`${error.message}; starting the built-in guest instead`);
+    return undefined;
+  }
+}
+
+async function runBuiltin(host: CliHost, options: Options<typeof START_OPTIONS>): Promise<number> {
+  const timeout = options.timeout === undefined ? undefined : parseSeconds('--timeout', options.timeout);
+  const config = await machineConfig(host, { ...options, smp: options.smp ?? '2' }, builtinGuest());
+  return runMachine(host, config, {
+    timeout,
+    noReboot: options['no-reboot'],
+    stats: options.stats,
+    label: {},
+  });
+}

@@ -1,0 +1,43 @@
+/** Values of options: sizes, counts, times, versions. */
+import { PSCI_VERSIONS } from '@vkvm/uapi';
+import type { PsciVersion } from '@vkvm/uapi';
+import { MIB } from '../loader/ram.ts';
+import { formatPsci } from '../machine/machine.ts';
+import { UsageError } from './status.ts';
+
+const UNITS: Readonly<Record<string, number>> = { '': MIB, K: 1024, M: MIB, G: 1024 * MIB };
+
+/** `512M`, `1G`, `524288K`; a bare number counts MiB. @returns bytes */
+export function parseSize(option: string, value: string): number {
+  const [, digits, unit] = /^(\d+(?:\.\d+)?)([KMG]?)(?:i?B)?$/i.exec(value) ?? [];
+  const factor = UNITS[unit?.toUpperCase() ?? '-'];
+  if (digits === undefined || factor === undefined) {
+    throw new UsageError(`${option} ${value}: not a size; write 512M or 1G`);
+  }
+  return Math.round(Number(digits) * factor);
+}
+
+/** A whole number. */
+export function parseCount(option: string, value: string): number {
+  if (!/^\d{1,6}$/.test(value)) throw new UsageError(`${option} ${value}: not a number`);
+  return Number(value);
+}
+
+/** A time in seconds, more than zero; fractions are fine. */
+export function parseSeconds(option: string, value: string): number {
+  const seconds = Number(value);
+  if (value.trim() === '' || !(seconds > 0 && seconds <= 1e6)) {
+    throw new UsageError(`${option} ${value}: not a time; write seconds, such as 60 or 0.5`);
+  }
+  return seconds;
+}
+
+/** A PSCI version, such as `1.1`. */
+export function parsePsci(option: string, value: string): PsciVersion {
+  const version = PSCI_VERSIONS.find((known) => formatPsci(known) === value);
+  if (version === undefined) {
+    const known = PSCI_VERSIONS.map((each) => formatPsci(each)).join(', ');
+    throw new UsageError(`${option} ${value}: no such version; there are ${known}`);
+  }
+  return version;
+}
