@@ -72,6 +72,8 @@ function shift(c: Emitter, size: Size, form: ShiftForm, value: Var<V128>, amount
   const ops = lanes(c, size);
   const above = laneBits(size) - 8;
   const amount = c.letV128(ops.shr_s(ops.shl(amounts.get(), c.i32.const(above)), c.i32.const(above)));
+  // -128 has no counterpart in a byte, and -127 shifts everything out as well.
+  if (size === 0) amount.set(c.i8x16.max_s(amount.get(), splat(c, 0, -127n)));
   const left = c.letV128(notNegative(c, size, amount));
   amount.set(ops.neg(amount.get()));
   const right = c.letV128(notNegative(c, size, amount));
