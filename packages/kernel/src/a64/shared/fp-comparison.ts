@@ -1,0 +1,102 @@
+/** Comparisons as rows use them: Wasm's for numbers, soft float for NaNs and under FZ. */
+import type { I32, Var } from '../emitter.ts';
+import { FPCR_FZ, type FpBits, type FpFormat, perBits } from './fp-format.ts';
+import { controlAllows } from './fp-operation.ts';
+import { absolute, type Bits, type FpView, type Mask, type Soft, soft } from './fp-view.ts';
+import { NZCV_EQUAL, NZCV_GREATER, NZCV_LESS, NZCV_UNORDERED, SOFT_COMPARE } from './soft-float-compare.ts';
+import type { BinaryRoutine } from './soft-float.ts';
+
+const WITHOUT_FZ = { clear: FPCR_FZ, inexact: false } as const;
+
+/** FPCompare of two scalars: NZCV in bits 3:0. @param signalling - quiet NaNs raise IOC too */
+export function compare(k: FpView, x: Var<Bits>, y: Var<Bits>, signalling: boolean): I32 {
+  const { c, ops } = k;
+  const word = c.word(k.format.bits);
+  const nzcv = c.letI32(
+    c.select(
+      c.i32.const(NZCV_EQUAL),
+      c.select(
+        c.i32.const(NZCV_LESS),
+        c.select(c.i32.const(NZCV_GREATER), c.i32.const(NZCV_UNORDERED), ops.gt(k.float(x), k.float(y))),
+        ops.lt(k.float(x), k.float(y)),
+      ),
+      ops.eq(k.float(x), k.float(y)),
+    ),
+  );
+  c.if(
+    c.i32.or(c.i32.eq(nzcv.get(), c.i32.const(NZCV_UNORDERED)), c.i32.eqz(controlAllows(c, WITHOUT_FZ))),
+    () =>
+      nzcv.set(
+        c.call(
+          SOFT_COMPARE[k.format.bits],
+          word.toI64(x.get()),
+          word.toI64(y.get()),
+          c.i32.const(signalling ? 1 : 0),
+        ),
+      ),
+  );
+  return nzcv.get();
+}
+
+/** A comparison that makes a mask of each lane. */
+export interface LaneComparison {
+  readonly op: 'eq' | 'ge' | 'gt' | 'le' | 'lt';
+  /** Of magnitudes. */
+  readonly absolute?: true;
+}
+
+/** NZCV values for which a comparison holds. Only equality is quiet about quiet NaNs. */
+const HOLDS = {
+  eq: [NZCV_EQUAL],
+  ge: [NZCV_EQUAL, NZCV_GREATER],
+  gt: [NZCV_GREATER],
+  le: [NZCV_EQUAL, NZCV_LESS],
+  lt: [NZCV_LESS],
+} as const;
+
+const maskRoutine = (op: keyof typeof HOLDS, f: FpFormat<FpBits>): BinaryRoutine => ({
+  name: `fp${f.bits}_mask_${op}`,
+  params: ['i64', 'i64'],
+  result: 'i64',
+  emit: (c, x, y) => {
+    const held = HOLDS[op].reduce((mask, nzcv) => mask | (1 << nzcv), 0);
+    return c.i64.sub(
+      c.i64.const(0),
+      c.i64.extend_i32_u(
+        c.i32.and(
+          c.i32.shr_u(
+            c.i32.const(held),
+            c.call(SOFT_COMPARE[f.bits], x.get(), y.get(), c.i32.const(op === 'eq' ? 0 : 1)),
+          ),
+          c.i32.const(1),
+        ),
+      ),
+    );
+  },
+});
+
+const maskOf = (op: keyof typeof HOLDS): Soft => soft(perBits((f) => maskRoutine(op, f)));
+const SOFT_MASK: Readonly<Record<keyof typeof HOLDS, Soft>> = {
+  eq: maskOf('eq'),
+  ge: maskOf('ge'),
+  gt: maskOf('gt'),
+  le: maskOf('le'),
+  lt: maskOf('lt'),
+};
+
+/** All ones in each lane where the comparison holds. */
+export function compareLanes(k: FpView, comparison: LaneComparison, x: Var<Bits>, y: Var<Bits>): Bits {
+  const { c, ops } = k;
+  if (comparison.absolute) {
+    x.set(absolute(k, x.get()));
+    y.set(absolute(k, y.get()));
+  }
+  const slow = (): Bits => k.call(SOFT_MASK[comparison.op], [x, y]);
+  if (!k.isVector) return slow();
+  const ordered = (value: Var<Bits>): Mask => ops.eq(k.float(value), k.float(value));
+  const result = k.letBits(ops[comparison.op](k.float(x), k.float(y)) as unknown as Bits);
+  c.if(c.i32.eqz(c.i32.and(controlAllows(c, WITHOUT_FZ), k.all(k.both(ordered(x), ordered(y))))), () =>
+    result.set(slow()),
+  );
+  return result.get();
+}

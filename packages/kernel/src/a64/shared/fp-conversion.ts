@@ -1,0 +1,179 @@
+/** Conversions as rows use them: Wasm's where that is exact, soft float else. See fp-operation.ts. */
+import type { Emitter, F32, F64, I64, Var, Word } from '../emitter.ts';
+import { FPCR_FZ, FPCR_RMODE, perBits, type Rounding, ROUNDING } from './fp-format.ts';
+import { controlAllows, resultAllows } from './fp-operation.ts';
+import { type Bits, type Float, type FloatOps, type FpView, type Mask, type Soft, soft } from './fp-view.ts';
+import { SOFT_CONVERT } from './soft-float-convert.ts';
+import { fromFixed, type IntegerForm, toFixed } from './soft-float-integer.ts';
+import { roundingMode } from './soft-float.ts';
+
+/** Wasm's rounding to integral, where it has one. Truncation is part of the conversion. */
+const ROUNDING_OP: Partial<Record<Rounding, keyof Pick<FloatOps, 'nearest' | 'ceil' | 'floor'>>> = {
+  [ROUNDING.NEAREST]: 'nearest',
+  [ROUNDING.PLUS]: 'ceil',
+  [ROUNDING.MINUS]: 'floor',
+};
+
+const suffix = ({ signed }: IntegerForm): 's' | 'u' => (signed ? 's' : 'u');
+
+/** 1 if the value is within the integers of a form, or is truncated to one of them. */
+function fits(k: FpView, value: Var<Float>, { bits, signed }: IntegerForm): Mask {
+  if (signed) return k.ops.lt(k.ops.abs(value.get()), k.constFloat(2 ** (bits - 1)));
+  return k.both(k.ops.gt(value.get(), k.constFloat(-1)), k.ops.lt(value.get(), k.constFloat(2 ** bits)));
+}
+
+/** What a conversion to an integer is, besides its operand. */
+export interface ToInteger extends IntegerForm {
+  readonly rounding: Rounding;
+}
+
+/** Wasm's conversion of a scalar that fits. */
+function truncate(k: FpView, value: Var<Float>, form: IntegerForm): Word {
+  const { c } = k;
+  const ops = form.bits === 64 ? c.i64 : c.i32;
+  const single = k.format.bits === 32;
+  return (
+    single
+      ? ops[`trunc_sat_f32_${suffix(form)}`](value.get() as F32)
+      : ops[`trunc_sat_f64_${suffix(form)}`](value.get() as F64)
+  ) as Word;
+}
+
+const WITHOUT_FZ = { clear: FPCR_FZ, inexact: true } as const;
+const TO_NEAREST = { clear: FPCR_RMODE, inexact: true } as const;
+
+/** A scalar as an integer of the form's width. */
+export function toInteger(k: FpView, x: Var<Bits>, form: ToInteger): Word {
+  const { c } = k;
+  const w = c.word(form.bits);
+  const op = ROUNDING_OP[form.rounding];
+  const slow = (): Word =>
+    w.fromI64(
+      c.call(
+        toFixed(k.format.bits, form),
+        c.word(k.format.bits).toI64(x.get()),
+        c.i32.const(0),
+        c.i32.const(form.rounding),
+      ),
+    );
+  if (!op && form.rounding !== ROUNDING.ZERO) return slow();
+  const value = k.letFloat(op ? k.ops[op](k.float(x)) : k.float(x));
+  const result = w.let(truncate(k, value, form));
+  c.if(c.i32.eqz(c.i32.and(controlAllows(c, WITHOUT_FZ), fits(k, value, form))), () => result.set(slow()));
+  return result.get();
+}
+
+/** An integer of the form's width as a scalar. */
+export function fromInteger(k: FpView, value: Var<Word>, form: IntegerForm): Bits {
+  const { c } = k;
+  const { bits } = k.format;
+  const source = value.get();
+  let converted: unknown;
+  if (bits === 64) converted = c.f64[`convert_i${form.bits}_${suffix(form)}`](source);
+  else converted = c.f32[`convert_i${form.bits}_${suffix(form)}`](source);
+  const result = k.letBits(k.bits(k.letFloat(converted as Float)));
+  // Every 32-bit integer is a double.
+  if (bits === 64 && form.bits === 32) return result.get();
+  c.if(c.i32.eqz(controlAllows(c, TO_NEAREST)), () =>
+    result.set(
+      c
+        .word(bits)
+        .fromI64(
+          c.call(
+            fromFixed(bits, form),
+            c.word(form.bits).toI64(value.get()),
+            c.i32.const(0),
+            roundingMode(c),
+          ),
+        ) as Bits,
+    ),
+  );
+  return result.get();
+}
+
+/** Double to single or single to double precision. `from` and `to` are scalar views. */
+export function convertPrecision(from: FpView, to: FpView, x: Var<Bits>): Bits {
+  const { c } = from;
+  const widens = to.format.bits === 64;
+  const result = to.letFloat(
+    (widens ? c.f64.promote_f32(from.float(x)) : c.f32.demote_f64(from.float(x))) as Float,
+  );
+  const bits = to.letBits(to.bits(result));
+  const allowed = widens
+    ? { clear: FPCR_FZ, inexact: false }
+    : { clear: FPCR_FZ | FPCR_RMODE, inexact: true };
+  c.if(
+    c.i32.eqz(
+      c.i32.and(controlAllows(c, allowed), resultAllows(to, widens ? 'number' : 'normal', result, [])),
+    ),
+    () =>
+      bits.set(
+        c
+          .word(to.format.bits)
+          .fromI64(
+            c.call(
+              SOFT_CONVERT[widens ? '32_64' : '64_32'],
+              c.word(from.format.bits).toI64(x.get()),
+              roundingMode(c),
+            ),
+          ) as Bits,
+      ),
+  );
+  return bits.get();
+}
+
+/** To half precision, in the low 16 bits. */
+export const toHalf = (c: Emitter, bits: 32 | 64, x: I64): I64 =>
+  c.call(SOFT_CONVERT[`${bits}_16`], x, roundingMode(c));
+
+/** From half precision in the low 16 bits. */
+export const fromHalf = (c: Emitter, bits: 32 | 64, x: I64): I64 =>
+  c.call(SOFT_CONVERT[`16_${bits}`], x, roundingMode(c));
+
+/** Conversions between values and integers of the same width, with a number of fraction bits and a rounding mode. */
+export const LANES_TO_FIXED: Readonly<Record<'s' | 'u', Soft>> = {
+  s: soft(perBits(({ bits }) => toFixed(bits, { bits, signed: true }))),
+  u: soft(perBits(({ bits }) => toFixed(bits, { bits, signed: false }))),
+};
+export const LANES_FROM_FIXED: Readonly<Record<'s' | 'u', Soft>> = {
+  s: soft(perBits(({ bits }) => fromFixed(bits, { bits, signed: true }))),
+  u: soft(perBits(({ bits }) => fromFixed(bits, { bits, signed: false }))),
+};
+
+/** The lanes of a view as integers of the same width. */
+export function lanesToInteger(k: FpView, x: Var<Bits>, form: Omit<ToInteger, 'bits'>): Bits {
+  const { c } = k;
+  const { bits } = k.format;
+  if (!k.isVector) return toInteger(k, x, { ...form, bits }) as unknown as Bits;
+  const slow = (): Bits =>
+    k.call(
+      LANES_TO_FIXED[form.signed ? 's' : 'u'],
+      [x],
+      [() => c.i32.const(0), () => c.i32.const(form.rounding)],
+    );
+  const op = ROUNDING_OP[form.rounding];
+  if (bits === 64 || (!op && form.rounding !== ROUNDING.ZERO)) return slow();
+  const value = k.letFloat(op ? k.ops[op](k.float(x)) : k.float(x));
+  const result = k.letBits(
+    (form.signed ? c.i32x4.trunc_sat_f32x4_s(value.get()) : c.i32x4.trunc_sat_f32x4_u(value.get())) as Bits,
+  );
+  c.if(c.i32.eqz(c.i32.and(controlAllows(c, WITHOUT_FZ), k.all(fits(k, value, { ...form, bits })))), () =>
+    result.set(slow()),
+  );
+  return result.get();
+}
+
+/** Integer lanes as values of the same width. */
+export function lanesFromInteger(k: FpView, x: Var<Bits>, signed: boolean): Bits {
+  const { c } = k;
+  const { bits } = k.format;
+  if (!k.isVector) return fromInteger(k, x as unknown as Var<Word>, { bits, signed });
+  const slow = (): Bits =>
+    k.call(LANES_FROM_FIXED[signed ? 's' : 'u'], [x], [() => c.i32.const(0), () => roundingMode(c)]);
+  if (bits === 64) return slow();
+  const result = k.letBits(
+    (signed ? c.f32x4.convert_i32x4_s(x.get()) : c.f32x4.convert_i32x4_u(x.get())) as Bits,
+  );
+  c.if(c.i32.eqz(controlAllows(c, TO_NEAREST)), () => result.set(slow()));
+  return result.get();
+}
