@@ -9,6 +9,13 @@ import { CRC32 } from './insn/crc32.ts';
 import { DIVIDE } from './insn/divide.ts';
 import { EXCEPTION } from './insn/exception.ts';
 import { EXCLUSIVE } from './insn/exclusive.ts';
+import { FP_COMPARE } from './insn/fp-compare.ts';
+import { FP_DATA_1 } from './insn/fp-data-1.ts';
+import { FP_DATA_2 } from './insn/fp-data-2.ts';
+import { FP_DATA_3 } from './insn/fp-data-3.ts';
+import { FP_FIXED } from './insn/fp-fixed.ts';
+import { FP_IMMEDIATE } from './insn/fp-immediate.ts';
+import { FP_INTEGER } from './insn/fp-integer.ts';
 import { LOAD_STORE } from './insn/load-store.ts';
 import { LOGICAL } from './insn/logical.ts';
 import { MOVE_WIDE } from './insn/move-wide.ts';
@@ -41,6 +48,13 @@ export const INSNS: readonly Insn[] = [
   ...DIVIDE,
   ...EXCEPTION,
   ...EXCLUSIVE,
+  ...FP_COMPARE,
+  ...FP_DATA_1,
+  ...FP_DATA_2,
+  ...FP_DATA_3,
+  ...FP_FIXED,
+  ...FP_IMMEDIATE,
+  ...FP_INTEGER,
   ...LOAD_STORE,
   ...LOGICAL,
   ...MOVE_WIDE,
