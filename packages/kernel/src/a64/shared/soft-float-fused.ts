@@ -1,6 +1,6 @@
 /** Fused multiply-add and the Newton steps built on it. Source: Arm DDI 0487, J1.3.3 (FPMulAdd, FPRecipStepFused, FPRSqrtStepFused). */
 import type { Emitter, I32, I64, Var } from '../emitter.ts';
-import { type FpBits, type FpFormat, perBits } from './fp-format.ts';
+import { type FpFormat, perBits } from './fp-format.ts';
 import { multiplyWide, signOfCancelled, type Wide } from './soft-float-arithmetic.ts';
 import {
   type BinaryRoutine,
