@@ -4,7 +4,7 @@
  */
 import type { Code, Local } from '../wasm/code.ts';
 import { I32_TYPE, I64_TYPE } from '../wasm/opcode.ts';
-import type { PureOps } from '../wasm/pure.ts';
+import { extendOps, type PureOps } from '../wasm/pure.ts';
 import type {
   F32,
   F64,
@@ -58,8 +58,7 @@ export abstract class CodeEmitter {
       local.set(zero()); // a scoped local may hold what an earlier scope left
       return local;
     };
-    const word32: WordOps<I32> = {
-      ...ops.i32,
+    const word32 = extendOps<WordOps<I32>>(ops.i32, {
       bits: 32,
       reg: (field) => this.reg32(field),
       setReg: (field, value) => this.setReg32(field, value),
@@ -71,9 +70,8 @@ export abstract class CodeEmitter {
       signed: (value) => ops.i64.extend_i32_s(value),
       fromI64: (value) => ops.i32.wrap_i64(value),
       fromI32: (value) => value,
-    };
-    const word64: WordOps<I64> = {
-      ...ops.i64,
+    });
+    const word64 = extendOps<WordOps<I64>>(ops.i64, {
       bits: 64,
       reg: (field) => this.reg(field),
       setReg: (field, value) => this.setReg(field, value),
@@ -85,7 +83,7 @@ export abstract class CodeEmitter {
       signed: (value) => value,
       fromI64: (value) => value,
       fromI32: (value) => ops.i64.extend_i32_u(value),
-    };
+    });
     // A Word is whichever width the definition asked for; nothing outside this class can tell.
     this.#word32 = word32 as unknown as WordOps<Word>;
     this.#word64 = word64 as unknown as WordOps<Word>;

@@ -27,7 +27,7 @@ import { packFlags, unpackFlags } from '../a64/flags.ts';
 import type { Insn, Operands } from '../a64/pattern.ts';
 import { EL, FLAG_A, FLAG_B, FLAG_NZ, FP_TRAP, PC, V } from '../state/vcpu-state.ts';
 import type { Words } from '../state/words.ts';
-import { pureOps, type PureOps } from '../wasm/pure.ts';
+import { extendOps, pureOps, type PureOps } from '../wasm/pure.ts';
 import { Leave, type Access, type EvaluatorMemory, type Outcome } from './outcome.ts';
 import { BACKEND, bigint, bytesOf, i32, i64, number, v128, variable, vector } from './values.ts';
 
@@ -79,8 +79,7 @@ export class Evaluator implements Emitter {
     this.#words = words;
     this.#base = base;
     this.#memory = memory;
-    const words32: WordOps<I32> = {
-      ...ops.i32,
+    const words32 = extendOps<WordOps<I32>>(ops.i32, {
       bits: 32,
       reg: (field) => this.reg32(field),
       setReg: (field, value) => this.setReg32(field, value),
@@ -92,9 +91,8 @@ export class Evaluator implements Emitter {
       signed: (value) => this.i64.extend_i32_s(value),
       fromI64: (value) => this.i32.wrap_i64(value),
       fromI32: (value) => value,
-    };
-    const words64: WordOps<I64> = {
-      ...ops.i64,
+    });
+    const words64 = extendOps<WordOps<I64>>(ops.i64, {
       bits: 64,
       reg: (field) => this.reg(field),
       setReg: (field, value) => this.setReg(field, value),
@@ -106,7 +104,7 @@ export class Evaluator implements Emitter {
       signed: (value) => value,
       fromI64: (value) => value,
       fromI32: (value) => this.i64.extend_i32_u(value),
-    };
+    });
     // A definition is written for both widths at once, so it sees the two types as one.
     this.#word32 = words32 as unknown as WordOps<Word>;
     this.#word64 = words64 as unknown as WordOps<Word>;

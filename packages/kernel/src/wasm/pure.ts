@@ -106,20 +106,56 @@ export interface PureBackend {
   shuffle(a: V128, b: V128, lanes: readonly number[]): V128;
 }
 
-/** Builds the grouped methods for one back end. */
-export function pureOps(backend: PureBackend): PureOps {
+const BACKEND = Symbol('backend');
+interface Bound {
+  readonly [BACKEND]: PureBackend;
+}
+
+/**
+ * The methods, made once: what a group of one back end adds is the back end. (A module has two thousand functions, and
+ * each has its own emitter.)
+ */
+const PROTOTYPES: Readonly<Record<string, object>> = (() => {
   const groups: Record<string, Record<string, unknown>> = {};
   for (const name of Object.keys(PURE_OPS) as PureOpName[]) {
     const dot = name.indexOf('.');
     const group = (groups[name.slice(0, dot)] ??= {});
-    group[name.slice(dot + 1)] = (...operands: unknown[]): unknown => backend.apply(name, operands);
+    group[name.slice(dot + 1)] = function pureOp(this: Bound, ...operands: unknown[]): unknown {
+      return this[BACKEND].apply(name, operands);
+    };
   }
-  groups['i32']!['const'] = (value: number | bigint) => backend.constI32(value);
-  groups['i64']!['const'] = (value: number | bigint) => backend.constI64(value);
-  groups['f32']!['const'] = (value: number) => backend.constF32(value);
-  groups['f64']!['const'] = (value: number) => backend.constF64(value);
-  groups['v128']!['const'] = (low: bigint, high: bigint) => backend.constV128(low, high);
-  groups['i8x16']!['shuffle'] = (a: V128, b: V128, lanes: readonly number[]) => backend.shuffle(a, b, lanes);
-  // The table above is the type: each group holds exactly the names that PURE_OPS lists for it.
-  return groups as unknown as PureOps;
+  const constants: Record<string, (this: Bound, ...value: never[]) => unknown> = {
+    i32: function constI32(this: Bound, value: number | bigint) {
+      return this[BACKEND].constI32(value);
+    },
+    i64: function constI64(this: Bound, value: number | bigint) {
+      return this[BACKEND].constI64(value);
+    },
+    f32: function constF32(this: Bound, value: number) {
+      return this[BACKEND].constF32(value);
+    },
+    f64: function constF64(this: Bound, value: number) {
+      return this[BACKEND].constF64(value);
+    },
+    v128: function constV128(this: Bound, low: bigint, high: bigint) {
+      return this[BACKEND].constV128(low, high);
+    },
+  };
+  for (const [group, constant] of Object.entries(constants)) groups[group]!['const'] = constant;
+  groups['i8x16']!['shuffle'] = function shuffle(this: Bound, a: V128, b: V128, lanes: readonly number[]) {
+    return this[BACKEND].shuffle(a, b, lanes);
+  };
+  return groups;
+})();
+
+/** The grouped methods for one back end. They are methods: call them on their group. */
+export function pureOps(backend: PureBackend): PureOps {
+  const bound = { [BACKEND]: { value: backend } };
+  const groups = Object.entries(PROTOTYPES).map(([name, methods]) => [name, Object.create(methods, bound)]);
+  // The table is the type: each group holds exactly the names that PURE_OPS lists for it.
+  return Object.fromEntries(groups) as PureOps;
 }
+
+/** An object with the methods of a group and its own: the way to extend one. */
+export const extendOps = <T extends object>(ops: object, own: Omit<T, keyof IntegerOps<never>>): T =>
+  Object.assign(Object.create(ops) as T, own);

@@ -49,9 +49,9 @@ function updateMaximum(c: Emitter, kind: keyof typeof MAXIMA, host: Var<I32>, si
   c.repeat(() => {
     const expected = c.letI64(old.get());
     const current = c.letI64(truncated(c, expected.get(), size, signed));
-    const compare = signed ? i64.gt_s : i64.gt_u;
-    const keep = greater ? compare(current.get(), operand.get()) : compare(operand.get(), current.get());
-    const keeps = c.letI32(keep);
+    const compare = signed ? 'gt_s' : 'gt_u';
+    const [first, second] = greater ? [current, operand] : [operand, current];
+    const keeps = c.letI32(i64[compare](first.get(), second.get()));
     const replacement = c.letI64(c.select(current.get(), operand.get(), keeps.get()));
     old.set(c.atomicCompareExchange(host.get(), expected.get(), replacement.get(), size));
     return i64.ne(old.get(), expected.get());
