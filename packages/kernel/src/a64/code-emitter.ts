@@ -37,8 +37,8 @@ export abstract class CodeEmitter {
   readonly i64x2: PureOps['i64x2'];
   readonly f32x4: PureOps['f32x4'];
   readonly f64x2: PureOps['f64x2'];
-  readonly #word32: WordOps<Word>;
-  readonly #word64: WordOps<Word>;
+  #word32: WordOps<Word> | undefined;
+  #word64: WordOps<Word> | undefined;
 
   constructor(code: Code) {
     this.code = code;
@@ -54,39 +54,6 @@ export abstract class CodeEmitter {
     this.i64x2 = ops.i64x2;
     this.f32x4 = ops.f32x4;
     this.f64x2 = ops.f64x2;
-    const zeroed = <T extends Value>(local: Local<T>, zero: () => T): Local<T> => {
-      local.set(zero()); // a scoped local may hold what an earlier scope left
-      return local;
-    };
-    const word32 = extendOps<WordOps<I32>>(ops.i32, {
-      bits: 32,
-      reg: (field) => this.reg32(field),
-      setReg: (field, value) => this.setReg32(field, value),
-      imm: () => this.imm32(),
-      field: (field) => this.field(field),
-      let: (value) => code.letI32(value),
-      variable: () => zeroed(code.scoped<I32>(I32_TYPE), () => ops.i32.const(0)),
-      toI64: (value) => ops.i64.extend_i32_u(value),
-      signed: (value) => ops.i64.extend_i32_s(value),
-      fromI64: (value) => ops.i32.wrap_i64(value),
-      fromI32: (value) => value,
-    });
-    const word64 = extendOps<WordOps<I64>>(ops.i64, {
-      bits: 64,
-      reg: (field) => this.reg(field),
-      setReg: (field, value) => this.setReg(field, value),
-      imm: () => this.imm(),
-      field: (field) => ops.i64.extend_i32_u(this.field(field)),
-      let: (value) => code.letI64(value),
-      variable: () => zeroed(code.scoped<I64>(I64_TYPE), () => ops.i64.const(0)),
-      toI64: (value) => value,
-      signed: (value) => value,
-      fromI64: (value) => value,
-      fromI32: (value) => ops.i64.extend_i32_u(value),
-    });
-    // A Word is whichever width the definition asked for; nothing outside this class can tell.
-    this.#word32 = word32 as unknown as WordOps<Word>;
-    this.#word64 = word64 as unknown as WordOps<Word>;
   }
 
   // ---- left to the back end
@@ -106,8 +73,53 @@ export abstract class CodeEmitter {
 
   // ---- values
 
+  // A Word is whichever width the definition asked for; nothing outside this class can tell. Made when first asked for.
   word(bits: 32 | 64): WordOps<Word> {
-    return bits === 64 ? this.#word64 : this.#word32;
+    if (bits === 64) return (this.#word64 ??= this.#makeWord64() as unknown as WordOps<Word>);
+    return (this.#word32 ??= this.#makeWord32() as unknown as WordOps<Word>);
+  }
+
+  /** A scoped local may hold what an earlier scope left. */
+  #zeroed<T extends Value>(type: typeof I32_TYPE | typeof I64_TYPE, zero: () => T): Local<T> {
+    const local = this.code.scoped<T>(type);
+    local.set(zero());
+    return local;
+  }
+
+  #makeWord32(): WordOps<I32> {
+    const { code } = this;
+    const { ops } = code;
+    return extendOps<WordOps<I32>>(ops.i32, {
+      bits: 32,
+      reg: (field) => this.reg32(field),
+      setReg: (field, value) => this.setReg32(field, value),
+      imm: () => this.imm32(),
+      field: (field) => this.field(field),
+      let: (value) => code.letI32(value),
+      variable: () => this.#zeroed(I32_TYPE, () => ops.i32.const(0)),
+      toI64: (value) => ops.i64.extend_i32_u(value),
+      signed: (value) => ops.i64.extend_i32_s(value),
+      fromI64: (value) => ops.i32.wrap_i64(value),
+      fromI32: (value) => value,
+    });
+  }
+
+  #makeWord64(): WordOps<I64> {
+    const { code } = this;
+    const { ops } = code;
+    return extendOps<WordOps<I64>>(ops.i64, {
+      bits: 64,
+      reg: (field) => this.reg(field),
+      setReg: (field, value) => this.setReg(field, value),
+      imm: () => this.imm(),
+      field: (field) => ops.i64.extend_i32_u(this.field(field)),
+      let: (value) => code.letI64(value),
+      variable: () => this.#zeroed(I64_TYPE, () => ops.i64.const(0)),
+      toI64: (value) => value,
+      signed: (value) => value,
+      fromI64: (value) => value,
+      fromI32: (value) => ops.i64.extend_i32_u(value),
+    });
   }
 
   letI32(value: I32): Var<I32> {

@@ -32,6 +32,9 @@ export type ValueType =
   | typeof F64_TYPE
   | typeof V128_TYPE;
 
+// An emitted value is on the operand stack: there is nothing for JavaScript to hold.
+const onStack = null as never;
+
 /** Block type of a block without result. Source: section 5.3.3. */
 const EMPTY = 0x40;
 
@@ -45,14 +48,40 @@ export interface Local<T extends Value> {
   tee(value: T): T;
 }
 
+class LocalVariable<T extends Value> implements Local<T> {
+  readonly index: number;
+  readonly #sink: ByteSink;
+
+  constructor(sink: ByteSink, index: number) {
+    this.#sink = sink;
+    this.index = index;
+  }
+
+  #emit(opcode: number): void {
+    this.#sink.byte(opcode);
+    this.#sink.u32(this.index);
+  }
+
+  get(): T {
+    this.#emit(OP.local_get);
+    return onStack;
+  }
+
+  set(_value: T): void {
+    this.#emit(OP.local_set);
+  }
+
+  tee(_value: T): T {
+    this.#emit(OP.local_tee);
+    return onStack;
+  }
+}
+
 /** A branch target: the nesting depth at which its block was opened. */
 export type Label = number & { readonly __label: true };
 
-// An emitted value is on the operand stack: there is nothing for JavaScript to hold.
-const onStack = null as never;
-
 export class Code {
-  readonly sink = new ByteSink(1024);
+  readonly sink = new ByteSink(256);
   readonly params: readonly ValueType[];
   readonly results: readonly ValueType[];
   readonly ops: PureOps;
@@ -126,17 +155,7 @@ export class Code {
   // ---- locals
 
   #local<T extends Value>(index: number): Local<T> {
-    const { sink } = this;
-    const emit = (opcode: number): void => {
-      sink.byte(opcode);
-      sink.u32(index);
-    };
-    return {
-      index,
-      get: () => (emit(OP.local_get), onStack),
-      set: () => emit(OP.local_set),
-      tee: () => (emit(OP.local_tee), onStack),
-    };
+    return new LocalVariable<T>(this.sink, index);
   }
 
   /** The function's parameter number `index`. */
