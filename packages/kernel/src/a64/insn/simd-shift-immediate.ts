@@ -336,12 +336,16 @@ const ROWS: readonly Row[] = [
 /** `immh` by lane size: its highest set bit tells the size, and what follows counts. 0000 is another class. */
 const COUNTED = ['0001 count:3', '001 count:4', '01 count:5', '1 count:6'] as const;
 
+/** Lanes of 64 bits need the whole register. */
+const FULL = [128] as const;
+const HALF_OR_FULL = [64, 128] as const;
+
 const amountOf = ({ direction }: Row, size: Size, count: number): number =>
   direction === 'left' ? count : laneBits(size) - 1 - count;
 
 const vectorRow = (row: Row, size: Size): Insn =>
   insn(`${row.name}_${laneBits(size)}`, `0 Q:1 ${row.U} 011110 ${COUNTED[size]} ${row.opcode} 1 Rn:5 Rd:5`, {
-    statics: { bits: [64, 128] },
+    statics: { bits: size === 3 ? FULL : HALF_OR_FULL },
     select: ({ Q }) => (size === 3 && !Q ? null : { bits: Q ? 128 : 64 }),
     operands: ({ count, Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn), c: amountOf(row, size, count) }),
     emit: (c, { bits }) => {

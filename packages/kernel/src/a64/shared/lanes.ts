@@ -101,7 +101,11 @@ export function widen(c: Emitter, size: Size, part: Part, sign: 's' | 'u', value
 /** Writes 64 bits to the low half and clears the high one, or writes the high half only. */
 export function setPart(c: Emitter, field: Field, part: Part, value: V128): void {
   if (part === 'low') c.setVecLow(field, c.i64x2.extract_lane(value, 0));
-  else c.setVec(field, c.i64x2.replace_lane(c.vec(field), 1, c.i64x2.extract_lane(value, 0)));
+  else
+    c.setVec(
+      field,
+      c.i8x16.shuffle(value, c.vec(field), [16, 17, 18, 19, 20, 21, 22, 23, 0, 1, 2, 3, 4, 5, 6, 7]),
+    );
 }
 
 /** In place of a byte number: the byte is 0. */
