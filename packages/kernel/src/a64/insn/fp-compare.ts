@@ -5,7 +5,8 @@
 import { type Insn, insn, vector } from '../pattern.ts';
 import { CONDITIONS, conditionOf } from '../shared/condition.ts';
 import { compare } from '../shared/fp-comparison.ts';
-import { SCALAR_STATICS, scalarPoint, twoSources } from '../shared/fp-row.ts';
+import { SCALAR_STATICS, scalarPoint } from '../shared/fp-row.ts';
+import { twoSources } from '../shared/vector-operands.ts';
 import { fpView } from '../shared/fp-view.ts';
 
 /** With 0: `Rm` does not matter. */

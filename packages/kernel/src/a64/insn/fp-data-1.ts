@@ -17,7 +17,8 @@ import {
   type Unary,
   unary,
 } from '../shared/fp-operation.ts';
-import { oneSource, SCALAR_STATICS, scalarPoint } from '../shared/fp-row.ts';
+import { SCALAR_STATICS, scalarPoint } from '../shared/fp-row.ts';
+import { oneSource } from '../shared/vector-operands.ts';
 import { absolute, type Bits, type FpView, fpView, negated } from '../shared/fp-view.ts';
 
 type Operation = (k: FpView, x: Var<Bits>) => Bits;

@@ -4,7 +4,8 @@
  */
 import { type Insn, insn } from '../pattern.ts';
 import { ADD, type Binary, binary, DIV, MAX, MAXNM, MIN, MINNM, MUL, SUB } from '../shared/fp-operation.ts';
-import { SCALAR_STATICS, scalarPoint, twoSources } from '../shared/fp-row.ts';
+import { SCALAR_STATICS, scalarPoint } from '../shared/fp-row.ts';
+import { twoSources } from '../shared/vector-operands.ts';
 import { fpView, negated } from '../shared/fp-view.ts';
 
 const ROWS: readonly (readonly [name: string, opcode: string, operation: Binary])[] = [
