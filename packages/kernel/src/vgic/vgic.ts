@@ -1,0 +1,68 @@
+/** The GICv3 of a VM as the rest of the kernel uses it: interrupt lines in, memory-mapped registers, interrupts out. */
+import { KVM_VGIC_V3_DIST_SIZE } from '@vkvm/uapi';
+
+import type { Host } from '../host.ts';
+import type { Block } from '../state/block.ts';
+import { lock, unlock } from '../state/lock.ts';
+import { VM_BLOCK } from '../state/vcpu-state.ts';
+import { VGIC_LOCK } from '../state/vm-control.ts';
+import { gicdRows } from './gicd.ts';
+import { gicrRows } from './gicr.ts';
+import { setLine } from './interrupts.ts';
+import type { Gic } from './interrupts.ts';
+import { frameAt } from './redistributors.ts';
+import { accessRegister } from './regions.ts';
+import type { FrameAccess, RegisterRow } from './regions.ts';
+import { DISTRIBUTOR_BASE, INITIALISED, PRIVATE_COUNT, SPI_COUNT } from './state.ts';
+
+/** Whether KVM_DEV_ARM_VGIC_CTRL_INIT is done. */
+export const initialised = (vm: Block): boolean => vm.get32(INITIALISED) !== 0;
+
+/** INTIDs there are, private ones included: SPIs are those from 32 up to it. */
+export const intidCount = (vm: Block): number => PRIVATE_COUNT + vm.get32(SPI_COUNT);
+
+function lineUnderLock(gic: Gic, vcpu: number, intid: number, level: boolean): void {
+  lock(gic.words, gic.vm + VGIC_LOCK, gic.host);
+  setLine(gic, vcpu, intid, level);
+  unlock(gic.words, gic.vm + VGIC_LOCK, gic.host);
+}
+
+/**
+ * Drives the line of an SPI, from any thread.
+ * @param intid - 32 to {@link intidCount} - 1
+ */
+export function setSpi(vm: Block, intid: number, level: boolean, host: Host): void {
+  lineUnderLock({ words: vm.words, vm: vm.base, host }, 0, intid, level);
+}
+
+/**
+ * Drives the line of a vCPU's private peripheral interrupt, from any thread.
+ * @param intid - 16 to 31
+ */
+export function setPpi(vcpu: Block, intid: number, level: boolean, host: Host): void {
+  lineUnderLock({ words: vcpu.words, vm: vcpu.get32(VM_BLOCK), host }, vcpu.base, intid, level);
+}
+
+/**
+ * A guest's access to the frames.
+ * @returns false if no frame is at that address
+ */
+export function mmio(vcpu: Block, gpa: number, access: FrameAccess, host: Host): boolean {
+  const { words } = vcpu;
+  const vm = vcpu.get32(VM_BLOCK);
+  if (words.get32(vm + INITIALISED) === 0) return false;
+  let rows: readonly RegisterRow[] = gicdRows;
+  let owner = vcpu.base;
+  let offset = gpa - words.getNumber(vm + DISTRIBUTOR_BASE);
+  if (offset < 0 || offset >= KVM_VGIC_V3_DIST_SIZE) {
+    const frame = frameAt(words, vm, gpa);
+    if (frame === undefined) return false;
+    rows = gicrRows;
+    owner = frame.vcpu;
+    offset = frame.offset;
+  }
+  lock(words, vm + VGIC_LOCK, host);
+  accessRegister({ words, vm, host }, rows, owner, offset, access);
+  unlock(words, vm + VGIC_LOCK, host);
+  return true;
+}
