@@ -6,6 +6,9 @@ import { BITFIELD } from './insn/bitfield.ts';
 import { BRANCH } from './insn/branch.ts';
 import { CONDITIONAL } from './insn/conditional.ts';
 import { CRC32 } from './insn/crc32.ts';
+import { CRYPTO_AES } from './insn/crypto-aes.ts';
+import { CRYPTO_SHA1 } from './insn/crypto-sha1.ts';
+import { CRYPTO_SHA256 } from './insn/crypto-sha256.ts';
 import { DIVIDE } from './insn/divide.ts';
 import { EXCEPTION } from './insn/exception.ts';
 import { EXCLUSIVE } from './insn/exclusive.ts';
@@ -45,6 +48,9 @@ export const INSNS: readonly Insn[] = [
   ...BRANCH,
   ...CONDITIONAL,
   ...CRC32,
+  ...CRYPTO_AES,
+  ...CRYPTO_SHA1,
+  ...CRYPTO_SHA256,
   ...DIVIDE,
   ...EXCEPTION,
   ...EXCLUSIVE,
