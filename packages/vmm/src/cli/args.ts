@@ -80,9 +80,9 @@ export function describeOptions(table: OptionTable): string {
 export function closest(word: string, candidates: readonly string[]): string | undefined {
   const ranked = candidates
     .map((candidate) => ({ candidate, distance: editDistance(word, candidate) }))
-    .sort((a, b) => a.distance - b.distance);
+    .toSorted((a, b) => a.distance - b.distance);
   const best = ranked[0];
-  return best && best.distance <= Math.max(1, Math.floor(word.length / 3)) ? best.candidate : undefined;
+  return best && best.distance <= Math.min(3, Math.ceil(word.length / 2)) ? best.candidate : undefined;
 }
 
 /** Levenshtein distance. */

@@ -2,12 +2,14 @@
 import type { Process, Syscalls } from '@vkvm/uapi';
 import type { MachineHost } from '../machine/host.ts';
 
-/** A kernel and an initial ramdisk to start, and the command line that makes them useful. */
+/** A kernel and an initial ramdisk to start; both are paths. */
 export interface GuestFiles {
   /** What it is, for people: `Debian's linux-image-6.1.0-56-cloud-arm64`. */
   readonly name: string;
   readonly kernel: string;
   readonly initrd: string;
+  /** The first line that the guest prints from user space. */
+  readonly marker: string;
 }
 
 /** Which Debian guest is wanted. */
@@ -37,8 +39,8 @@ export interface CliHost {
   readonly isTerminalOutput: boolean;
   /** Gives the keyboard to the guest, raw if it is a terminal. @returns takes it back */
   readonly openConsole: (input: ConsoleInput) => Disposable;
-  /** Calls `action` if the user interrupts the command from outside. @returns stops listening */
-  readonly onInterrupt: (action: () => void) => Disposable;
+  /** Calls `action` with the status to end with if the command is interrupted from outside. @returns stops listening */
+  readonly onInterrupt: (action: (status: number) => void) => Disposable;
   /** Calls `action` once. @returns calls it off */
   readonly after: (seconds: number, action: () => void) => Disposable;
   readonly machineHost: MachineHost;

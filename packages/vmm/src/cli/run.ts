@@ -116,21 +116,27 @@ export async function runMachine(host: CliHost, config: MachineConfig, mode: Run
     });
   });
   const start = host.machineHost.monotonic();
-  let ended: 'timeout' | 'quit' | undefined;
-  const end = (how: 'timeout' | 'quit'): void => {
-    ended ??= how;
+  let status: number | undefined;
+  let failure: unknown;
+  const end = (how: number): void => {
+    status ??= how;
     machine.stop();
   };
   using guards = new DisposableStack();
-  if (mode.timeout !== undefined) guards.use(host.after(mode.timeout, () => end('timeout')));
-  guards.use(host.onInterrupt(() => end('quit')));
+  if (mode.timeout !== undefined) guards.use(host.after(mode.timeout, () => end(STATUS_TIMEOUT)));
+  guards.use(host.onInterrupt(end));
   const escape = new EscapeFilter();
   guards.use(
     host.openConsole({
       receive: (input) => {
         const { bytes, quit } = host.isTerminalInput ? escape.feed(input) : { bytes: input, quit: false };
-        machine.receive(bytes);
-        if (quit) end('quit');
+        try {
+          machine.receive(bytes);
+        } catch (error) {
+          failure ??= error; // nobody awaits a key press: it is thrown where the run is
+          machine.stop();
+        }
+        if (quit) end(STATUS_OK);
       },
       end: () => machine.endInput(),
     }),
@@ -138,11 +144,12 @@ export async function runMachine(host: CliHost, config: MachineConfig, mode: Run
 
   for (;;) {
     const stop = await machine.run();
-    if (stop.kind === 'reset' && !mode.noReboot && ended === undefined) {
+    if (stop.kind === 'reset' && !mode.noReboot && status === undefined) {
       machine.reset();
       continue;
     }
     guards.dispose(); // the terminal is the user's again before vkvm says anything
+    if (failure !== undefined) throw failure;
     if (mode.stats) host.stderr(describeStats(machine, host.machineHost.monotonic() - start));
     switch (stop.kind) {
       case 'shutdown':
@@ -154,9 +161,10 @@ export async function runMachine(host: CliHost, config: MachineConfig, mode: Run
         host.stderr(stop.message);
         return STATUS_CRASH;
       case 'stopped':
-        if (ended !== 'timeout') return STATUS_OK;
-        host.stderr(`the guest was still running after ${mode.timeout} s (--timeout)`);
-        return STATUS_TIMEOUT;
+        if (status === STATUS_TIMEOUT) {
+          host.stderr(`the guest was still running after ${mode.timeout} s (--timeout)`);
+        }
+        return status ?? STATUS_OK;
     }
   }
 }

@@ -1,7 +1,7 @@
 /** What a machine is made of, and what bounds it. */
 import type { PsciVersion } from '@vkvm/uapi';
 import { PROCESS_MAX_SIZE } from '../kvm/process.ts';
-import { formatSize, MIB } from '../loader/ram.ts';
+import { MIB } from '../loader/ram.ts';
 import { GICR_MAX_VCPUS } from './layout.ts';
 
 /** A machine to be built. */
@@ -67,10 +67,10 @@ export function checkConfig({
   }
   if (memory < MEMORY_MIN || memory > limit) {
     throw new ConfigError(
-      `${formatSize(memory)} of memory: a machine with ${smp} vCPU${smp > 1 ? 's' : ''} has ` +
-        `${formatSize(MEMORY_MIN)} to ${Math.floor(limit / MIB)} MiB, because RAM and vkvm share 4 GiB of addresses`,
+      `${memory / MIB} MiB of memory: a machine with ${smp} vCPU${smp > 1 ? 's' : ''} has ` +
+        `${MEMORY_MIN / MIB} to ${Math.floor(limit / MIB)} MiB, because RAM and vkvm share 4 GiB of addresses`,
     );
   }
   if (memory % (2 * MIB) !== 0)
-    throw new ConfigError(`memory must be a multiple of 2 MiB, not ${formatSize(memory)}`);
+    throw new ConfigError(`memory must be a multiple of 2 MiB, not ${memory / MIB} MiB`);
 }

@@ -1,0 +1,111 @@
+/** The command on Node: streams, files, signals, apt. */
+import { readFile } from 'node:fs/promises';
+import type { CliHost } from '../../cli/host.ts';
+import { main } from '../../cli/main.ts';
+import { UsageError } from '../../cli/status.ts';
+import { createMachineHost } from '../../machine/host.ts';
+import { openConsole } from './console.ts';
+import { debianGuest } from './debian.ts';
+
+/** What only the composition can give. */
+export type CommandOptions = Pick<CliHost, 'createSyscalls'>;
+
+/**
+ * Runs the `vkvm` command.
+ *
+ * @example
+ * ```ts
+ * const createSyscalls = (memory: Process) => createKernel().attach(memory);
+ * process.exitCode = await runCommand(process.argv.slice(2), { createSyscalls });
+ * ```
+ *
+ * @param argv - without the interpreter and the program
+ * @returns the exit status; it never rejects
+ */
+export function runCommand(argv: readonly string[], { createSyscalls }: CommandOptions): Promise<number> {
+  const status = new StatusLine();
+  const host: CliHost = {
+    readFile: readInput,
+    stdout: (data) => {
+      status.clear();
+      process.stdout.write(data);
+    },
+    stderr: (line) => {
+      status.clear();
+      process.stderr.write(`vkvm: ${line}\n`);
+    },
+    isTerminalInput: process.stdin.isTTY,
+    isTerminalOutput: process.stdout.isTTY,
+    openConsole,
+    onInterrupt,
+    after: (seconds, action) => {
+      const timer = setTimeout(action, seconds * 1000);
+      return { [Symbol.dispose]: () => clearTimeout(timer) };
+    },
+    machineHost: createMachineHost(),
+    createSyscalls,
+    debianGuest: async (request) => {
+      try {
+        return await debianGuest(request, { progress: (line) => status.show(line) });
+      } finally {
+        status.clear();
+      }
+    },
+  };
+  return main(argv, host);
+}
+
+/** Why a file cannot be read, for the errors people meet. */
+const READ_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'it may not be read; check its permissions',
+  EISDIR: 'it is a directory, not a file',
+  ENOTDIR: 'part of the path is not a directory',
+  ERR_FS_FILE_TOO_LARGE: 'it is larger than 2 GiB',
+};
+
+async function readInput(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+    throw new UsageError(`${path}: ${READ_ERRORS[code] ?? `it cannot be read (${code})`}`, { cause });
+  }
+}
+
+/** Signals that ask a program to end, and the status that says so. */
+const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+
+function onInterrupt(action: (status: number) => void): Disposable {
+  const listeners = Object.entries(SIGNALS).map(([signal, status]) => {
+    const listener = (): void => action(status);
+    process.on(signal, listener);
+    return () => void process.off(signal, listener);
+  });
+  // The reader of our output is gone (`| head`): the guest prints for nobody.
+  const broken = (): void => action(128 + 13);
+  process.stdout.on('error', broken);
+  return { [Symbol.dispose]: () => listeners.forEach((off) => off()) };
+}
+
+/** One line on standard error that changes in place in a terminal, and is a plain line each time it matters elsewhere. */
+class StatusLine {
+  #shown = '';
+
+  show(line: string): void {
+    const { stderr } = process;
+    if (stderr.isTTY) {
+      stderr.write(`\r\x1b[Kvkvm: ${line.slice(0, stderr.columns - 8)}`);
+      this.#shown = line;
+      return;
+    }
+    const stage = line.split(': ')[0] ?? line;
+    if (stage !== this.#shown) stderr.write(`vkvm: ${stage}\n`);
+    this.#shown = stage;
+  }
+
+  clear(): void {
+    if (this.#shown !== '' && process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+    this.#shown = '';
+  }
+}
