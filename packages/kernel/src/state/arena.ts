@@ -3,7 +3,6 @@
  * tables sized by the memory, then blocks of VMs and vCPUs growing up to the user mappings, which grow down.
  * All of it is written under the process lock.
  */
-import { InternalError } from './internal-error.ts';
 import type { Words } from './words.ts';
 
 /** Changes with any offset of state/ that threads or snapshots share. */
@@ -33,6 +32,8 @@ export const PROTECTION_MAP = ARENA + 0x20;
 /** Address of the eventfd objects: eventfd.ts. */
 export const EVENTFDS = ARENA + 0x24;
 export const MAPPING_COUNT = ARENA + 0x28;
+/** The last generation given out. */
+const LAST_GENERATION = ARENA + 0x2c;
 /** Entries of mappings.ts, then descriptors of fd-table.ts. */
 export const MAPPINGS = ARENA + 0x100;
 export const MAPPING_SIZE = 32;
@@ -120,8 +121,9 @@ export function zeroUsed(words: Words, start: number, end: number): void {
   if (after < end) words.u8.fill(0, after * PAGE, end * PAGE);
 }
 
-/** What {@link formatArena} left, checked by a thread that adopts. @throws InternalError if it is not ours */
-export function assertFormatted(words: Words): void {
-  const version = formattedVersion(words);
-  if (version !== LAYOUT_VERSION) throw new InternalError(`memory layout ${version}, not ${LAYOUT_VERSION}`);
+/** A number that no vCPU of the process has had. The process lock is held. */
+export function nextGeneration(words: Words): number {
+  const generation = words.get32(LAST_GENERATION) + 1;
+  words.set32(LAST_GENERATION, generation);
+  return generation;
 }

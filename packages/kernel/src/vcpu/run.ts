@@ -1,0 +1,208 @@
+/** KVM_RUN. Order of checks: Linux arch/arm64/kvm/arm.c, kvm_arch_vcpu_ioctl_run. */
+import {
+  EDEADLK,
+  EINTR,
+  EIO,
+  ENOEXEC,
+  KVM_MP_STATE_STOPPED,
+  KVM_MP_STATE_SUSPENDED,
+  KVM_SYSTEM_EVENT_WAKEUP,
+  VKVM_IDLE_STOPPED,
+  VKVM_IDLE_SUSPENDED,
+  VKVM_IDLE_WFI,
+  VKVM_KICK_SIGNAL_MASK,
+} from '@vkvm/uapi';
+
+import { LEAVE_WFE } from '../interp/leave.ts';
+import {
+  HAS_RUN_ONCE,
+  IN_GUEST,
+  INITIALISED,
+  MP_STATE,
+  SERROR_PENDING,
+  SERROR_SYNDROME,
+  WAITING,
+} from '../state/control.ts';
+import { exitIdle, exitIntr, exitSystemEvent, exitUnknown, immediateExit } from '../state/exit.ts';
+import { withLock } from '../state/lock.ts';
+import {
+  REQUEST_FLUSH_ALL,
+  REQUEST_FLUSH_CODE,
+  REQUEST_FLUSH_TLB,
+  REQUEST_RELOAD,
+  REQUEST_VM_DEAD,
+  kickIndex,
+  takeRequests,
+} from '../state/requests.ts';
+import { DAIF, INTERRUPT_LINES, PSTATE_SS_IL } from '../state/vcpu-state.ts';
+import { IRQCHIP, PAUSED, SLICE, STATE_LOCK, VM_HAS_RUN } from '../state/vm-control.ts';
+import { finaliseIdRegisters } from '../sysreg/id.ts';
+import { killVm } from '../vm/vm.ts';
+import { mapResources } from '../vgic/device.ts';
+import { timerDeadline, timerUpdate } from './below.ts';
+import { VECTOR_FIQ, VECTOR_IRQ, raiseIllegalState, takeInterrupt, takeSerror } from './exception.ts';
+import { completeMmio } from './mmio.ts';
+import { PSTATE_A, PSTATE_F, PSTATE_I, PSTATE_IL } from './pstate.ts';
+import { applyPendingReset } from './reset.ts';
+import { GO_ON, handleLeave } from './trap.ts';
+import type { Vcpu } from './vcpu.ts';
+
+/** Instructions between two looks at the clock, where no timer can be late by more than a fraction of a millisecond. */
+const CLOCK_INTERVAL = 150_000;
+/** What a leave of guest code counts for besides the instructions it has run: so that no storm of them hides the clock. */
+const LEAVE_COST = 200;
+/** An exception counts as an instruction, or a vector that faults would never end a slice. */
+const EXCEPTION_COST = 1;
+
+const IRQ_LINE = 1;
+const FIQ_LINE = 2;
+const SERROR_LINE = 4;
+
+/** @returns 0 with an exit in kvm_run, or -errno */
+export function runVcpu(vcpu: Vcpu): number {
+  const { block, vm } = vcpu;
+  const refused = firstRun(vcpu);
+  if (refused !== 0) return refused;
+  completeMmio(block);
+  if (immediateExit(block)) return -EINTR;
+  exitUnknown(block);
+  const slice = vm.getNumber(SLICE);
+  return slice === 0 ? runUntilExit(vcpu, Infinity) : runUntilExit(vcpu, slice);
+}
+
+/** What the first KVM_RUN of a vCPU checks, and what it freezes. */
+function firstRun({ block, vm, thread: { words, host } }: Vcpu): number {
+  if (block.get32(INITIALISED) === 0) return -ENOEXEC;
+  if (block.get32(HAS_RUN_ONCE) !== 0) return 0;
+  if (vm.get32(IRQCHIP) !== 0) {
+    const error = mapResources(vm);
+    if (error !== 0) {
+      killVm(vm, host);
+      return error;
+    }
+  }
+  withLock(words, vm.base + STATE_LOCK, host, () => {
+    if (vm.get32(VM_HAS_RUN) === 0) finaliseIdRegisters(vm);
+    vm.set32(VM_HAS_RUN, 1);
+  });
+  block.set32(HAS_RUN_ONCE, 1);
+  return 0;
+}
+
+/** @param slice - instructions after which KVM_RUN answers EINTR; Infinity = none, and KVM_RUN may wait */
+function runUntilExit(vcpu: Vcpu, slice: number): number {
+  const { block, vm, engine, thread } = vcpu;
+  const { host } = thread;
+  const { i32 } = block.words;
+  const kick = kickIndex(block);
+  const mayWait = slice === Infinity;
+  let left = slice;
+  for (;;) {
+    if ((Atomics.exchange(i32, kick, 0) & VKVM_KICK_SIGNAL_MASK) !== 0 || left <= 0) {
+      exitIntr(block);
+      return -EINTR;
+    }
+    if (serveRequests(vcpu)) return -EIO;
+    const mpState = block.get32(MP_STATE);
+    if (mpState === KVM_MP_STATE_STOPPED) {
+      const result = waitForChange(vcpu, VKVM_IDLE_STOPPED, Infinity, mayWait);
+      if (result === GO_ON) continue;
+      return result;
+    }
+    applyPendingReset(block, host);
+    const waits = mpState === KVM_MP_STATE_SUSPENDED || block.get32(WAITING) !== 0;
+    if (waits || vcpu.untilClock <= 0) {
+      timerUpdate(block, host.now());
+      vcpu.untilClock = CLOCK_INTERVAL;
+    }
+    if (waits) {
+      if (block.get32(INTERRUPT_LINES) === 0) {
+        const why = mpState === KVM_MP_STATE_SUSPENDED ? VKVM_IDLE_SUSPENDED : VKVM_IDLE_WFI;
+        const result = waitForChange(vcpu, why, timerDeadline(block, host.now()), mayWait);
+        if (result === GO_ON) continue;
+        return result;
+      }
+      block.set32(WAITING, 0);
+      if (mpState === KVM_MP_STATE_SUSPENDED) {
+        exitSystemEvent(block, KVM_SYSTEM_EVENT_WAKEUP);
+        return 0;
+      }
+    }
+    deliverInterrupt(vcpu);
+    if ((block.get32(PSTATE_SS_IL) & PSTATE_IL) !== 0) raiseIllegalState(block, engine);
+
+    const inGuest = (block.base + IN_GUEST) >>> 2;
+    Atomics.store(i32, inGuest, 1);
+    if (Atomics.load(i32, (vm.base + PAUSED) >>> 2) !== 0) {
+      leaveForPause(vcpu, inGuest);
+      continue;
+    }
+    const leave = engine.run(Math.min(left, vcpu.untilClock));
+    Atomics.store(i32, inGuest, 0);
+    if (Atomics.load(i32, (vm.base + PAUSED) >>> 2) !== 0) host.wake(i32, inGuest);
+
+    const { retired } = engine;
+    left -= retired + EXCEPTION_COST;
+    vcpu.untilClock -= retired + LEAVE_COST;
+    const result = handleLeave(vcpu, leave);
+    if (result !== GO_ON) return result;
+    // WFE is a hint to let others run: under a slice it ends one.
+    if (leave === LEAVE_WFE && !mayWait) left = 0;
+  }
+}
+
+/** Memslots are changing: stay outside until that is done. */
+function leaveForPause({ block, vm, thread: { host } }: Vcpu, inGuest: number): void {
+  const { i32 } = block.words;
+  Atomics.store(i32, inGuest, 0);
+  host.wake(i32, inGuest);
+  const paused = (vm.base + PAUSED) >>> 2;
+  while (Atomics.load(i32, paused) !== 0) host.wait(i32, paused, 1, Infinity);
+}
+
+/** @returns whether the VM is dead */
+function serveRequests({ block, engine }: Vcpu): boolean {
+  const bits = takeRequests(block);
+  if (bits === 0) return false;
+  if ((bits & REQUEST_RELOAD) !== 0) {
+    engine.regimeChanged();
+    engine.contextChanged();
+  }
+  if ((bits & (REQUEST_FLUSH_ALL | REQUEST_FLUSH_TLB)) !== 0) engine.flushTlb();
+  if ((bits & (REQUEST_FLUSH_ALL | REQUEST_FLUSH_CODE)) !== 0) engine.flushCode();
+  return (bits & REQUEST_VM_DEAD) !== 0;
+}
+
+/**
+ * Nothing to run until somebody kicks or the deadline comes.
+ * @param deadline - monotonic ns, or Infinity
+ * @returns GO_ON to look again, or what KVM_RUN answers
+ */
+function waitForChange(
+  { block, thread: { host } }: Vcpu,
+  why: number,
+  deadline: number,
+  mayWait: boolean,
+): number {
+  if (!mayWait) {
+    exitIdle(block, why, deadline);
+    return 0;
+  }
+  return host.wait(block.words.i32, kickIndex(block), 0, deadline) ? GO_ON : -EDEADLK;
+}
+
+/** Takes the interrupt that is pending and not masked, if there is one. */
+function deliverInterrupt({ block, engine }: Vcpu): void {
+  const lines = block.get32(INTERRUPT_LINES);
+  if (lines === 0) return;
+  const masked = block.get32(DAIF);
+  if ((lines & SERROR_LINE) !== 0 && (masked & PSTATE_A) === 0) {
+    block.set32(SERROR_PENDING, 0);
+    Atomics.and(block.words.i32, (block.base + INTERRUPT_LINES) >>> 2, ~SERROR_LINE);
+    takeSerror(block, block.get32(SERROR_SYNDROME), engine);
+  } else if ((lines & FIQ_LINE) !== 0 && (masked & PSTATE_F) === 0) {
+    takeInterrupt(block, VECTOR_FIQ, engine);
+  } else if ((lines & IRQ_LINE) !== 0 && (masked & PSTATE_I) === 0) {
+    takeInterrupt(block, VECTOR_IRQ, engine);
+  }
+}

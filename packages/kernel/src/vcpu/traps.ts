@@ -1,0 +1,196 @@
+/** The engine's ports: what guest code cannot do by itself. In-kernel devices come first, then user space. */
+import { EFAULT } from '@vkvm/uapi';
+
+import type { Traps } from '../interp/traps.ts';
+import { ACCESS_WRITE, accessBytes } from '../mmu/access.ts';
+import type { Block } from '../state/block.ts';
+import { MP_STATE, VCPU_ID, WAITING } from '../state/control.ts';
+import { INTERRUPT_LINES, SCRATCH, SYNDROME, FAULT_PA, EL, PC, X } from '../state/vcpu-state.ts';
+import { IPA_BITS, IRQCHIP, UNBACKED_COUNT, WRITE_PROTECTED_COUNT } from '../state/vm-control.ts';
+import { accessSysreg, keyOfWord, trapSyndrome } from '../sysreg/access.ts';
+import { SYSREG_DONE, SYSREG_EXCEPTION, SYSREG_LEAVE, SYSREG_TRAP, SYSREG_UNDEFINED } from '../sysreg/row.ts';
+import type { SysregEnv } from '../sysreg/row.ts';
+import { mmio } from '../vgic/vgic.ts';
+import { isUnbacked, isWriteProtected } from '../vm/memslots.ts';
+import type { Thread } from '../vm/thread.ts';
+import { smccc } from './below.ts';
+import { ESR_UNDEFINED } from './exception.ts';
+import { beginMmio } from './mmio.ts';
+import { stepPc } from './pstate.ts';
+import { SYSREG_TABLE } from './sysregs.ts';
+
+const GO_ON = 0;
+const LEAVE = 1;
+
+/** What {@link VcpuTraps} left guest code for: look at interrupts, power state and requests, and go on. */
+export const PORT_AGAIN = 0;
+/** KVM_RUN returns {@link VcpuTraps.result}; the exit is written. */
+export const PORT_EXIT = 1;
+/** The exception in SYNDROME. */
+export const PORT_EXCEPTION = 2;
+/** An external abort of the access to FAULT_VA. */
+export const PORT_EXTERNAL_ABORT = 3;
+
+/** Where an access outside of memory goes. */
+export const NOWHERE_ABORT = 0;
+export const NOWHERE_FAULT = 1;
+export const NOWHERE_USER = 2;
+
+/**
+ * @param write - whether it is a store
+ * @returns an abort (beyond the VM's addresses), EFAULT (a memslot without memory), or user space
+ */
+export function nowhere(vm: Block, gpa: number, write: boolean): 0 | 1 | 2 {
+  if (gpa >= 2 ** vm.get32(IPA_BITS)) return NOWHERE_ABORT;
+  if (vm.get32(UNBACKED_COUNT) !== 0 && isUnbacked(vm, gpa)) return NOWHERE_FAULT;
+  if (write && vm.get32(WRITE_PROTECTED_COUNT) !== 0 && isWriteProtected(vm, gpa)) return NOWHERE_FAULT;
+  return NOWHERE_USER;
+}
+
+export class VcpuTraps implements Traps {
+  /** Why the last port left guest code. */
+  action: 0 | 1 | 2 | 3 = PORT_AGAIN;
+  /** 0 or -errno, for PORT_EXIT. */
+  result = 0;
+  readonly #vcpu: Block;
+  readonly #vm: Block;
+  readonly #thread: Thread;
+  readonly #env: SysregEnv;
+  readonly #reportOnce: (cause: string) => void;
+  readonly #access: { bytes: number; write: boolean; readonly data: number };
+
+  constructor(vcpu: Block, vm: Block, thread: Thread, env: SysregEnv, reportOnce: (cause: string) => void) {
+    this.#vcpu = vcpu;
+    this.#vm = vm;
+    this.#thread = thread;
+    this.#env = env;
+    this.#reportOnce = reportOnce;
+    this.#access = { bytes: 0, write: false, data: vcpu.base + SCRATCH };
+  }
+
+  hypercall(smc: number, immediate: number): number {
+    const vcpu = this.#vcpu;
+    const { trace } = this.#thread;
+    if (trace) {
+      const [id, functionId] = [vcpu.get32(VCPU_ID), vcpu.get32(X)];
+      if (smc === 0) trace.kvm_hvc_arm64?.(id, functionId, immediate);
+      else trace.kvm_smc_arm64?.(id, functionId, immediate);
+    }
+    if (smccc(vcpu, smc !== 0, immediate) === 'exit') return this.#exit(0);
+    const runs = vcpu.get32(MP_STATE) === 0 && vcpu.get32(WAITING) === 0;
+    return runs ? GO_ON : this.#leave(PORT_AGAIN);
+  }
+
+  sysreg(word: number): number {
+    const vcpu = this.#vcpu;
+    switch (accessSysreg(SYSREG_TABLE, vcpu, word, this.#env)) {
+      case SYSREG_DONE:
+        return GO_ON;
+      case SYSREG_LEAVE:
+        stepPc(vcpu);
+        return this.#leave(PORT_AGAIN);
+      case SYSREG_EXCEPTION:
+        return this.#leave(PORT_EXCEPTION);
+      case SYSREG_TRAP:
+        return this.#raise(trapSyndrome(word));
+      case SYSREG_UNDEFINED:
+        this.#reportUnknown(word);
+        return this.#raise(ESR_UNDEFINED);
+    }
+  }
+
+  mmioRead(access: number): number {
+    const vcpu = this.#vcpu;
+    const gpa = vcpu.getNumber(FAULT_PA);
+    if (this.#deviceAccess(access, gpa)) return GO_ON;
+    return this.#userAccess(access, gpa);
+  }
+
+  mmioWrite(access: number): number {
+    const vcpu = this.#vcpu;
+    const gpa = vcpu.getNumber(FAULT_PA);
+    if (this.#deviceAccess(access, gpa)) {
+      if (vcpu.get32(INTERRUPT_LINES) === 0) return GO_ON;
+      // An interrupt that the store raised is taken before the next instruction.
+      stepPc(vcpu);
+      return this.#leave(PORT_AGAIN);
+    }
+    return this.#userAccess(access, gpa);
+  }
+
+  /** @returns whether an in-kernel device is at the address; the access is made then */
+  #deviceAccess(access: number, gpa: number): boolean {
+    if (this.#vm.get32(IRQCHIP) === 0) return false;
+    this.#access.bytes = accessBytes(access);
+    this.#access.write = (access & ACCESS_WRITE) !== 0;
+    return mmio(this.#vcpu, gpa, this.#access, this.#thread.host);
+  }
+
+  #userAccess(access: number, gpa: number): number {
+    const vcpu = this.#vcpu;
+    const write = (access & ACCESS_WRITE) !== 0;
+    const { trace } = this.#thread;
+    switch (nowhere(this.#vm, gpa, write)) {
+      case NOWHERE_ABORT:
+        return this.#leave(PORT_EXTERNAL_ABORT);
+      case NOWHERE_FAULT:
+        return this.#exit(-EFAULT);
+      case NOWHERE_USER:
+        if (trace?.kvm_mmio) {
+          const [low, high] = write ? [vcpu.get32(SCRATCH), vcpu.get32(SCRATCH + 4)] : [0, 0];
+          trace.kvm_mmio(vcpu.get32(VCPU_ID), write, accessBytes(access), gpa, low, high);
+        }
+        beginMmio(vcpu, access, gpa);
+        return this.#exit(0);
+    }
+  }
+
+  #leave(action: 0 | 2 | 3): number {
+    this.action = action;
+    return LEAVE;
+  }
+
+  #exit(result: number): number {
+    this.action = PORT_EXIT;
+    this.result = result;
+    return LEAVE;
+  }
+
+  #raise(syndrome: number): number {
+    this.#vcpu.set32(SYNDROME, syndrome);
+    this.#vcpu.set32(SYNDROME + 4, 0);
+    return this.#leave(PORT_EXCEPTION);
+  }
+
+  /** EL0 may try anything; EL1 asks for a register because it takes the CPU to have it. */
+  #reportUnknown(word: number): void {
+    if (this.#vcpu.get32(EL) === 0 || SYSREG_TABLE.find(keyOfWord(word))) return;
+    this.#reportOnce(describeWord(word, this.#vcpu.get64(PC)));
+  }
+}
+
+/** Top level of the encodings, by bits 28:25. Source: Arm DDI 0487, C4.1. */
+const GROUPS: readonly string[] = [
+  'reserved',
+  'unallocated',
+  'SVE',
+  'unallocated',
+  'loads and stores',
+  'data processing (register)',
+  'loads and stores',
+  'scalar FP and AdvSIMD',
+  'data processing (immediate)',
+  'data processing (immediate)',
+  'branches, exceptions and system',
+  'branches, exceptions and system',
+  'loads and stores',
+  'data processing (register)',
+  'loads and stores',
+  'scalar FP and AdvSIMD',
+];
+
+/** One line about an instruction that cannot be executed. */
+export function describeWord(word: number, pc: bigint): string {
+  const group = GROUPS[(word >>> 25) & 15]!;
+  return `unimplemented instruction 0x${(word >>> 0).toString(16).padStart(8, '0')} at 0x${pc.toString(16)}, class ${group}`;
+}

@@ -1,0 +1,70 @@
+/** One vCPU as seen by one thread: its words, and its engine, made when it is first needed. */
+import type { Engine, EngineOptions } from '../interp/engine.ts';
+import { Block } from '../state/block.ts';
+import { FORMATTED, GENERATION } from '../state/control.ts';
+import { VM_BLOCK } from '../state/vcpu-state.ts';
+import type { SysregEngine } from '../sysreg/row.ts';
+import type { Thread } from '../vm/thread.ts';
+import { SYSREG_TABLE } from './sysregs.ts';
+import { VcpuTraps } from './traps.ts';
+
+export type VcpuEngine = SysregEngine & Pick<Engine, 'run' | 'retired' | 'format'>;
+export type EngineFactory = (options: Omit<EngineOptions, 'interpreter'>) => VcpuEngine;
+
+export interface VcpuThread extends Thread {
+  readonly createEngine: EngineFactory;
+  /** Tells the developer of a cause once. */
+  readonly reportOnce: (cause: string) => void;
+}
+
+export class Vcpu {
+  readonly block: Block;
+  readonly vm: Block;
+  readonly thread: VcpuThread;
+  readonly engine: VcpuEngine;
+  readonly traps: VcpuTraps;
+  /** Instructions this thread may run before it looks at the clock again. */
+  untilClock = 0;
+
+  constructor(block: Block, thread: VcpuThread) {
+    const { words, host, createEngine, reportOnce } = thread;
+    const vm = new Block(words, block.get32(VM_BLOCK));
+    this.block = block;
+    this.vm = vm;
+    this.thread = thread;
+    // The ports run only while the engine does, so they may name it before it exists.
+    const env = { host, engine: undefined as unknown as VcpuEngine };
+    this.traps = new VcpuTraps(block, vm, thread, env, reportOnce);
+    this.engine = createEngine({
+      words,
+      vcpu: block.base,
+      vm: vm.base,
+      traps: this.traps,
+      plainSysreg: (key, direction) => SYSREG_TABLE.plainSysreg(key, direction),
+    });
+    env.engine = this.engine;
+    if (block.get32(FORMATTED) === 0) {
+      this.engine.format();
+      block.set32(FORMATTED, 1);
+    }
+  }
+}
+
+/** The vCPUs that this thread has run. One that was destroyed is told from its successor in the same block. */
+export class VcpuCache {
+  readonly #thread: VcpuThread;
+  readonly #vcpus = new Map<number, { readonly generation: number; readonly vcpu: Vcpu }>();
+
+  constructor(thread: VcpuThread) {
+    this.#thread = thread;
+  }
+
+  get(block: Block): Vcpu {
+    const generation = block.get32(GENERATION);
+    const known = this.#vcpus.get(block.base);
+    if (known?.generation === generation) return known.vcpu;
+    const vcpu = new Vcpu(block, this.#thread);
+    this.#vcpus.set(block.base, { generation, vcpu });
+    return vcpu;
+  }
+}

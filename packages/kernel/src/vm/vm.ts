@@ -1,0 +1,97 @@
+/** VMs: their blocks, the vCPUs in them, and what keeps them alive. */
+import { EBUSY, EEXIST, EINVAL, ENOMEM, KVM_MP_STATE_RUNNABLE } from '@vkvm/uapi';
+
+import type { Host } from '../host.ts';
+import { PROCESS_LOCK, allocateBlock, freeBlock, nextGeneration } from '../state/arena.ts';
+import { Block } from '../state/block.ts';
+import { GENERATION, MP_STATE, VCPU_ID, VCPU_INDEX } from '../state/control.ts';
+import { withLock } from '../state/lock.ts';
+import { addMapping, removeFile } from '../state/mappings.ts';
+import { REQUEST_VM_DEAD, request } from '../state/requests.ts';
+import { RUN_PAGE, VCPU_BLOCK_SIZE, VM_BLOCK } from '../state/vcpu-state.ts';
+import { IPA_BITS, MAX_VCPUS, VM_DEAD, VM_REFERENCES } from '../state/vm-control.ts';
+import { VCPU_COUNT, VCPU_TABLE, VM_BLOCK_SIZE } from '../state/vm-state.ts';
+import type { Words } from '../state/words.ts';
+import { initIdRegisters } from '../sysreg/id.ts';
+import { initialised } from '../vgic/vgic.ts';
+import { releaseMemslots } from './memslots.ts';
+import { findVcpu, vcpusOf } from './vcpus.ts';
+
+/** As many vCPUs as KVM has on arm64. */
+export const KVM_MAX_VCPUS = 512;
+/** A vCPU's file: the kvm_run page, then the coalesced MMIO ring. */
+export const VCPU_FILE_SIZE = 0x2000;
+
+/** Makes a VM that its caller holds. The process lock is held. @returns its block, or `undefined` without room */
+export function createVm(words: Words, ipaBits: number): Block | undefined {
+  const base = allocateBlock(words, VM_BLOCK_SIZE);
+  if (base === 0) return undefined;
+  const vm = new Block(words, base);
+  vm.set32(IPA_BITS, ipaBits);
+  vm.set32(MAX_VCPUS, KVM_MAX_VCPUS);
+  vm.set32(VM_REFERENCES, 1);
+  initIdRegisters(vm);
+  return vm;
+}
+
+/** One more descriptor or mapping keeps the VM. The process lock is held. */
+export function retainVm(vm: Block): void {
+  vm.set32(VM_REFERENCES, vm.get32(VM_REFERENCES) + 1);
+}
+
+/** One less; the last takes the VM, its vCPUs and its hold on user memory along. The process lock is held. */
+export function releaseVm(vm: Block): void {
+  const references = vm.get32(VM_REFERENCES) - 1;
+  vm.set32(VM_REFERENCES, references);
+  if (references !== 0) return;
+  const { words } = vm;
+  releaseMemslots(vm);
+  for (const vcpu of vcpusOf(vm).toReversed()) {
+    removeFile(words, vcpu.get32(RUN_PAGE));
+    freeBlock(words, vcpu.base, VCPU_BLOCK_SIZE);
+  }
+  freeBlock(words, vm.base, VM_BLOCK_SIZE);
+}
+
+/**
+ * Makes a vCPU that is not initialised yet. The VM lock is held.
+ * @returns its block; or -EINVAL id or number of vCPUs beyond the limit, -EEXIST, -EBUSY the interrupt controller is
+ *   initialised, -ENOMEM
+ */
+export function createVcpu(vm: Block, id: number, host: Host): Block | number {
+  if (id >= KVM_MAX_VCPUS) return -EINVAL;
+  const count = vm.get32(VCPU_COUNT);
+  if (count >= vm.get32(MAX_VCPUS)) return -EINVAL;
+  if (findVcpu(vm, id)) return -EEXIST;
+  if (initialised(vm)) return -EBUSY;
+  if (id >= vm.get32(MAX_VCPUS)) return -EINVAL;
+  const vcpu = withLock(vm.words, PROCESS_LOCK, host, () => allocateVcpu(vm.words));
+  if (!vcpu) return -ENOMEM;
+  vcpu.set32(VM_BLOCK, vm.base);
+  vcpu.set32(VCPU_ID, id);
+  vcpu.set32(VCPU_INDEX, count);
+  vcpu.set32(MP_STATE, KVM_MP_STATE_RUNNABLE);
+  vm.set32(VCPU_TABLE + 4 * count, vcpu.base);
+  vm.set32(VCPU_COUNT, count + 1);
+  return vcpu;
+}
+
+function allocateVcpu(words: Words): Block | undefined {
+  const base = allocateBlock(words, VCPU_BLOCK_SIZE);
+  if (base === 0) return undefined;
+  const page = addMapping(words, VCPU_FILE_SIZE, 0, base);
+  if (page === 0) {
+    freeBlock(words, base, VCPU_BLOCK_SIZE);
+    return undefined;
+  }
+  const vcpu = new Block(words, base);
+  vcpu.set32(RUN_PAGE, page);
+  vcpu.set32(GENERATION, nextGeneration(words));
+  return vcpu;
+}
+
+/** Every later ioctl on the VM's files answers EIO, and every KVM_RUN ends. */
+export function killVm(vm: Block, host: Host): void {
+  vm.set32(VM_DEAD, 1);
+  for (const vcpu of vcpusOf(vm)) request(vcpu, REQUEST_VM_DEAD, host);
+}
