@@ -1,0 +1,84 @@
+/**
+ * Records what the reference makes of A64 instructions: `node tools/vectors/generate.ts [FILE…]`.
+ *
+ * Each file of packages/kernel/test/vectors has a plan in plans.ts. A plan says which rows it covers; words are random
+ * within a row's fixed bits, until each handler of the row has its share. What the reference finds undefined is
+ * recorded too, so a row that takes too much is found out.
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { CODE, Random, stateOf, type Profile } from '../../packages/kernel/test/cpu-state.ts';
+import { formatChanges, wordsText, type Expected } from '../../packages/kernel/test/vectors.ts';
+import { INSNS } from '../../packages/kernel/src/a64/table.ts';
+import type { DecodeSite, Insn } from '../../packages/kernel/src/a64/pattern.ts';
+import { PLANS, type Plan } from './plans.ts';
+import { runReference, type ReferenceCase } from './reference.ts';
+import { assembleSequences } from './sequences.ts';
+
+interface Job extends ReferenceCase {
+  readonly name: string;
+  readonly profile: Profile;
+  readonly seed: number;
+}
+
+const VECTORS = join(import.meta.dirname, '../../packages/kernel/test/vectors');
+/** Tries per wanted word before a handler is given up: it may be the handler of a word that is never chosen. */
+const PATIENCE = 400;
+
+const SITE: DecodeSite = { offset: CODE & 0xfff, plainSysreg: () => -1 };
+
+/** Words of a row: `each` for every handler, and as many that the row refuses. */
+function wordsOf(row: Insn, plan: Plan, random: Random): number[] {
+  const found = new Map<number, number[]>();
+  const missing = (): boolean =>
+    found.size < row.size || [...found.values()].some((list) => list.length < plan.each);
+  for (let tries = 0; tries < PATIENCE * row.size && missing(); tries++) {
+    const free = (random.next() & ~row.mask) >>> 0;
+    const word = (plan.adjust?.(row.name, (row.value | free) >>> 0, random) ?? row.value | free) >>> 0;
+    const handler = row.select(word, SITE);
+    const list = found.get(handler);
+    if (!list) found.set(handler, [word]);
+    else if (list.length < plan.each && !list.includes(word)) list.push(word);
+  }
+  return [...found].toSorted(([a], [b]) => a - b).flatMap(([, words]) => words);
+}
+
+function* jobsOf(plan: Plan, random: Random): Generator<Job> {
+  let seed = plan.firstSeed;
+  for (const row of INSNS.filter(({ name }) => plan.rows(name))) {
+    const profile = plan.profile(row.name);
+    for (const word of wordsOf(row, plan, random)) {
+      for (let n = 0; n < plan.seeds; n++, seed++) {
+        yield { name: row.name, profile, seed, words: [word], state: stateOf(profile, seed) };
+      }
+    }
+  }
+  for (const { name, profile, words } of plan.sequences ? assembleSequences(plan.sequences) : []) {
+    for (let n = 0; n < plan.seeds; n++, seed++) {
+      yield { name, profile, seed, words, state: stateOf(profile, seed) };
+    }
+  }
+}
+
+function format(jobs: readonly Job[], results: readonly Expected[]): string {
+  const lines: string[] = [];
+  let [profile, name, words] = ['', '', ''];
+  for (const [i, job] of jobs.entries()) {
+    if (job.profile !== profile) lines.push(`@${(profile = job.profile)}`);
+    if (job.name !== name) lines.push(`# ${(name = job.name)}`);
+    const text = wordsText(job.words);
+    const run = `${job.seed.toString(16)}:${formatChanges(job.state, results[i]!, job.words.length)}`;
+    if (text === words) lines[lines.length - 1] += ` ${run}`;
+    else lines.push(`${(words = text)} ${run}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+const wanted = process.argv.slice(2);
+for (const [file, plan] of Object.entries(PLANS)) {
+  if (wanted.length > 0 && !wanted.includes(file)) continue;
+  const jobs = [...jobsOf(plan, new Random(plan.firstSeed))];
+  const text = format(jobs, runReference(jobs, CODE));
+  writeFileSync(join(VECTORS, file), text);
+  console.log(`${file}: ${jobs.length} cases, ${text.length} bytes`);
+}
