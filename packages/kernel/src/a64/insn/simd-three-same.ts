@@ -33,7 +33,7 @@ import {
 } from '../shared/lane-arithmetic.ts';
 import { doublingMultiplyHigh } from '../shared/doubling-multiply.ts';
 import { POLYNOMIAL_MULTIPLY } from '../shared/polynomial.ts';
-import { shiftRoutines, type ShiftForm } from '../shared/lane-shift.ts';
+import { shiftByLane } from '../shared/lane-shift.ts';
 import { everySecond, joinLow, lanes, onlyLanes, setLanes } from '../shared/lanes.ts';
 import { addSigned, addUnsigned, subtractSigned, subtractUnsigned } from '../shared/saturation.ts';
 
@@ -58,17 +58,8 @@ const compare =
   (c, size, a, b) =>
     lanes(c, size)[op](a.get(), b.get());
 
-const shifts = (name: string, form: ShiftForm): LaneBinary => {
-  const routines = shiftRoutines(name, form);
-  return (c, size, a, b) => c.call(routines[size]!, a.get(), b.get());
-};
-
 const D = ['d'] as const;
 const H_S = ['h', 's'] as const;
-const PLAIN = { rounding: false, saturating: false } as const;
-const ROUND = { rounding: true, saturating: false } as const;
-const SATURATE = { rounding: false, saturating: true } as const;
-const BOTH = { rounding: true, saturating: true } as const;
 
 const ROWS: readonly Row[] = [
   { name: 'SHADD', U: '0', opcode: '00000', vector: BYTES_TO_WORDS, of: halvingAdd('s') },
@@ -123,7 +114,7 @@ const ROWS: readonly Row[] = [
     opcode: '01000',
     vector: ALL_VECTORS,
     scalar: D,
-    of: shifts('sshl', { sign: 's', ...PLAIN }),
+    of: shiftByLane('s'),
   },
   {
     name: 'USHL',
@@ -131,7 +122,7 @@ const ROWS: readonly Row[] = [
     opcode: '01000',
     vector: ALL_VECTORS,
     scalar: D,
-    of: shifts('ushl', { sign: 'u', ...PLAIN }),
+    of: shiftByLane('u'),
   },
   {
     name: 'SQSHL',
@@ -139,7 +130,7 @@ const ROWS: readonly Row[] = [
     opcode: '01001',
     vector: ALL_VECTORS,
     scalar: ALL_SCALARS,
-    of: shifts('sqshl', { sign: 's', ...SATURATE }),
+    of: shiftByLane('s', { saturating: true }),
     saturates: true,
   },
   {
@@ -148,7 +139,7 @@ const ROWS: readonly Row[] = [
     opcode: '01001',
     vector: ALL_VECTORS,
     scalar: ALL_SCALARS,
-    of: shifts('uqshl', { sign: 'u', ...SATURATE }),
+    of: shiftByLane('u', { saturating: true }),
     saturates: true,
   },
   {
@@ -157,7 +148,7 @@ const ROWS: readonly Row[] = [
     opcode: '01010',
     vector: ALL_VECTORS,
     scalar: D,
-    of: shifts('srshl', { sign: 's', ...ROUND }),
+    of: shiftByLane('s', { rounding: true }),
   },
   {
     name: 'URSHL',
@@ -165,7 +156,7 @@ const ROWS: readonly Row[] = [
     opcode: '01010',
     vector: ALL_VECTORS,
     scalar: D,
-    of: shifts('urshl', { sign: 'u', ...ROUND }),
+    of: shiftByLane('u', { rounding: true }),
   },
   {
     name: 'SQRSHL',
@@ -173,7 +164,7 @@ const ROWS: readonly Row[] = [
     opcode: '01011',
     vector: ALL_VECTORS,
     scalar: ALL_SCALARS,
-    of: shifts('sqrshl', { sign: 's', ...BOTH }),
+    of: shiftByLane('s', { rounding: true, saturating: true }),
     saturates: true,
   },
   {
@@ -182,7 +173,7 @@ const ROWS: readonly Row[] = [
     opcode: '01011',
     vector: ALL_VECTORS,
     scalar: ALL_SCALARS,
-    of: shifts('uqrshl', { sign: 'u', ...BOTH }),
+    of: shiftByLane('u', { rounding: true, saturating: true }),
     saturates: true,
   },
   { name: 'SMAX', U: '0', opcode: '01100', vector: BYTES_TO_WORDS, of: extreme('max', 's') },

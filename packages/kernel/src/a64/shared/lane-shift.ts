@@ -1,14 +1,8 @@
 /** Shifts whose amount differs from lane to lane: SSHL and its relatives. Source: Arm DDI 0487, C7.2, SSHL, SQRSHL. */
 import type { Emitter, Routine, Size, V128, Var } from '../emitter.ts';
-import type { Sign } from './lane-arithmetic.ts';
+import type { LaneBinary, Sign } from './lane-arithmetic.ts';
 import { laneBits, lanes, splat, zeros } from './lanes.ts';
 import { rememberSaturation, signedLimit } from './saturation.ts';
-
-export interface ShiftForm {
-  readonly sign: Sign;
-  readonly rounding: boolean;
-  readonly saturating: boolean;
-}
 
 /** Shifts each lane by its own amount (not negative); from the lane's width on, all bits are shifted out. */
 function shiftEach(
@@ -67,31 +61,80 @@ function roundRight(c: Emitter, size: Size, sign: Sign, value: Var<V128>, right:
   return c.v128.bitselect(value.get(), result.get(), none.get());
 }
 
-/** Left by the signed low byte of each lane of `amounts`, right where it is negative. */
-function shift(c: Emitter, size: Size, form: ShiftForm, value: Var<V128>, amounts: Var<V128>): V128 {
+/** The signed low byte of each lane. */
+function signedAmount(c: Emitter, size: Size, amounts: Var<V128>): Var<V128> {
   const ops = lanes(c, size);
   const above = laneBits(size) - 8;
-  const amount = c.letV128(ops.shr_s(ops.shl(amounts.get(), c.i32.const(above)), c.i32.const(above)));
-  // -128 has no counterpart in a byte, and -127 shifts everything out as well.
-  if (size === 0) amount.set(c.i8x16.max_s(amount.get(), splat(c, 0, -127n)));
-  const left = c.letV128(notNegative(c, size, amount));
-  amount.set(ops.neg(amount.get()));
-  const right = c.letV128(notNegative(c, size, amount));
-  const shifted = c.letV128(shiftEach(c, size, 'shl', value, left));
-  // A lane that goes right has been shifted left by 0, so the one after the other is each alone.
-  if (form.saturating) shifted.set(saturateLeft(c, size, form.sign, value, left, shifted));
-  return form.rounding
-    ? roundRight(c, size, form.sign, shifted, right)
-    : shiftEach(c, size, `shr_${form.sign}`, shifted, right);
+  return c.letV128(ops.shr_s(ops.shl(amounts.get(), c.i32.const(above)), c.i32.const(above)));
 }
 
-export type ShiftRoutine = Routine<['v128', 'v128'], 'v128'>;
+/** Left by the signed low byte of each lane of `amounts`; a lane where that is negative stays. */
+function shiftLeft(
+  c: Emitter,
+  size: Size,
+  saturating: Sign | undefined,
+  value: Var<V128>,
+  amounts: Var<V128>,
+): V128 {
+  const left = c.letV128(notNegative(c, size, signedAmount(c, size, amounts)));
+  const shifted = c.letV128(shiftEach(c, size, 'shl', value, left));
+  return saturating ? saturateLeft(c, size, saturating, value, left, shifted) : shifted.get();
+}
 
-/** One routine for each lane size. They set FPSR.QC if the form saturates. */
-export const shiftRoutines = (name: string, form: ShiftForm): readonly ShiftRoutine[] =>
-  ([0, 1, 2, 3] as const).map((size) => ({
+/** Right where the signed low byte of a lane of `amounts` is negative; the other lanes stay. */
+function shiftRight(
+  c: Emitter,
+  size: Size,
+  sign: Sign,
+  rounding: boolean,
+  value: Var<V128>,
+  amounts: Var<V128>,
+): V128 {
+  const amount = signedAmount(c, size, amounts);
+  // -128 has no counterpart in a byte, and -127 shifts everything out as well.
+  if (size === 0) amount.set(c.i8x16.max_s(amount.get(), splat(c, 0, -127n)));
+  amount.set(lanes(c, size).neg(amount.get()));
+  const right = c.letV128(notNegative(c, size, amount));
+  return rounding ? roundRight(c, size, sign, value, right) : shiftEach(c, size, `shr_${sign}`, value, right);
+}
+
+type ShiftRoutine = Routine<['v128', 'v128'], 'v128'>;
+
+/** One routine for each lane size: value and amounts to value. */
+const bySize = (name: string, emit: (c: Emitter, size: Size, value: Var<V128>, amounts: Var<V128>) => V128) =>
+  ([0, 1, 2, 3] as const).map((size): ShiftRoutine => ({
     name: `${name}_${laneBits(size)}`,
     params: ['v128', 'v128'],
     result: 'v128',
-    emit: (c, value, amounts) => shift(c, size, form, value, amounts),
+    emit: (c, value, amounts) => emit(c, size, value, amounts),
   }));
+
+const LEFT = {
+  plain: bySize('shift_left', (c, size, value, by) => shiftLeft(c, size, undefined, value, by)),
+  s: bySize('shift_left_sat_s', (c, size, value, by) => shiftLeft(c, size, 's', value, by)),
+  u: bySize('shift_left_sat_u', (c, size, value, by) => shiftLeft(c, size, 'u', value, by)),
+} as const;
+const RIGHT = {
+  s: bySize('shift_right_s', (c, size, value, by) => shiftRight(c, size, 's', false, value, by)),
+  u: bySize('shift_right_u', (c, size, value, by) => shiftRight(c, size, 'u', false, value, by)),
+} as const;
+const ROUND_RIGHT = {
+  s: bySize('round_right_s', (c, size, value, by) => shiftRight(c, size, 's', true, value, by)),
+  u: bySize('round_right_u', (c, size, value, by) => shiftRight(c, size, 'u', true, value, by)),
+} as const;
+
+export interface ShiftForm {
+  readonly rounding?: boolean;
+  /** Sets FPSR.QC where a left shift loses bits. */
+  readonly saturating?: boolean;
+}
+
+/** SSHL and relatives. A lane that goes right has been shifted left by 0, so the one after the other is each alone. */
+export const shiftByLane =
+  (sign: Sign, { rounding = false, saturating = false }: ShiftForm = {}): LaneBinary =>
+  (c, size, value, amounts) => {
+    const left = LEFT[saturating ? sign : 'plain'][size]!;
+    const right = (rounding ? ROUND_RIGHT : RIGHT)[sign][size]!;
+    const shifted = c.call(left, value.get(), amounts.get());
+    return c.call(right, shifted, amounts.get());
+  };

@@ -117,6 +117,8 @@ export const ZERO_BYTE = -1;
  * @param picks - byte numbers, 16 per vector in the order of `sources`, or {@link ZERO_BYTE}
  */
 export function gather(c: Emitter, sources: readonly Var<V128>[], picks: readonly number[]): V128 {
+  const whole = sources.find((_, n) => picks.every((pick, i) => pick === 16 * n + i));
+  if (whole) return whole.get();
   const zeroSource = sources.length;
   const read = (n: number): V128 => (n === zeroSource ? zeros(c) : sources[n]!.get());
   const wanted = picks.map((pick) => (pick === ZERO_BYTE ? zeroSource << 4 : pick));
