@@ -1,4 +1,17 @@
 /** What each vector file covers. */
+import { SIMD_ACROSS_LANES } from '../../packages/kernel/src/a64/insn/simd-across-lanes.ts';
+import { SIMD_BY_ELEMENT } from '../../packages/kernel/src/a64/insn/simd-by-element.ts';
+import { SIMD_COPY } from '../../packages/kernel/src/a64/insn/simd-copy.ts';
+import { SIMD_LOAD_STORE } from '../../packages/kernel/src/a64/insn/simd-load-store.ts';
+import { SIMD_LOGICAL } from '../../packages/kernel/src/a64/insn/simd-logical.ts';
+import { SIMD_MODIFIED_IMMEDIATE } from '../../packages/kernel/src/a64/insn/simd-modified-immediate.ts';
+import { SIMD_PERMUTE } from '../../packages/kernel/src/a64/insn/simd-permute.ts';
+import { SIMD_SHIFT_IMMEDIATE } from '../../packages/kernel/src/a64/insn/simd-shift-immediate.ts';
+import { SIMD_STRUCTURE } from '../../packages/kernel/src/a64/insn/simd-structure.ts';
+import { SIMD_THREE_DIFFERENT } from '../../packages/kernel/src/a64/insn/simd-three-different.ts';
+import { SIMD_THREE_SAME } from '../../packages/kernel/src/a64/insn/simd-three-same.ts';
+import { SIMD_TWO_REG_MISC } from '../../packages/kernel/src/a64/insn/simd-two-reg-misc.ts';
+import type { Insn } from '../../packages/kernel/src/a64/pattern.ts';
 import type { Profile, Random } from '../../packages/kernel/test/cpu-state.ts';
 
 export interface Plan {
@@ -22,6 +35,12 @@ const oneOf =
   (name: string): boolean =>
     names.includes(name);
 
+/** The rows of these lists. */
+const rowsOf = (...lists: readonly (readonly Insn[])[]): ((name: string) => boolean) => {
+  const names = new Set(lists.flat().map(({ name }) => name));
+  return (name) => names.has(name);
+};
+
 const fieldAt = (word: number, shift: number, bits: number): number => (word >>> shift) & (2 ** bits - 1);
 const withField = (word: number, shift: number, bits: number, value: number): number =>
   ((word & ~((2 ** bits - 1) << shift)) | (value << shift)) >>> 0;
@@ -42,6 +61,18 @@ function adjustAccess(name: string, word: number, random: Random): number {
   const based = baseInWindow(word);
   const registerOffset = name === 'LDR_STR' && !fieldAt(word, 24, 1) && fieldAt(word, 21, 1);
   return registerOffset || name.includes('register') ? smallOffset(based) : based;
+}
+
+const isStructure = rowsOf(SIMD_STRUCTURE);
+
+function adjustVectorAccess(name: string, word: number, random: Random): number {
+  if (name.includes('literal')) return literalInWindow(word, random);
+  const based = baseInWindow(word);
+  if (name.includes('register')) return smallOffset(based);
+  // A structure without post-index has 0 for Rm; some keep what is refused.
+  return isStructure(name) && !fieldAt(word, 23, 1) && random.below(4) > 0
+    ? withField(based, 16, 5, 0)
+    : based;
 }
 
 const INTEGER = oneOf(
@@ -100,5 +131,31 @@ export const PLANS: Readonly<Record<string, Plan>> = {
     seeds: 2,
     firstSeed: 0x4_0000,
     sequences: 'atomic.sequences',
+  },
+  'simd.txt': {
+    rows: rowsOf(
+      SIMD_ACROSS_LANES,
+      SIMD_BY_ELEMENT,
+      SIMD_COPY,
+      SIMD_LOGICAL,
+      SIMD_MODIFIED_IMMEDIATE,
+      SIMD_PERMUTE,
+      SIMD_SHIFT_IMMEDIATE,
+      SIMD_THREE_DIFFERENT,
+      SIMD_THREE_SAME,
+      SIMD_TWO_REG_MISC,
+    ),
+    profile: () => 'integer',
+    each: 2,
+    seeds: 2,
+    firstSeed: 0x5_0000,
+  },
+  'simd-memory.txt': {
+    rows: rowsOf(SIMD_LOAD_STORE, SIMD_STRUCTURE),
+    profile: () => 'memory',
+    adjust: adjustVectorAccess,
+    each: 3,
+    seeds: 2,
+    firstSeed: 0x6_0000,
   },
 };
