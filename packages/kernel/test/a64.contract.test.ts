@@ -2,11 +2,12 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { stateOf, windowPattern } from './cpu-state.ts';
 import { evaluatorEngine, type Engine } from './engine.ts';
+import { interpreterEngine } from './interpreter-engine.ts';
 import { formatChanges, parseChanges, parseVectors, wordsText, type VectorCase } from './vectors.ts';
 
 const directory = new URL('vectors/', import.meta.url);
 const files = readdirSync(directory).filter((name) => name.endsWith('.txt'));
-const engines: readonly Engine[] = [evaluatorEngine()];
+const engines: readonly Engine[] = [evaluatorEngine(), interpreterEngine()];
 const pattern = windowPattern();
 
 /** Bytes of the window that a case changed, which get their first contents back. */
