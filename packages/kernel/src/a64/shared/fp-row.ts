@@ -1,5 +1,5 @@
 /** Decoding that the scalar floating-point rows share. */
-import { SCALAR_SHAPES } from './fp-view.ts';
+import { SCALAR_SHAPES, VECTOR_SHAPES } from './fp-view.ts';
 
 /** Static parameters of a row that has a single and a double precision form. */
 export const SCALAR_STATICS = { T: SCALAR_SHAPES } as const;
@@ -7,3 +7,21 @@ export const SCALAR_STATICS = { T: SCALAR_SHAPES } as const;
 /** The point that `ftype` selects; half precision arithmetic (FEAT_FP16) is not implemented. */
 export const scalarPoint = ({ ftype }: { readonly ftype: number }): { readonly T: 's' | 'd' } | null =>
   ftype > 1 ? null : { T: SCALAR_SHAPES[ftype]! };
+
+/** Static parameters of a row for vectors of single and double precision. */
+export const VECTOR_STATICS = { T: VECTOR_SHAPES } as const;
+
+/** The point that `sz` and `Q` select. */
+export const vectorPoint = ({
+  sz,
+  Q,
+}: {
+  readonly sz: number;
+  readonly Q: number;
+}): { readonly T: (typeof VECTOR_SHAPES)[number] } | null =>
+  sz === 1 && Q === 0 ? null : { T: VECTOR_SHAPES[sz + Q]! };
+
+/** The point of a scalar AdvSIMD row that `sz` selects. */
+export const scalarSimdPoint = ({ sz }: { readonly sz: number }): { readonly T: 's' | 'd' } => ({
+  T: SCALAR_SHAPES[sz]!,
+});

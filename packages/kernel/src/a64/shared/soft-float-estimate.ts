@@ -168,9 +168,10 @@ export const SOFT_RSQRTE = perBits<UnaryRoutine>((f) => ({
       ],
       () => {
         const { exponent, significand } = unpack(c, f, value);
-        // An odd exponent belongs to the interval ¼ to ½, an even one to ½ to 1.
-        const index = c.letI32(leadingNine(c, significand));
-        index.set(c.i32.shr_u(index.get(), c.i32.and(exponent.get(), c.i32.const(1))));
+        // With an even exponent the significand counts as one of ¼ to ½, with an odd one of ½ to 1.
+        const index = c.letI32(
+          c.i32.shr_u(leadingNine(c, significand), c.i32.eqz(c.i32.and(exponent.get(), c.i32.const(1)))),
+        );
         const estimate = c.letI32(estimateReciprocalRoot(c, index));
         // From the biased exponent e the manual makes (3 × bias − 1 − e) ÷ 2, rounded down.
         const scale = c.i32.shr_s(c.i32.sub(c.i32.const(2 * f.bias - 1), exponent.get()), c.i32.const(1));

@@ -1,0 +1,52 @@
+/**
+ * Floating-point operations among the lanes of one register. Source: Arm DDI 0487, C4.1.96 "Advanced SIMD scalar
+ * pairwise" and "across lanes"; C7.2 by name.
+ */
+import { type Insn, insn } from '../pattern.ts';
+import { ADD, type Binary, binary, MAX, MAXNM, MIN, MINNM } from '../shared/fp-operation.ts';
+import { SCALAR_STATICS, scalarSimdPoint } from '../shared/fp-row.ts';
+import { type Bits, fpView } from '../shared/fp-view.ts';
+import { everySecond } from '../shared/lanes.ts';
+import { oneSource } from '../shared/vector-operands.ts';
+
+const pairRow = (name: string, a: 0 | 1, opcode: string, operation: Binary): Insn =>
+  insn(`${name}_scalar`, `01 1 11110 ${a} sz:1 11000 ${opcode} 10 Rn:5 Rd:5`, {
+    statics: SCALAR_STATICS,
+    select: scalarSimdPoint,
+    operands: oneSource,
+    emit: (c, { T }) => {
+      c.requireFp();
+      const k = fpView(c, T);
+      k.write('a', binary(k, operation, k.readLane('b', 0), k.readLane('b', 1)));
+    },
+  });
+
+/** Neighbours first, then the two results. */
+const acrossRow = (name: string, a: 0 | 1, opcode: string, operation: Binary): Insn =>
+  insn(name, `0 1 1 01110 ${a} 0 11000 ${opcode} 10 Rn:5 Rd:5`, {
+    operands: oneSource,
+    emit: (c) => {
+      c.requireFp();
+      const lanes = fpView(c, '4s');
+      const source = lanes.read('b');
+      const even = lanes.letBits(everySecond(c, 2, source.get(), source.get(), 0) as Bits);
+      const odd = lanes.letBits(everySecond(c, 2, source.get(), source.get(), 1) as Bits);
+      const halves = lanes.letBits(binary(lanes, operation, even, odd));
+      const k = fpView(c, 's');
+      const first = k.letBits(c.i32x4.extract_lane(halves.get(), 0) as Bits);
+      const second = k.letBits(c.i32x4.extract_lane(halves.get(), 1) as Bits);
+      k.write('a', binary(k, operation, first, second));
+    },
+  });
+
+export const SIMD_FP_REDUCE: readonly Insn[] = [
+  pairRow('FMAXNMP', 0, '01100', MAXNM),
+  pairRow('FMINNMP', 1, '01100', MINNM),
+  pairRow('FADDP', 0, '01101', ADD),
+  pairRow('FMAXP', 0, '01111', MAX),
+  pairRow('FMINP', 1, '01111', MIN),
+  acrossRow('FMAXNMV', 0, '01100', MAXNM),
+  acrossRow('FMINNMV', 1, '01100', MINNM),
+  acrossRow('FMAXV', 0, '01111', MAX),
+  acrossRow('FMINV', 1, '01111', MIN),
+];
