@@ -28,6 +28,12 @@ import { SHIFT_VARIABLE } from './insn/shift-variable.ts';
 import { SIMD_ACROSS_LANES } from './insn/simd-across-lanes.ts';
 import { SIMD_BY_ELEMENT } from './insn/simd-by-element.ts';
 import { SIMD_COPY } from './insn/simd-copy.ts';
+import { SIMD_FP_BY_ELEMENT } from './insn/simd-fp-by-element.ts';
+import { SIMD_FP_FIXED } from './insn/simd-fp-fixed.ts';
+import { SIMD_FP_PRECISION } from './insn/simd-fp-precision.ts';
+import { SIMD_FP_REDUCE } from './insn/simd-fp-reduce.ts';
+import { SIMD_FP_THREE_SAME } from './insn/simd-fp-three-same.ts';
+import { SIMD_FP_TWO_REG_MISC } from './insn/simd-fp-two-reg-misc.ts';
 import { SIMD_LOAD_STORE } from './insn/simd-load-store.ts';
 import { SIMD_LOGICAL } from './insn/simd-logical.ts';
 import { SIMD_MODIFIED_IMMEDIATE } from './insn/simd-modified-immediate.ts';
@@ -70,6 +76,12 @@ export const INSNS: readonly Insn[] = [
   ...SIMD_ACROSS_LANES,
   ...SIMD_BY_ELEMENT,
   ...SIMD_COPY,
+  ...SIMD_FP_BY_ELEMENT,
+  ...SIMD_FP_FIXED,
+  ...SIMD_FP_PRECISION,
+  ...SIMD_FP_REDUCE,
+  ...SIMD_FP_THREE_SAME,
+  ...SIMD_FP_TWO_REG_MISC,
   ...SIMD_LOAD_STORE,
   ...SIMD_LOGICAL,
   ...SIMD_MODIFIED_IMMEDIATE,
