@@ -20,8 +20,9 @@
 
 #define WINDOW 0x40000000ul
 #define WINDOW_SIZE 0x20000ul
-#define CODE 0x40100000ul
+#define CODE_PAGE 0x40100000ul
 #define CODE_SIZE 0x1000ul
+#define CODE (CODE_PAGE + CODE_SIZE / 2)
 #define MAX_WORDS 8
 #define MAX_CHANGES 256
 #define BRK 0xd4200000u
@@ -138,9 +139,9 @@ int main(void)
 	const int signals[] = { SIGTRAP, SIGILL, SIGSEGV, SIGBUS, SIGFPE };
 
 	map(WINDOW, WINDOW_SIZE, PROT_READ | PROT_WRITE);
-	uint32_t *code = map(CODE, CODE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC);
+	uint32_t *page = map(CODE_PAGE, CODE_SIZE, PROT_READ | PROT_WRITE | PROT_EXEC);
 	for (unsigned long i = 0; i < CODE_SIZE / 4; i++)
-		code[i] = BRK;
+		page[i] = BRK;
 	/* The window's contents before every case: windowPattern() of the tests. */
 	for (uint32_t i = 0; i < WINDOW_SIZE; i++)
 		pattern[i] = (i * 0x9e3779b1u) >> 24;

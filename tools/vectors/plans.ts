@@ -51,8 +51,8 @@ const baseInWindow = (word: number): number =>
 /** Rm holds a small number: x16 to x30, or xzr. */
 const smallOffset = (word: number): number => word | (16 << 16);
 
-/** Literals in the window, which lies 1 MiB before the code. */
-const LITERAL_WORDS = 0x2_0000 / 4 - 4;
+/** Literals in the window, which starts 1 MiB + 2 KiB before the code. */
+const LITERAL_WORDS = (0x2_0000 - 0x800) / 4 - 4;
 const literalInWindow = (word: number, random: Random): number =>
   withField(word, 5, 19, (-0x4_0000 + random.below(LITERAL_WORDS)) & 0x7_ffff);
 
@@ -73,6 +73,24 @@ function adjustVectorAccess(name: string, word: number, random: Random): number 
   return isStructure(name) && !fieldAt(word, 23, 1) && random.below(4) > 0
     ? withField(based, 16, 5, 0)
     : based;
+}
+
+/** Place of the word offset of each direct branch. */
+const BRANCH_OFFSETS = new Map<string, readonly [shift: number, bits: number]>([
+  ['B_BL', [0, 26]],
+  ['B_cond', [5, 19]],
+  ['CBZ_CBNZ', [5, 19]],
+  ['TBZ_TBNZ', [5, 14]],
+]);
+
+/** Half of the branches stay in the page; none goes to itself, which would not end. */
+function adjustBranch(name: string, word: number, random: Random): number {
+  const place = BRANCH_OFFSETS.get(name);
+  if (!place) return word;
+  const [shift, bits] = place;
+  const near = (1 + random.below(400)) * (random.below(2) ? 1 : -1);
+  const stays = random.below(2) === 0 || fieldAt(word, shift, bits) === 0;
+  return stays ? withField(word, shift, bits, near & (2 ** bits - 1)) : word;
 }
 
 const INTEGER = oneOf(
@@ -111,6 +129,7 @@ export const PLANS: Readonly<Record<string, Plan>> = {
   'branch.txt': {
     rows: oneOf('B_BL', 'B_cond', 'CBZ_CBNZ', 'TBZ_TBNZ', 'BR_BLR_RET'),
     profile: () => 'branch',
+    adjust: adjustBranch,
     each: 3,
     seeds: 4,
     firstSeed: 0x2_0000,

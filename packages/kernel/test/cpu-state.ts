@@ -7,8 +7,8 @@
 /** Where test memory lies in the guest's address space. */
 export const WINDOW = 0x4000_0000;
 export const WINDOW_SIZE = 0x2_0000;
-/** Where a case's words lie. */
-export const CODE = 0x4010_0000;
+/** Where a case's words lie: in the middle of a page, so that branches can go both ways within it. */
+export const CODE = 0x4010_0800;
 
 /** What user space sees of a CPU. */
 export interface CpuState {
