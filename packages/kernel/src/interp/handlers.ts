@@ -54,7 +54,7 @@ import {
   LEAVE_WFE,
   LEAVE_WFI,
 } from './leave.ts';
-import { FORM_SLOT_SHIFT, FORM_UNPRIVILEGED, type SlowPath } from './slow-path.ts';
+import { FORM_SLOT_SHIFT, FORM_UNPRIVILEGED, STORED_AND_LEAVE, type SlowPath } from './slow-path.ts';
 import { OP_A, OP_B, OP_C, OP_IMM, OP_SIZE } from './uop.ts';
 
 /** Functions of the module that handlers call. */
@@ -91,7 +91,10 @@ export interface LoopFrame {
   readonly leaveWithPc: Label;
 }
 
-const FIELD_OFFSET = { a: OP_A, b: OP_B, c: OP_C, d: OP_IMM, e: OP_IMM + 2 } as const satisfies Record<Field, number>;
+const FIELD_OFFSET = { a: OP_A, b: OP_B, c: OP_C, d: OP_IMM, e: OP_IMM + 2 } as const satisfies Record<
+  Field,
+  number
+>;
 const FLAG_OFFSET = [FLAG_NZ, FLAG_A, FLAG_B] as const;
 const KICK = 0xff8;
 /** ISS of a trapped FP access: CV, COND = always. Source: Arm DDI 0487, D24.2.40. */
@@ -641,7 +644,13 @@ export class HandlerEmitter extends CodeEmitter implements Emitter {
       this.i32.const(bytes),
       stored.get(),
     );
-    this.code.if(answer, () => this.#leave());
+    const left = this.code.letI32(answer);
+    this.code.if(left.get(), () => {
+      // Only a device store can be made and leave, and such a store is a whole instruction.
+      const done = this.i32.eq(left.get(), this.i32.const(STORED_AND_LEAVE));
+      this.#op.set(this.i32.add(this.i32.mul(done, this.i32.const(OP_SIZE)), this.#op.get()));
+      this.#leave();
+    });
   }
 
   /** Stores several pieces that must not be half done: in place, or after all of them were probed. */

@@ -16,7 +16,7 @@ import { ACCESS, EL, FAULT_VA, LEAVE, OP, PC, PC_DELTA, SCRATCH, SYNDROME } from
 import type { Code, Local, ValueType } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
 import { I32_TYPE, I64_TYPE } from '../wasm/opcode.ts';
-import { LEAVE_EXCEPTION, LEAVE_NO_SYNDROME, LEAVE_PORT } from './leave.ts';
+import { LEAVE_EXCEPTION, LEAVE_INTERRUPT, LEAVE_NO_SYNDROME, LEAVE_PORT } from './leave.ts';
 
 /**
  * The form word that handlers pass: an access word (mmu/access.ts) whose register field is a slot offset, and the
@@ -25,6 +25,9 @@ import { LEAVE_EXCEPTION, LEAVE_NO_SYNDROME, LEAVE_PORT } from './leave.ts';
 export const FORM_UNPRIVILEGED = 1 << 7;
 export const FORM_SLOT_SHIFT = 16;
 
+/** Answer of `write`: the store is made, and guest code must be left after the instruction. */
+export const STORED_AND_LEAVE = 2;
+
 const PAGE = 4096;
 /** Fault status of an unaligned access. */
 const ALIGNMENT_FAULT = 0x21;
@@ -32,7 +35,7 @@ const ALIGNMENT_FAULT = 0x21;
 export interface SlowPath {
   /** `(va: i64, form: i32, bytes: i32) → i32`: where the bytes are (memory, or SCRATCH); 0 = leave. */
   readonly read: number;
-  /** `(va: i64, form: i32, bytes: i32, value: i64) → i32`: 1 = leave. */
+  /** `(va: i64, form: i32, bytes: i32, value: i64) → i32`: 1 = leave; {@link STORED_AND_LEAVE}. */
   readonly write: number;
   /** `(va: i64, form: i32, bytes: i32) → i32`: 1 = leave; 0 = a store of `bytes` there will not fault or leave. */
   readonly probe: number;
@@ -256,6 +259,10 @@ function emitWrite(module: ModuleBuilder, imports: SlowPathImports): number {
     code.if(f.isDevice(first), () => {
       code.store('i64.store', f.vcpu.get(), value.get(), SCRATCH);
       f.device(imports.mmioWrite, 1);
+      // A store to the GIC can raise an interrupt, which is taken right after it.
+      code.if(code.load<I32>('i32.load', f.vcpu.get(), INTERRUPT_LINES), () =>
+        f.leave(LEAVE_INTERRUPT, STORED_AND_LEAVE),
+      );
       i32.const(0);
       code.return();
     });

@@ -5,7 +5,7 @@ import type { Traps } from '../interp/traps.ts';
 import { ACCESS_WRITE, accessBytes } from '../mmu/access.ts';
 import type { Block } from '../state/block.ts';
 import { MP_STATE, VCPU_ID, WAITING } from '../state/control.ts';
-import { INTERRUPT_LINES, SCRATCH, SYNDROME, FAULT_PA, EL, PC, X } from '../state/vcpu-state.ts';
+import { SCRATCH, SYNDROME, FAULT_PA, EL, PC, X } from '../state/vcpu-state.ts';
 import { IPA_BITS, IRQCHIP, UNBACKED_COUNT, WRITE_PROTECTED_COUNT } from '../state/vm-control.ts';
 import { accessSysreg, keyOfWord, trapSyndrome } from '../sysreg/access.ts';
 import { SYSREG_DONE, SYSREG_EXCEPTION, SYSREG_LEAVE, SYSREG_TRAP, SYSREG_UNDEFINED } from '../sysreg/row.ts';
@@ -109,12 +109,8 @@ export class VcpuTraps implements Traps {
   mmioWrite(access: number): number {
     const vcpu = this.#vcpu;
     const gpa = vcpu.getNumber(FAULT_PA);
-    if (this.#deviceAccess(access, gpa)) {
-      if (vcpu.get32(INTERRUPT_LINES) === 0) return GO_ON;
-      // An interrupt that the store raised is taken before the next instruction.
-      stepPc(vcpu);
-      return this.#leave(PORT_AGAIN);
-    }
+    // Guest code itself looks at the interrupts that the store may have raised.
+    if (this.#deviceAccess(access, gpa)) return GO_ON;
     return this.#userAccess(access, gpa);
   }
 
