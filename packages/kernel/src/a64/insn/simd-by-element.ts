@@ -15,10 +15,11 @@ import {
 import { doublingMultiplyHigh } from '../shared/doubling-multiply.ts';
 import { addedTo, multiply, subtractedFrom, type LaneBinary } from '../shared/lane-arithmetic.ts';
 import {
-  longAccumulated,
+  longAdded,
   longDoubled,
   longDoubledAccumulated,
   longProduct,
+  longSubtracted,
   wider,
   type LaneLong,
 } from '../shared/lane-long.ts';
@@ -36,12 +37,12 @@ interface Row {
 
 const ROWS: readonly Row[] = [
   { name: 'MLA', U: '1', opcode: '0000', same: addedTo(multiply) },
-  { name: 'SMLAL', U: '0', opcode: '0010', long: longAccumulated('add', longProduct('s')) },
-  { name: 'UMLAL', U: '1', opcode: '0010', long: longAccumulated('add', longProduct('u')) },
+  { name: 'SMLAL', U: '0', opcode: '0010', long: longAdded(longProduct('s')) },
+  { name: 'UMLAL', U: '1', opcode: '0010', long: longAdded(longProduct('u')) },
   { name: 'SQDMLAL', U: '0', opcode: '0011', long: longDoubledAccumulated('add'), hasScalar: true },
   { name: 'MLS', U: '1', opcode: '0100', same: subtractedFrom(multiply) },
-  { name: 'SMLSL', U: '0', opcode: '0110', long: longAccumulated('sub', longProduct('s')) },
-  { name: 'UMLSL', U: '1', opcode: '0110', long: longAccumulated('sub', longProduct('u')) },
+  { name: 'SMLSL', U: '0', opcode: '0110', long: longSubtracted(longProduct('s')) },
+  { name: 'UMLSL', U: '1', opcode: '0110', long: longSubtracted(longProduct('u')) },
   { name: 'SQDMLSL', U: '0', opcode: '0111', long: longDoubledAccumulated('sub'), hasScalar: true },
   { name: 'MUL', U: '0', opcode: '1000', same: multiply },
   { name: 'SMULL', U: '0', opcode: '1010', long: longProduct('s') },

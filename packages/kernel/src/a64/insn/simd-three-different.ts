@@ -15,11 +15,12 @@ import {
   type Shape,
 } from '../shared/arrangement.ts';
 import {
-  longAccumulated,
+  longAdded,
   longDifference,
   longDoubled,
   longDoubledAccumulated,
   longProduct,
+  longSubtracted,
   longSum,
   wider,
   type LaneLong,
@@ -94,7 +95,7 @@ const polynomial: LaneLong = (c, size, part, a, b) => {
   return c.call(POLYNOMIAL_MULTIPLY_BYTES, first, second);
 };
 
-const H_S = ['h', 's'] as const;
+const DOUBLING = { vector: HALVES_AND_WORDS, scalar: ['h', 's'] } as const;
 const BYTES_AND_DOUBLES = ['8b', '16b', '1d', '2d'] as const;
 
 const ROWS: readonly Row[] = [
@@ -113,66 +114,40 @@ const ROWS: readonly Row[] = [
     U: '0',
     opcode: '0101',
     vector: BYTES_TO_WORDS,
-    act: long(longAccumulated('add', longDifference('s'))),
+    act: long(longAdded(longDifference('s'))),
   },
   {
     name: 'UABAL',
     U: '1',
     opcode: '0101',
     vector: BYTES_TO_WORDS,
-    act: long(longAccumulated('add', longDifference('u'))),
+    act: long(longAdded(longDifference('u'))),
   },
   { name: 'SUBHN', U: '0', opcode: '0110', vector: BYTES_TO_WORDS, act: narrow('sub', false) },
   { name: 'RSUBHN', U: '1', opcode: '0110', vector: BYTES_TO_WORDS, act: narrow('sub', true) },
   { name: 'SABDL', U: '0', opcode: '0111', vector: BYTES_TO_WORDS, act: long(longDifference('s')) },
   { name: 'UABDL', U: '1', opcode: '0111', vector: BYTES_TO_WORDS, act: long(longDifference('u')) },
-  {
-    name: 'SMLAL',
-    U: '0',
-    opcode: '1000',
-    vector: BYTES_TO_WORDS,
-    act: long(longAccumulated('add', longProduct('s'))),
-  },
-  {
-    name: 'UMLAL',
-    U: '1',
-    opcode: '1000',
-    vector: BYTES_TO_WORDS,
-    act: long(longAccumulated('add', longProduct('u'))),
-  },
-  {
-    name: 'SQDMLAL',
-    U: '0',
-    opcode: '1001',
-    vector: HALVES_AND_WORDS,
-    scalar: H_S,
-    act: long(longDoubledAccumulated('add')),
-  },
+  { name: 'SMLAL', U: '0', opcode: '1000', vector: BYTES_TO_WORDS, act: long(longAdded(longProduct('s'))) },
+  { name: 'UMLAL', U: '1', opcode: '1000', vector: BYTES_TO_WORDS, act: long(longAdded(longProduct('u'))) },
+  { name: 'SQDMLAL', U: '0', opcode: '1001', ...DOUBLING, act: long(longDoubledAccumulated('add')) },
   {
     name: 'SMLSL',
     U: '0',
     opcode: '1010',
     vector: BYTES_TO_WORDS,
-    act: long(longAccumulated('sub', longProduct('s'))),
+    act: long(longSubtracted(longProduct('s'))),
   },
   {
     name: 'UMLSL',
     U: '1',
     opcode: '1010',
     vector: BYTES_TO_WORDS,
-    act: long(longAccumulated('sub', longProduct('u'))),
+    act: long(longSubtracted(longProduct('u'))),
   },
-  {
-    name: 'SQDMLSL',
-    U: '0',
-    opcode: '1011',
-    vector: HALVES_AND_WORDS,
-    scalar: H_S,
-    act: long(longDoubledAccumulated('sub')),
-  },
+  { name: 'SQDMLSL', U: '0', opcode: '1011', ...DOUBLING, act: long(longDoubledAccumulated('sub')) },
   { name: 'SMULL', U: '0', opcode: '1100', vector: BYTES_TO_WORDS, act: long(longProduct('s')) },
   { name: 'UMULL', U: '1', opcode: '1100', vector: BYTES_TO_WORDS, act: long(longProduct('u')) },
-  { name: 'SQDMULL', U: '0', opcode: '1101', vector: HALVES_AND_WORDS, scalar: H_S, act: long(longDoubled) },
+  { name: 'SQDMULL', U: '0', opcode: '1101', ...DOUBLING, act: long(longDoubled) },
   { name: 'PMULL', U: '0', opcode: '1110', vector: BYTES_AND_DOUBLES, act: long(polynomial) },
 ];
 

@@ -52,15 +52,17 @@ interface Row {
   readonly act: Action;
 }
 
+type LaneUnary = (c: Emitter, size: Size, value: Var<V128>) => V128;
+
 /** A result of the operand's shape. */
 const each =
-  (of: (c: Emitter, size: Size, value: Var<V128>) => V128): Action =>
+  (of: LaneUnary): Action =>
   (c, shape) =>
     setLanes(c, 'a', of(c, shape.size, c.letV128(c.vec('b'))), shape);
 
 /** As {@link each}; sets FPSR.QC, so lanes that do not count read as 0. */
 const eachSaturating =
-  (of: (c: Emitter, size: Size, value: Var<V128>) => V128): Action =>
+  (of: LaneUnary): Action =>
   (c, shape) =>
     setLanes(c, 'a', of(c, shape.size, c.letV128(onlyLanes(c, 'b', shape))), shape);
 
@@ -120,8 +122,12 @@ const shiftedLong: Action = (c, shape) => {
   c.setVec('a', lanes(c, wider(shape.size)).shl(wide, c.i32.const(laneBits(shape.size))));
 };
 
-const D = ['d'] as const;
-const B_H_S = ['b', 'h', 's'] as const;
+const magnitude: LaneUnary = (c, size, value) => lanes(c, size).abs(value.get());
+const opposite: LaneUnary = (c, size, value) => lanes(c, size).neg(value.get());
+
+const ANY = { vector: ALL_VECTORS, scalar: ['d'] } as const;
+const SATURATING = { vector: ALL_VECTORS, scalar: ALL_SCALARS } as const;
+const NARROWING = { vector: BYTES_TO_WORDS, scalar: ['b', 'h', 's'] } as const;
 const BYTES_AND_HALVES = ['8b', '16b', '4h', '8h'] as const;
 
 const ROWS: readonly Row[] = [
@@ -130,83 +136,27 @@ const ROWS: readonly Row[] = [
   { name: 'REV16', U: '0', opcode: '00001', vector: BYTES, act: reversed(2) },
   { name: 'SADDLP', U: '0', opcode: '00010', vector: BYTES_TO_WORDS, act: pairs('s') },
   { name: 'UADDLP', U: '1', opcode: '00010', vector: BYTES_TO_WORDS, act: pairs('u') },
-  {
-    name: 'SUQADD',
-    U: '0',
-    opcode: '00011',
-    vector: ALL_VECTORS,
-    scalar: ALL_SCALARS,
-    act: saturatingAccumulate(addUnsignedToSigned),
-  },
-  {
-    name: 'USQADD',
-    U: '1',
-    opcode: '00011',
-    vector: ALL_VECTORS,
-    scalar: ALL_SCALARS,
-    act: saturatingAccumulate(addSignedToUnsigned),
-  },
+  { name: 'SUQADD', U: '0', opcode: '00011', ...SATURATING, act: saturatingAccumulate(addUnsignedToSigned) },
+  { name: 'USQADD', U: '1', opcode: '00011', ...SATURATING, act: saturatingAccumulate(addSignedToUnsigned) },
   { name: 'CLS', U: '0', opcode: '00100', vector: BYTES_TO_WORDS, act: each(leadingSignBits) },
   { name: 'CLZ', U: '1', opcode: '00100', vector: BYTES_TO_WORDS, act: each(leadingZeros) },
   { name: 'CNT', U: '0', opcode: '00101', vector: BYTES, act: each(bitCount) },
   { name: 'SADALP', U: '0', opcode: '00110', vector: BYTES_TO_WORDS, act: pairsAccumulated('s') },
   { name: 'UADALP', U: '1', opcode: '00110', vector: BYTES_TO_WORDS, act: pairsAccumulated('u') },
-  {
-    name: 'SQABS',
-    U: '0',
-    opcode: '00111',
-    vector: ALL_VECTORS,
-    scalar: ALL_SCALARS,
-    act: eachSaturating(absolute),
-  },
-  {
-    name: 'SQNEG',
-    U: '1',
-    opcode: '00111',
-    vector: ALL_VECTORS,
-    scalar: ALL_SCALARS,
-    act: eachSaturating(negated),
-  },
-  { name: 'CMGT_zero', U: '0', opcode: '01000', vector: ALL_VECTORS, scalar: D, act: compareZero('gt_s') },
-  { name: 'CMGE_zero', U: '1', opcode: '01000', vector: ALL_VECTORS, scalar: D, act: compareZero('ge_s') },
-  { name: 'CMEQ_zero', U: '0', opcode: '01001', vector: ALL_VECTORS, scalar: D, act: compareZero('eq') },
-  { name: 'CMLE_zero', U: '1', opcode: '01001', vector: ALL_VECTORS, scalar: D, act: compareZero('le_s') },
-  { name: 'CMLT_zero', U: '0', opcode: '01010', vector: ALL_VECTORS, scalar: D, act: compareZero('lt_s') },
-  {
-    name: 'ABS',
-    U: '0',
-    opcode: '01011',
-    vector: ALL_VECTORS,
-    scalar: D,
-    act: each((c, size, value) => lanes(c, size).abs(value.get())),
-  },
-  {
-    name: 'NEG',
-    U: '1',
-    opcode: '01011',
-    vector: ALL_VECTORS,
-    scalar: D,
-    act: each((c, size, value) => lanes(c, size).neg(value.get())),
-  },
+  { name: 'SQABS', U: '0', opcode: '00111', ...SATURATING, act: eachSaturating(absolute) },
+  { name: 'SQNEG', U: '1', opcode: '00111', ...SATURATING, act: eachSaturating(negated) },
+  { name: 'CMGT_zero', U: '0', opcode: '01000', ...ANY, act: compareZero('gt_s') },
+  { name: 'CMGE_zero', U: '1', opcode: '01000', ...ANY, act: compareZero('ge_s') },
+  { name: 'CMEQ_zero', U: '0', opcode: '01001', ...ANY, act: compareZero('eq') },
+  { name: 'CMLE_zero', U: '1', opcode: '01001', ...ANY, act: compareZero('le_s') },
+  { name: 'CMLT_zero', U: '0', opcode: '01010', ...ANY, act: compareZero('lt_s') },
+  { name: 'ABS', U: '0', opcode: '01011', ...ANY, act: each(magnitude) },
+  { name: 'NEG', U: '1', opcode: '01011', ...ANY, act: each(opposite) },
   { name: 'XTN', U: '0', opcode: '10010', vector: BYTES_TO_WORDS, act: narrowed('truncate') },
-  {
-    name: 'SQXTUN',
-    U: '1',
-    opcode: '10010',
-    vector: BYTES_TO_WORDS,
-    scalar: B_H_S,
-    act: narrowed('signedToUnsigned'),
-  },
+  { name: 'SQXTUN', U: '1', opcode: '10010', ...NARROWING, act: narrowed('signedToUnsigned') },
   { name: 'SHLL', U: '1', opcode: '10011', vector: BYTES_TO_WORDS, act: shiftedLong },
-  { name: 'SQXTN', U: '0', opcode: '10100', vector: BYTES_TO_WORDS, scalar: B_H_S, act: narrowed('signed') },
-  {
-    name: 'UQXTN',
-    U: '1',
-    opcode: '10100',
-    vector: BYTES_TO_WORDS,
-    scalar: B_H_S,
-    act: narrowed('unsigned'),
-  },
+  { name: 'SQXTN', U: '0', opcode: '10100', ...NARROWING, act: narrowed('signed') },
+  { name: 'UQXTN', U: '1', opcode: '10100', ...NARROWING, act: narrowed('unsigned') },
 ];
 
 const vectorRow = ({ name, U, opcode, vector: arrangements, act }: Row): Insn =>

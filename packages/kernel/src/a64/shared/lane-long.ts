@@ -33,13 +33,17 @@ export const longProduct =
     return c.i64x2[`extmul_${part}_i32x4_${sign}`](a.get(), b.get());
   };
 
-/** The operation, combined with the destination. */
-export const longAccumulated =
-  (op: 'add' | 'sub', of: LaneLong): LaneLong =>
-  (c, size, part, a, b) => {
-    const destination = c.vec('a');
-    return lanes(c, wider(size))[op](destination, of(c, size, part, a, b));
-  };
+/** The destination plus the operation's result. */
+export const longAdded =
+  (of: LaneLong): LaneLong =>
+  (c, size, part, a, b) =>
+    lanes(c, wider(size)).add(c.vec('a'), of(c, size, part, a, b));
+
+/** The destination less the operation's result. */
+export const longSubtracted =
+  (of: LaneLong): LaneLong =>
+  (c, size, part, a, b) =>
+    lanes(c, wider(size)).sub(c.vec('a'), of(c, size, part, a, b));
 
 /** SQDMULL. */
 export const longDoubled: LaneLong = doublingMultiplyLong;
