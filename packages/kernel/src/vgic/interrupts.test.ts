@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { GICD, GICR, enableAll, guestGic, sgiFrame } from '../../test/guest-gic.ts';
 import type { GuestGic } from '../../test/guest-gic.ts';
-import { Block } from '../state/block.ts';
+import type { Block } from '../state/block.ts';
 import { REQUEST_LOOK } from '../state/requests.ts';
 import { SYSREG_DONE, SYSREG_LEAVE } from '../sysreg/row.ts';
 import { setPpi, setSpi } from './vgic.ts';
