@@ -12,7 +12,18 @@ import {
   TRANSLATE_UNPRIVILEGED,
   TRANSLATE_WRITE,
 } from '../mmu/walk.ts';
-import { ACCESS, EL, FAULT_VA, LEAVE, OP, PC, PC_DELTA, SCRATCH, SYNDROME } from '../state/vcpu-state.ts';
+import {
+  ACCESS,
+  EL,
+  FAULT_VA,
+  INTERRUPT_LINES,
+  LEAVE,
+  OP,
+  PC,
+  PC_DELTA,
+  SCRATCH,
+  SYNDROME,
+} from '../state/vcpu-state.ts';
 import type { Code, Local, ValueType } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
 import { I32_TYPE, I64_TYPE } from '../wasm/opcode.ts';
