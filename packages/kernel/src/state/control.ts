@@ -56,3 +56,7 @@ export const OSLSR_EL1 = CONTROL + 0x78;
 export const GENERATION = CONTROL + 0x80;
 /** Not 0: the engine has laid out its part of the block. */
 export const FORMATTED = CONTROL + 0x84;
+/** CCSIDR_EL1 by CSSELR_EL1, as user space changed them: 14 words, exclusive-or the CPU's own value. */
+export const CCSIDR_CHANGES = CONTROL + 0x90;
+/** CSSELR_EL1, 64 bits. */
+export const CSSELR = CONTROL + 0x88;

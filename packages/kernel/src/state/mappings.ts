@@ -34,7 +34,7 @@ const entryAt = (index: number): number => MAPPINGS + index * MAPPING_SIZE;
 /** Whether every byte of a range may be accessed so. @param prot - PROT_READ, PROT_WRITE or both */
 export function isAccessible(words: Words, address: number, length: number, prot: number): boolean {
   const end = address + length;
-  if (!(address >= 0 && end <= words.u8.length)) return false;
+  if (!(Number.isInteger(address) && address >= 0 && end <= words.u8.length)) return false;
   const map = words.get32(PROTECTION_MAP);
   const last = Math.ceil(end / PAGE);
   for (let page = Math.floor(address / PAGE); page < last; page++) {

@@ -8,7 +8,7 @@
 import { EBUSY, EINVAL, SYSREGS, sysregKey } from '@vkvm/uapi';
 
 import { Block } from '../state/block.ts';
-import { VCPU_ID } from '../state/control.ts';
+import { CCSIDR_CHANGES, CSSELR, VCPU_ID } from '../state/control.ts';
 import { SCTLR_EL1, EL, VM_BLOCK } from '../state/vcpu-state.ts';
 import { ID_REGS, IRQCHIP, OTHER_ID_REGS, VM_HAS_RUN, WRITABLE_IMP_ID_REGS } from '../state/vm-control.ts';
 import { SYSREG_DONE, SYSREG_TRAP } from './row.ts';
@@ -26,6 +26,9 @@ const CLIDR = 0x0200_0021n;
 export const CCSIDR = 2n;
 /** CSSELR values that have a CCSIDR: KVM_REG_ARM_DEMUX. */
 export const CCSIDR_COUNT = 14;
+
+/** What KVM resets an architecturally unknown value to. */
+const CSSELR_UNKNOWN = 0x1de7_ec7e_dbad_c0den;
 
 const GIC_SHIFT = 24n;
 
@@ -170,9 +173,21 @@ export const idSysregs: readonly SysregRow[] = [
     key: SYSREGS.CCSIDR_EL1,
     readEl: 1,
     read(vcpu, to) {
-      vcpu.set64(to, CCSIDR);
+      const csselr = vcpu.get32(CSSELR) & 15;
+      const change = csselr < CCSIDR_COUNT ? vcpu.get32(CCSIDR_CHANGES + 4 * csselr) : 0;
+      vcpu.set64(to, CCSIDR ^ BigInt(change));
       return SYSREG_DONE;
     },
+  },
+  {
+    name: 'CSSELR_EL1',
+    key: SYSREGS.CSSELR_EL1,
+    readEl: 1,
+    writeEl: 1,
+    offset: CSSELR,
+    reset: CSSELR_UNKNOWN,
+    writable: 15n,
+    user: 'plain',
   },
   {
     // The vCPU id as affinities: 16 vCPUs to a cluster.

@@ -114,7 +114,6 @@ export const vmSysregs: readonly SysregRow[] = [
   plain('TPIDR_EL1', UNKNOWN, TPIDR_EL1),
   { ...plain('TPIDR_EL0', UNKNOWN, TPIDR_EL0), readEl: 0, writeEl: 0 },
   { ...plain('TPIDRRO_EL0', UNKNOWN, TPIDRRO_EL0), readEl: 0 },
-  plain('CSSELR_EL1', UNKNOWN),
   // Core registers for user space (vcpu/one-reg.ts), and kept by a reset.
   plain('ELR_EL1', undefined, ELR_EL1, false),
   plain('SPSR_EL1', undefined, SPSR_EL1, false),

@@ -1,0 +1,176 @@
+/**
+ * KVM_GET_ONE_REG, KVM_SET_ONE_REG, KVM_GET_REG_LIST over the register tables. Errno and order of checks: Linux
+ * arch/arm64/kvm/guest.c, sys_regs.c, hypercalls.c.
+ */
+import {
+  EFAULT,
+  EINVAL,
+  ENOENT,
+  KVM_REG_ARM64,
+  KVM_REG_ARM64_SYSREG,
+  KVM_REG_ARM_COPROC_MASK,
+  KVM_REG_ARM_CORE,
+  KVM_REG_ARM_DEMUX,
+  KVM_REG_ARM_FW,
+  KVM_REG_ARM_FW_FEAT_BMAP,
+  KVM_REG_SIZE_MASK,
+  ccsidrId,
+  coreId,
+  regSize,
+  sysregId,
+} from '@vkvm/uapi';
+import type { RegId } from '@vkvm/uapi';
+
+import type { Host } from '../host.ts';
+import type { Block } from '../state/block.ts';
+import { CCSIDR_CHANGES } from '../state/control.ts';
+import { REQUEST_RELOAD, request } from '../state/requests.ts';
+import { CCSIDR, CCSIDR_COUNT } from '../sysreg/id.ts';
+import { userKeyOf } from '../sysreg/table.ts';
+import type { PlacedSysreg } from '../sysreg/table.ts';
+import { copyFromUser, copyToUser, getUser, putUser } from '../uaccess.ts';
+import { CORE_REGISTERS, checkCoreRegister, readCoreRegister, writeCoreRegister } from './core-regs.ts';
+import { firmwareRegisters, getFirmwareRegister, setFirmwareRegister } from './below.ts';
+import { SYSREG_TABLE } from './sysregs.ts';
+
+/** Size of the registers that are not vectors. */
+const U64 = 8;
+const U32 = 4;
+/** What an id has besides size, class and number: arm64, and zeros. */
+const FIXED_PART = 0xff0f_ffff_f000_0000n;
+const NUMBER_MASK = 0xffffn;
+
+/** The registers of one class of ids. */
+interface RegisterClass {
+  get(vcpu: Block, id: RegId, address: number, host: Host): number;
+  set(vcpu: Block, id: RegId, address: number, host: Host): number;
+}
+
+const core: RegisterClass = {
+  get(vcpu, id, address) {
+    const [index, bytes] = [Number(id & NUMBER_MASK), regSize(id)];
+    const refused = checkCoreRegister(index, bytes);
+    if (refused !== 0) return refused;
+    const value = new Uint8Array(bytes);
+    readCoreRegister(vcpu, index, value);
+    return copyToUser(vcpu.words, address, value);
+  },
+  set(vcpu, id, address) {
+    const [index, bytes] = [Number(id & NUMBER_MASK), regSize(id)];
+    const refused = checkCoreRegister(index, bytes);
+    if (refused !== 0) return refused;
+    const value = new Uint8Array(bytes);
+    return copyFromUser(vcpu.words, address, value) || writeCoreRegister(vcpu, index, value);
+  },
+};
+
+function findSysreg(vcpu: Block, id: RegId): PlacedSysreg | undefined {
+  if (regSize(id) !== U64) return undefined;
+  const placed = SYSREG_TABLE.findUser(Number(id & NUMBER_MASK));
+  return placed && (placed.row.visible?.(vcpu) ?? true) ? placed : undefined;
+}
+
+function getSysreg(vcpu: Block, { row, offset }: PlacedSysreg, host: Host): bigint {
+  return typeof row.user === 'object' ? row.user.get(vcpu, host) : offset < 0 ? 0n : vcpu.get64(offset);
+}
+
+function setSysreg(vcpu: Block, { row, offset }: PlacedSysreg, value: bigint, host: Host): number {
+  const { user } = row;
+  if (typeof user === 'object') return user.set(vcpu, value, host);
+  if (user === 'invariant') return value === vcpu.get64(offset) ? 0 : -EINVAL;
+  if (user === 'plain') vcpu.set64(offset, value);
+  return 0;
+}
+
+const system: RegisterClass = {
+  get(vcpu, id, address, host) {
+    const placed = findSysreg(vcpu, id);
+    return placed ? putUser(vcpu.words, address, U64, getSysreg(vcpu, placed, host)) : -ENOENT;
+  },
+  set(vcpu, id, address, host) {
+    const value = getUser(vcpu.words, address, U64);
+    if (value === undefined) return -EFAULT;
+    const placed = findSysreg(vcpu, id);
+    return placed ? setSysreg(vcpu, placed, value, host) : -ENOENT;
+  },
+};
+
+/** @returns the place of a cache's change word, or -1 */
+function ccsidrPlace(id: RegId): number {
+  const csselr = Number(id & NUMBER_MASK);
+  return regSize(id) === U32 && csselr < CCSIDR_COUNT ? CCSIDR_CHANGES + 4 * csselr : -1;
+}
+
+const demux: RegisterClass = {
+  get(vcpu, id, address) {
+    const place = ccsidrPlace(id);
+    return place < 0 ? -ENOENT : putUser(vcpu.words, address, U32, CCSIDR ^ BigInt(vcpu.get32(place)));
+  },
+  set(vcpu, id, address) {
+    const place = ccsidrPlace(id);
+    if (place < 0) return -ENOENT;
+    const value = getUser(vcpu.words, address, U32);
+    if (value === undefined) return -EFAULT;
+    vcpu.set32(place, Number(value ^ CCSIDR));
+    return 0;
+  },
+};
+
+const firmware: RegisterClass = {
+  get(vcpu, id, address) {
+    const value = regSize(id) === U64 ? getFirmwareRegister(vcpu, id) : undefined;
+    return value === undefined ? -ENOENT : putUser(vcpu.words, address, U64, value);
+  },
+  set(vcpu, id, address) {
+    if (regSize(id) !== U64) return -ENOENT;
+    const value = getUser(vcpu.words, address, U64);
+    return value === undefined ? -EFAULT : setFirmwareRegister(vcpu, id, value);
+  },
+};
+
+const CLASSES = new Map<bigint, RegisterClass>([
+  [KVM_REG_ARM_CORE, core],
+  [KVM_REG_ARM_DEMUX, demux],
+  [KVM_REG_ARM64_SYSREG, system],
+  [KVM_REG_ARM_FW, firmware],
+  [KVM_REG_ARM_FW_FEAT_BMAP, firmware],
+]);
+
+/** @returns the class, or -EINVAL not an arm64 id, -ENOENT no such class */
+function classOf(id: RegId): RegisterClass | number {
+  if ((id & ~KVM_REG_SIZE_MASK & FIXED_PART) !== KVM_REG_ARM64) return -EINVAL;
+  return CLASSES.get(id & KVM_REG_ARM_COPROC_MASK) ?? -ENOENT;
+}
+
+/** Writes a register's value to user memory. @returns 0 or -errno */
+export function getOneReg(vcpu: Block, id: RegId, address: number, host: Host): number {
+  const registers = classOf(id);
+  return typeof registers === 'number' ? registers : registers.get(vcpu, id, address, host);
+}
+
+/** Takes a register's value from user memory. The vCPU is outside guest code. @returns 0 or -errno */
+export function setOneReg(vcpu: Block, id: RegId, address: number, host: Host): number {
+  const registers = classOf(id);
+  if (typeof registers === 'number') return registers;
+  const result = registers.set(vcpu, id, address, host);
+  if (result === 0) request(vcpu, REQUEST_RELOAD, host);
+  return result;
+}
+
+const SIZES = new Map([
+  [4, 0x0020_0000_0000_0000n],
+  [8, 0x0030_0000_0000_0000n],
+  [16, 0x0040_0000_0000_0000n],
+]);
+
+/** Ids of all registers: core, firmware, system registers by encoding, caches. */
+export function listRegisters(vcpu: Block): RegId[] {
+  return [
+    ...CORE_REGISTERS.map(({ index, bytes }) => (coreId(index) & ~KVM_REG_SIZE_MASK) | SIZES.get(bytes)!),
+    ...firmwareRegisters,
+    ...SYSREG_TABLE.rows
+      .filter(({ row }) => row.user !== undefined && (row.visible?.(vcpu) ?? true))
+      .map(({ row }) => sysregId(userKeyOf(row))),
+    ...Array.from({ length: CCSIDR_COUNT }, (_, csselr) => ccsidrId(csselr)),
+  ];
+}
