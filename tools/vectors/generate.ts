@@ -25,13 +25,18 @@ const VECTORS = join(import.meta.dirname, '../../packages/kernel/test/vectors');
 /** Tries per wanted word before a handler is given up: it may be the handler of a word that is never chosen. */
 const PATIENCE = 400;
 
+/** What a row answers instead of a handler. */
+const REFUSED = -1;
+
 const SITE: DecodeSite = { offset: CODE & 0xfff, plainSysreg: () => -1 };
 
 /** Words of a row: `each` for every handler, and as many that the row refuses. */
 function wordsOf(row: Insn, plan: Plan, random: Random): number[] {
   const found = new Map<number, number[]>();
-  const missing = (): boolean =>
-    found.size < row.size || [...found.values()].some((list) => list.length < plan.each);
+  const missing = (): boolean => {
+    const handlers = found.size - (found.has(REFUSED) ? 1 : 0);
+    return handlers < row.size || [...found.values()].some((list) => list.length < plan.each);
+  };
   for (let tries = 0; tries < PATIENCE * row.size && missing(); tries++) {
     const free = (random.next() & ~row.mask) >>> 0;
     const word = (plan.adjust?.(row.name, (row.value | free) >>> 0, random) ?? row.value | free) >>> 0;

@@ -63,16 +63,25 @@ const umov = insn('UMOV', '0 Q:1 0 01110000 imm5:5 0 0111 1 Rn:5 Rd:5', {
   },
 });
 
+/** Width of the target and log2 of the lane's bytes. There is no form from 32 to 32 bits. */
+const SMOV_FORMS = { wb: [32, 0], wh: [32, 1], xb: [64, 0], xh: [64, 1], xs: [64, 2] } as const;
+
+/** By lane size. */
+const SMOV_W = ['wb', 'wh'] as const;
+const SMOV_X = ['xb', 'xh', 'xs'] as const;
+
 /** SMOV. */
 const smov = insn('SMOV', '0 Q:1 0 01110000 imm5:5 0 0101 1 Rn:5 Rd:5', {
-  statics: { width: [32, 64], size: [0, 1, 2] },
+  statics: { form: ['wb', 'wh', 'xb', 'xh', 'xs'] },
   select: ({ Q, imm5 }) => {
     const size = sizeOf(imm5);
-    return size < 0 || size > 1 + Q ? null : { width: Q ? 64 : 32, size: size as 0 | 1 | 2 };
+    const form = size < 0 ? undefined : (Q ? SMOV_X : SMOV_W)[size];
+    return form ? { form } : null;
   },
   operands: ({ imm5, Rn, Rd }) => ({ a: target(Rd), b: vector(Rn), ...extended(imm5) }),
-  emit: (c, { width, size }) => {
+  emit: (c, { form }) => {
     c.requireFp();
+    const [width, size] = SMOV_FORMS[form];
     const lane = c.i64x2.extract_lane(swizzled(c, 'b'), 0);
     const value =
       size === 0 ? c.i64.extend8_s(lane) : size === 1 ? c.i64.extend16_s(lane) : c.i64.extend32_s(lane);
