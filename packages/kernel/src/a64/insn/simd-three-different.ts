@@ -2,7 +2,7 @@
  * Long, wide and narrowing operations on two registers.
  * Source: Arm DDI 0487, C4.1.96 "Advanced SIMD three different" and "scalar three different"; C7.2 by name.
  */
-import type { Emitter, Size, V128, Var } from '../emitter.ts';
+import type { Emitter, Size, V128 } from '../emitter.ts';
 import { insn, vector, type Insn } from '../pattern.ts';
 import {
   allocated,

@@ -31,24 +31,8 @@ function shiftEach(
 const notNegative = (c: Emitter, size: Size, value: Var<V128>): V128 =>
   c.v128.andnot(value.get(), lanes(c, size).lt_s(value.get(), zeros(c)));
 
-/** Where the left shift has lost bits, the limit. */
-function saturateLeft(
-  c: Emitter,
-  size: Size,
-  sign: Sign,
-  value: Var<V128>,
-  left: Var<V128>,
-  shifted: Var<V128>,
-): V128 {
-  const back = shiftEach(c, size, `shr_${sign}`, shifted, left);
-  const lost = c.letV128(lanes(c, size).ne(back, value.get()));
-  rememberSaturation(c, lost.get());
-  if (sign === 'u') return c.v128.or(shifted.get(), lost.get());
-  return c.v128.bitselect(signedLimit(c, size, value), shifted.get(), lost.get());
-}
-
 /** To the right by `right`, 0 included, the last bit shifted out added. */
-function roundRight(c: Emitter, size: Size, sign: Sign, value: Var<V128>, right: Var<V128>): V128 {
+function roundEach(c: Emitter, size: Size, sign: Sign, value: Var<V128>, right: Var<V128>): V128 {
   const ops = lanes(c, size);
   const none = c.letV128(ops.eq(right.get(), zeros(c)));
   const allButOne = c.letV128(c.v128.andnot(ops.sub(right.get(), splat(c, size, 1n)), none.get()));
@@ -68,59 +52,60 @@ function signedAmount(c: Emitter, size: Size, amounts: Var<V128>): Var<V128> {
   return c.letV128(ops.shr_s(ops.shl(amounts.get(), c.i32.const(above)), c.i32.const(above)));
 }
 
-/** Left by the signed low byte of each lane of `amounts`; a lane where that is negative stays. */
-function shiftLeft(
-  c: Emitter,
-  size: Size,
-  saturating: Sign | undefined,
-  value: Var<V128>,
-  amounts: Var<V128>,
-): V128 {
+/** Left by the signed low byte of each lane of the amounts; a lane where that is negative stays. */
+const shiftLeft: LaneBinary = (c, size, value, amounts) => {
   const left = c.letV128(notNegative(c, size, signedAmount(c, size, amounts)));
-  const shifted = c.letV128(shiftEach(c, size, 'shl', value, left));
-  return saturating ? saturateLeft(c, size, saturating, value, left, shifted) : shifted.get();
-}
+  return shiftEach(c, size, 'shl', value, left);
+};
 
-/** Right where the signed low byte of a lane of `amounts` is negative; the other lanes stay. */
-function shiftRight(
-  c: Emitter,
-  size: Size,
-  sign: Sign,
-  rounding: boolean,
-  value: Var<V128>,
-  amounts: Var<V128>,
-): V128 {
-  const amount = signedAmount(c, size, amounts);
-  // -128 has no counterpart in a byte, and -127 shifts everything out as well.
-  if (size === 0) amount.set(c.i8x16.max_s(amount.get(), splat(c, 0, -127n)));
-  amount.set(lanes(c, size).neg(amount.get()));
-  const right = c.letV128(notNegative(c, size, amount));
-  return rounding ? roundRight(c, size, sign, value, right) : shiftEach(c, size, `shr_${sign}`, value, right);
-}
+/** As {@link shiftLeft}; where the shift loses bits, the limit, and FPSR.QC. */
+const shiftLeftSaturating =
+  (sign: Sign): LaneBinary =>
+  (c, size, value, amounts) => {
+    const left = c.letV128(notNegative(c, size, signedAmount(c, size, amounts)));
+    const shifted = c.letV128(shiftEach(c, size, 'shl', value, left));
+    const back = shiftEach(c, size, `shr_${sign}`, shifted, left);
+    const lost = c.letV128(lanes(c, size).ne(back, value.get()));
+    rememberSaturation(c, lost.get());
+    if (sign === 'u') return c.v128.or(shifted.get(), lost.get());
+    return c.v128.bitselect(signedLimit(c, size, value), shifted.get(), lost.get());
+  };
 
-type ShiftRoutine = Routine<['v128', 'v128'], 'v128'>;
+/** Right where the signed low byte of a lane of the amounts is negative; the other lanes stay. */
+const shiftRight =
+  (sign: Sign, rounding: boolean): LaneBinary =>
+  (c, size, value, amounts) => {
+    const amount = signedAmount(c, size, amounts);
+    // -128 has no counterpart in a byte, and -127 shifts everything out as well.
+    if (size === 0) amount.set(c.i8x16.max_s(amount.get(), splat(c, 0, -127n)));
+    amount.set(lanes(c, size).neg(amount.get()));
+    const right = c.letV128(notNegative(c, size, amount));
+    return rounding
+      ? roundEach(c, size, sign, value, right)
+      : shiftEach(c, size, `shr_${sign}`, value, right);
+  };
 
 /** One routine for each lane size: value and amounts to value. */
-const bySize = (name: string, emit: (c: Emitter, size: Size, value: Var<V128>, amounts: Var<V128>) => V128) =>
-  ([0, 1, 2, 3] as const).map((size): ShiftRoutine => ({
+const bySize = (name: string, of: LaneBinary): readonly Routine<['v128', 'v128'], 'v128'>[] =>
+  ([0, 1, 2, 3] as const).map((size) => ({
     name: `${name}_${laneBits(size)}`,
     params: ['v128', 'v128'],
     result: 'v128',
-    emit: (c, value, amounts) => emit(c, size, value, amounts),
+    emit: (c, value, amounts) => of(c, size, value, amounts),
   }));
 
 const LEFT = {
-  plain: bySize('shift_left', (c, size, value, by) => shiftLeft(c, size, undefined, value, by)),
-  s: bySize('shift_left_sat_s', (c, size, value, by) => shiftLeft(c, size, 's', value, by)),
-  u: bySize('shift_left_sat_u', (c, size, value, by) => shiftLeft(c, size, 'u', value, by)),
+  plain: bySize('shift_left', shiftLeft),
+  s: bySize('shift_left_saturating_s', shiftLeftSaturating('s')),
+  u: bySize('shift_left_saturating_u', shiftLeftSaturating('u')),
 } as const;
 const RIGHT = {
-  s: bySize('shift_right_s', (c, size, value, by) => shiftRight(c, size, 's', false, value, by)),
-  u: bySize('shift_right_u', (c, size, value, by) => shiftRight(c, size, 'u', false, value, by)),
+  s: bySize('shift_right_s', shiftRight('s', false)),
+  u: bySize('shift_right_u', shiftRight('u', false)),
 } as const;
 const ROUND_RIGHT = {
-  s: bySize('round_right_s', (c, size, value, by) => shiftRight(c, size, 's', true, value, by)),
-  u: bySize('round_right_u', (c, size, value, by) => shiftRight(c, size, 'u', true, value, by)),
+  s: bySize('round_right_s', shiftRight('s', true)),
+  u: bySize('round_right_u', shiftRight('u', true)),
 } as const;
 
 export interface ShiftForm {
