@@ -108,7 +108,7 @@ const ROUND_RIGHT = {
   u: bySize('round_right_u', shiftRight('u', true)),
 } as const;
 
-export interface ShiftForm {
+interface ShiftForm {
   readonly rounding?: boolean;
   /** Sets FPSR.QC where a left shift loses bits. */
   readonly saturating?: boolean;

@@ -97,8 +97,7 @@ export function negated(c: Emitter, size: Size, value: Var<V128>): V128 {
 }
 
 /** How a lane is narrowed to half of its bits: from and to signed or unsigned. */
-export const NARROWINGS = ['truncate', 'signed', 'unsigned', 'signedToUnsigned'] as const;
-export type Narrowing = (typeof NARROWINGS)[number];
+export type Narrowing = 'truncate' | 'signed' | 'unsigned' | 'signedToUnsigned';
 
 /**
  * Lanes of `size` as the nearest values that lanes of half the bits can hold, not yet narrowed. The upper halves of
