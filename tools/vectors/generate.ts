@@ -2,8 +2,8 @@
  * Records what the reference makes of A64 instructions: `node tools/vectors/generate.ts [FILE…]`.
  *
  * Each file of packages/kernel/test/vectors has a plan in plans.ts. A plan says which rows it covers; words are random
- * within a row's fixed bits, until each handler of the row has its share. What the reference finds undefined is
- * recorded too, so a row that takes too much is found out.
+ * within a row's fixed bits, until each handler of the row has its share. Words that the row refuses are recorded too.
+ * A plan of chosen words knows no rows: it finds what they miss, or take without right.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,7 @@ import { CODE, Random, stateOf, type Profile } from '../../packages/kernel/test/
 import { formatChanges, wordsText, type Expected } from '../../packages/kernel/test/vectors.ts';
 import { INSNS } from '../../packages/kernel/src/a64/table.ts';
 import type { DecodeSite, Insn } from '../../packages/kernel/src/a64/pattern.ts';
-import { PLANS, type Plan } from './plans.ts';
+import { PLANS, type Plan, type RowPlan } from './plans.ts';
 import { runReference, type ReferenceCase } from './reference.ts';
 import { assembleSequences } from './sequences.ts';
 
@@ -22,7 +22,7 @@ interface Job extends ReferenceCase {
 }
 
 const VECTORS = join(import.meta.dirname, '../../packages/kernel/test/vectors');
-/** Tries per wanted word before a handler is given up: it may be the handler of a word that is never chosen. */
+/** Tries for each handler of a row: some take few words. */
 const PATIENCE = 400;
 
 /** What a row answers instead of a handler. */
@@ -31,11 +31,13 @@ const REFUSED = -1;
 const SITE: DecodeSite = { offset: CODE & 0xfff, plainSysreg: () => -1 };
 
 /** Words of a row: `each` for every handler, and as many that the row refuses. */
-function wordsOf(row: Insn, plan: Plan, random: Random): number[] {
+function wordsOf(row: Insn, plan: RowPlan, random: Random): number[] {
   const found = new Map<number, number[]>();
   const missing = (): boolean => {
-    const handlers = found.size - (found.has(REFUSED) ? 1 : 0);
-    return handlers < row.size || [...found.values()].some((list) => list.length < plan.each);
+    for (let handler = 0; handler < row.size; handler++) {
+      if ((found.get(handler)?.length ?? 0) < plan.each) return true;
+    }
+    return false;
   };
   for (let tries = 0; tries < PATIENCE * row.size && missing(); tries++) {
     const free = (random.next() & ~row.mask) >>> 0;
@@ -48,19 +50,31 @@ function wordsOf(row: Insn, plan: Plan, random: Random): number[] {
   return [...found].toSorted(([a], [b]) => a - b).flatMap(([, words]) => words);
 }
 
-function* jobsOf(plan: Plan, random: Random): Generator<Job> {
-  let seed = plan.firstSeed;
+interface Subject {
+  readonly name: string;
+  readonly profile: Profile;
+  readonly words: readonly number[];
+}
+
+function* subjectsOf(plan: Plan, random: Random): Generator<Subject> {
+  if ('choose' in plan) {
+    for (let n = 0; n < plan.words; n++) {
+      yield { name: plan.name, profile: plan.profile, words: [plan.choose(random)] };
+    }
+    return;
+  }
   for (const row of INSNS.filter(({ name }) => plan.rows(name))) {
     const profile = plan.profile(row.name);
-    for (const word of wordsOf(row, plan, random)) {
-      for (let n = 0; n < plan.seeds; n++, seed++) {
-        yield { name: row.name, profile, seed, words: [word], state: stateOf(profile, seed) };
-      }
-    }
+    for (const word of wordsOf(row, plan, random)) yield { name: row.name, profile, words: [word] };
   }
-  for (const { name, profile, words } of plan.sequences ? assembleSequences(plan.sequences) : []) {
+  if (plan.sequences) yield* assembleSequences(plan.sequences);
+}
+
+function* jobsOf(plan: Plan): Generator<Job> {
+  let seed = plan.firstSeed;
+  for (const subject of subjectsOf(plan, new Random(plan.firstSeed))) {
     for (let n = 0; n < plan.seeds; n++, seed++) {
-      yield { name, profile, seed, words, state: stateOf(profile, seed) };
+      yield { ...subject, seed, state: stateOf(subject.profile, seed) };
     }
   }
 }
@@ -82,8 +96,8 @@ function format(jobs: readonly Job[], results: readonly Expected[]): string {
 const wanted = process.argv.slice(2);
 for (const [file, plan] of Object.entries(PLANS)) {
   if (wanted.length > 0 && !wanted.includes(file)) continue;
-  const jobs = [...jobsOf(plan, new Random(plan.firstSeed))];
-  const text = format(jobs, runReference(jobs, CODE));
+  const jobs = [...jobsOf(plan)];
+  const text = format(jobs, runReference(jobs, CODE, plan.cpu ?? 'armv8.0'));
   writeFileSync(join(VECTORS, file), text);
   console.log(`${file}: ${jobs.length} cases, ${text.length} bytes`);
 }

@@ -13,22 +13,39 @@ import { SIMD_THREE_SAME } from '../../packages/kernel/src/a64/insn/simd-three-s
 import { SIMD_TWO_REG_MISC } from '../../packages/kernel/src/a64/insn/simd-two-reg-misc.ts';
 import type { Insn } from '../../packages/kernel/src/a64/pattern.ts';
 import type { Profile, Random } from '../../packages/kernel/test/cpu-state.ts';
+import type { Cpu } from './reference.ts';
 
-export interface Plan {
-  /** The rows of the instruction table that the file covers, by name. */
+interface PlanBase {
+  /** The CPU of the reference; Armv8.0 if absent. */
+  readonly cpu?: Cpu;
+  /** States for each word. */
+  readonly seeds: number;
+  /** States are numbered from here; plans must not overlap, so that a case is known by its seed. */
+  readonly firstSeed: number;
+}
+
+/** Random words of the rows of the instruction table. */
+export interface RowPlan extends PlanBase {
+  /** The rows that the file covers, by name. */
   readonly rows: (name: string) => boolean;
   readonly profile: (name: string) => Profile;
   /** Makes a random word one that can be tried: base registers that point into the window, say. */
   readonly adjust?: (name: string, word: number, random: Random) => number;
   /** Words for each handler. */
   readonly each: number;
-  /** States for each word. */
-  readonly seeds: number;
-  /** States are numbered from here; plans must not overlap, so that a case is known by its seed. */
-  readonly firstSeed: number;
   /** A file of further instruction sequences. */
   readonly sequences?: string;
 }
+
+/** Words chosen without a look at the instruction table. */
+export interface WordPlan extends PlanBase {
+  readonly name: string;
+  readonly profile: Profile;
+  readonly words: number;
+  readonly choose: (random: Random) => number;
+}
+
+export type Plan = RowPlan | WordPlan;
 
 const oneOf =
   (...names: readonly string[]) =>
@@ -96,12 +113,16 @@ function adjustBranch(name: string, word: number, random: Random): number {
 const INTEGER = oneOf(
   'ADD_SUB_imm',
   'ADD_SUB_shifted',
-  'ADD_SUB_extended',
+  'ADD_SUB_extended_32',
+  'ADD_SUB_extended_64',
   'ADC_SBC',
   'LOGICAL_imm',
   'LOGICAL_shifted',
+  'MOV_bitmask',
+  'MOV_reg',
   'MOVZ_MOVN',
-  'MOVK',
+  'MOVK_32',
+  'MOVK_64',
   'BFM',
   'EXTR',
   'MADD_MSUB',
@@ -113,6 +134,7 @@ const INTEGER = oneOf(
   'CSINC_CSINV_CSNEG',
   'CCMP_CCMN',
   'BIT_OPERATION',
+  'REV32_gen',
   'CRC32',
   'ADR',
 );
@@ -135,7 +157,16 @@ export const PLANS: Readonly<Record<string, Plan>> = {
     firstSeed: 0x2_0000,
   },
   'memory.txt': {
-    rows: oneOf('LDR_STR', 'LDR_literal', 'LDP_STP'),
+    rows: oneOf(
+      'LDR_STR',
+      'PRFM_imm',
+      'PRFUM',
+      'PRFM_reg',
+      'LDR_literal',
+      'PRFM_literal',
+      'LDP_STP',
+      'LDPSW',
+    ),
     profile: () => 'memory',
     adjust: adjustAccess,
     each: 4,
@@ -143,6 +174,7 @@ export const PLANS: Readonly<Record<string, Plan>> = {
     firstSeed: 0x3_0000,
   },
   'atomic.txt': {
+    cpu: 'lse',
     rows: oneOf('LDXR_STXR', 'LDXP_STXP', 'LDAR_STLR', 'LDOP_SWP', 'CAS', 'CASP'),
     profile: () => 'aligned',
     adjust: adjustAccess,

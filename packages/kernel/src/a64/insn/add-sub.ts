@@ -3,7 +3,7 @@
  * "Data Processing -- Register"; C6.2, ADD, ADDS, SUB, SUBS, ADC, ADCS, SBC, SBCS.
  */
 import type { Emitter, Word, WordOps } from '../emitter.ts';
-import { insn, orSp, source, target } from '../pattern.ts';
+import { insn, orSp, source, target, type Operands } from '../pattern.ts';
 import { extended, EXTENDS, type Extend } from '../shared/extend.ts';
 import { shifted, type ShiftKind } from '../shared/shift.ts';
 
@@ -68,34 +68,54 @@ const ADD_SUB_shifted = insn('ADD_SUB_shifted', 'sf:1 op:1 S:1 01011 shift:2 0 R
     (operation === 'add' && shift !== 'asr'),
 });
 
-const ADD_SUB_extended = insn('ADD_SUB_extended', 'sf:1 op:1 S:1 01011 001 Rm:5 option:3 imm3:3 Rn:5 Rd:5', {
-  statics: { operation: OPERATIONS, width: WIDTHS, extend: EXTENDS },
-  select: ({ sf, op, S, option, imm3 }) => {
-    if (imm3 > 4) return null;
-    return { operation: operationOf(op, S), width: widthOf(sf), extend: extendOf(option, sf) };
-  },
-  operands: ({ S, Rm, imm3, Rn, Rd }) => ({
-    a: S ? target(Rd) : orSp(Rd),
-    b: orSp(Rn),
-    c: source(Rm),
-    imm: imm3,
-  }),
-  emit: (c, { operation, width, extend }) => {
-    const w = c.word(width);
-    emitAddSub(c, operation, w, () => w.shl(w.fromI64(extended(c, extend)), w.imm()));
-  },
-  hot: ({ operation, width, extend }) =>
-    width === 64 &&
-    ((operation === 'add' && (extend === 'uxtw' || extend === 'sxtw' || extend === 'uxtx')) ||
-      (operation === 'sub' && extend === 'uxtx')),
-});
+/** By `option`; SXTX is UXTX. At 32 bits, so is the extension of a word. */
+const EXTENDS_32 = ['uxtb', 'uxth', 'uxtx', 'uxtx', 'sxtb', 'sxth', 'uxtx', 'uxtx'] as const;
+const EXTENDS_64 = ['uxtb', 'uxth', 'uxtw', 'uxtx', 'sxtb', 'sxth', 'sxtw', 'uxtx'] as const;
 
-/** At 32 bits the extension of a word is the word, whatever its kind. */
-function extendOf(option: number, sf: number): Extend {
-  const low = option & 3;
-  if (low === 3 || (!sf && low === 2)) return 'uxtx';
-  return EXTENDS[(option >> 2) * 4 + low]!;
+/** Operands of both widths. */
+const extendedOperands = (fields: {
+  readonly S: number;
+  readonly Rm: number;
+  readonly imm3: number;
+  readonly Rn: number;
+  readonly Rd: number;
+}): Operands => {
+  const { S, Rm, imm3, Rn, Rd } = fields;
+  return { a: S ? target(Rd) : orSp(Rd), b: orSp(Rn), c: source(Rm), imm: imm3 };
+};
+
+function emitExtended(c: Emitter, operation: Operation, width: 32 | 64, extend: Extend): void {
+  const w = c.word(width);
+  emitAddSub(c, operation, w, () => w.shl(w.fromI64(extended(c, extend)), w.imm()));
 }
+
+const ADD_SUB_extended_32 = insn(
+  'ADD_SUB_extended_32',
+  '0 op:1 S:1 01011 001 Rm:5 option:3 imm3:3 Rn:5 Rd:5',
+  {
+    statics: { operation: OPERATIONS, extend: ['uxtb', 'uxth', 'uxtx', 'sxtb', 'sxth'] },
+    select: ({ op, S, option, imm3 }) =>
+      imm3 > 4 ? null : { operation: operationOf(op, S), extend: EXTENDS_32[option]! },
+    operands: extendedOperands,
+    emit: (c, { operation, extend }) => emitExtended(c, operation, 32, extend),
+  },
+);
+
+const ADD_SUB_extended_64 = insn(
+  'ADD_SUB_extended_64',
+  '1 op:1 S:1 01011 001 Rm:5 option:3 imm3:3 Rn:5 Rd:5',
+  {
+    statics: { operation: OPERATIONS, extend: EXTENDS },
+    select: ({ op, S, option, imm3 }) =>
+      imm3 > 4 ? null : { operation: operationOf(op, S), extend: EXTENDS_64[option]! },
+    operands: extendedOperands,
+    emit: (c, { operation, extend }) => emitExtended(c, operation, 64, extend),
+    hot: ({ operation, extend }) =>
+      extend === 'uxtx'
+        ? operation !== 'adds'
+        : operation === 'add' && (extend === 'uxtw' || extend === 'sxtw'),
+  },
+);
 
 /** SBC is ADC of the inverted operand, flags included. */
 const ADC_SBC = insn('ADC_SBC', 'sf:1 op:1 S:1 11010000 Rm:5 000000 Rn:5 Rd:5', {
@@ -113,4 +133,10 @@ const ADC_SBC = insn('ADC_SBC', 'sf:1 op:1 S:1 11010000 Rm:5 000000 Rn:5 Rd:5', 
   },
 });
 
-export const ADD_SUB = [ADD_SUB_imm, ADD_SUB_shifted, ADD_SUB_extended, ADC_SBC] as const;
+export const ADD_SUB = [
+  ADD_SUB_imm,
+  ADD_SUB_shifted,
+  ADD_SUB_extended_32,
+  ADD_SUB_extended_64,
+  ADC_SBC,
+] as const;

@@ -6,14 +6,12 @@ import type { Emitter, Word, WordOps } from '../emitter.ts';
 import { insn, source, target } from '../pattern.ts';
 
 const PATTERN_WIDTHS = [32, 64] as const;
-const OPERATIONS = ['rbit', 'rev16', 'rev32', 'rev64', 'clz', 'cls'] as const;
+const OPERATIONS = ['rbit', 'rev16', 'rev', 'clz', 'cls'] as const;
 type Operation = (typeof OPERATIONS)[number];
 
-/** `opcode`, with REV of a W register under the size that it reverses. */
-function operationOf(opcode: number, sf: number): Operation | null {
-  if (opcode === 3 && !sf) return null;
-  return OPERATIONS[opcode] ?? null;
-}
+/** By `opcode`. REV of a W register has the number of REV32. */
+const BY_OPCODE_32 = ['rbit', 'rev16', 'rev', null, 'clz', 'cls'] as const;
+const BY_OPCODE_64 = ['rbit', 'rev16', null, 'rev', 'clz', 'cls'] as const;
 
 /** Exchanges neighbouring groups of `distance` bits; `mask` has the lower group of each pair set. */
 function exchange(w: WordOps<Word>, value: Word, distance: number, mask: bigint): Word {
@@ -41,9 +39,7 @@ function compute(w: WordOps<Word>, operation: Operation, value: Word): Word {
     }
     case 'rev16':
       return reverse16(w, value);
-    case 'rev32':
-      return reverse32(w, value);
-    case 'rev64':
+    case 'rev':
       return reverseAll(w, value);
     case 'clz':
       return w.clz(value);
@@ -55,18 +51,26 @@ function compute(w: WordOps<Word>, operation: Operation, value: Word): Word {
   }
 }
 
-export const BIT_OPERATIONS = [
-  insn('BIT_OPERATION', 'sf:1 1 0 11010110 00000 000 opcode:3 Rn:5 Rd:5', {
-    statics: { operation: OPERATIONS, width: PATTERN_WIDTHS },
-    select: ({ sf, opcode }) => {
-      const operation = operationOf(opcode, sf);
-      return operation && { operation, width: sf ? 64 : 32 };
-    },
-    operands: ({ Rn, Rd }) => ({ a: target(Rd), b: source(Rn) }),
-    emit: (c: Emitter, { operation, width }) => {
-      const w = c.word(width);
-      w.setReg('a', compute(w, operation, w.reg('b')));
-    },
-    hot: ({ operation }) => operation === 'clz' || operation === 'rev32' || operation === 'rev64',
-  }),
-] as const;
+const BIT_OPERATION = insn('BIT_OPERATION', 'sf:1 1 0 11010110 00000 000 opcode:3 Rn:5 Rd:5', {
+  statics: { operation: OPERATIONS, width: PATTERN_WIDTHS },
+  select: ({ sf, opcode }) => {
+    const operation = (sf ? BY_OPCODE_64 : BY_OPCODE_32)[opcode];
+    return operation ? { operation, width: sf ? 64 : 32 } : null;
+  },
+  operands: ({ Rn, Rd }) => ({ a: target(Rd), b: source(Rn) }),
+  emit: (c: Emitter, { operation, width }) => {
+    const w = c.word(width);
+    w.setReg('a', compute(w, operation, w.reg('b')));
+  },
+  hot: ({ operation }) => operation === 'clz' || operation === 'rev',
+});
+
+const REV32 = insn('REV32_gen', '1 1 0 11010110 00000 000010 Rn:5 Rd:5', {
+  operands: ({ Rn, Rd }) => ({ a: target(Rd), b: source(Rn) }),
+  emit: (c) => {
+    const w = c.word(64);
+    w.setReg('a', reverse32(w, w.reg('b')));
+  },
+});
+
+export const BIT_OPERATIONS = [BIT_OPERATION, REV32] as const;

@@ -5,10 +5,10 @@
  * Where write-back meets a transferred register, or a pair names one register twice (constrained unpredictable), the
  * order of writes is QEMU's: second of a pair, first, base.
  */
-import type { AccessForm, Emitter, I64, Size } from '../emitter.ts';
+import type { AccessForm, Emitter, I64 } from '../emitter.ts';
 import { insn, orSp, signExtend, source, target } from '../pattern.ts';
 
-/** What a single transfer is, by `size:opc`; null = not allocated. */
+/** What a single transfer is, by `size:opc`; null = not allocated, or PRFM, which has rows of its own. */
 const TRANSFERS = [
   'strb',
   'ldrb',
@@ -24,7 +24,7 @@ const TRANSFERS = [
   null,
   'str64',
   'ldr64',
-  'prfm',
+  null,
   null,
 ] as const;
 type Transfer = Exclude<(typeof TRANSFERS)[number], null>;
@@ -33,7 +33,7 @@ interface TransferForm extends AccessForm {
   readonly load: boolean;
 }
 
-const FORMS: { readonly [T in Exclude<Transfer, 'prfm'>]: TransferForm } = {
+const FORMS: { readonly [T in Transfer]: TransferForm } = {
   strb: { load: false, size: 0, syndrome: 32 },
   ldrb: { load: true, size: 0, syndrome: 32 },
   ldrsb64: { load: true, size: 0, signed: 64, syndrome: 64 },
@@ -76,10 +76,7 @@ const SINGLE = insn('LDR_STR', PATTERN, {
   select: ({ size, scaled, opc, register, upper, form }) => {
     const transfer = TRANSFERS[size * 4 + opc];
     const mode = modeOf(scaled, register, upper, form);
-    if (!transfer || !mode) return null;
-    // A prefetch has neither write-back nor privilege.
-    if (transfer === 'prfm' && (mode === 'post' || mode === 'pre' || mode === 'unprivileged')) return null;
-    return { transfer, mode };
+    return transfer && mode ? { transfer, mode } : null;
   },
   operands: ({ size, scaled, opc, register, upper, form, Rn, Rt }) => {
     const a = opc ? target(Rt) : source(Rt);
@@ -89,7 +86,6 @@ const SINGLE = insn('LDR_STR', PATTERN, {
     return { a, b, imm: signExtend(upper, 9) };
   },
   emit: (c, { transfer, mode }) => {
-    if (transfer === 'prfm') return;
     const form = FORMS[transfer];
     if (mode === 'post' || mode === 'pre') {
       const { syndrome: _, ...rest } = form; // no syndrome: the access has a side effect of its own
@@ -100,6 +96,17 @@ const SINGLE = insn('LDR_STR', PATTERN, {
   },
   hot: ({ transfer, mode }) => HOT[mode].includes(transfer),
 });
+
+/** Prefetches have no effect; nor do they fault. */
+const PRFM = [
+  insn('PRFM_imm', '11 111 0 01 10 imm12:12 Rn:5 Rt:5', { emit: () => {} }),
+  insn('PRFUM', '11 111 0 00 10 0 imm9:9 00 Rn:5 Rt:5', { emit: () => {} }),
+  insn('PRFM_reg', '11 111 0 00 10 1 Rm:5 option:3 S:1 10 Rn:5 Rt:5', {
+    select: ({ option }) => (option & 2 ? {} : null),
+    emit: () => {},
+  }),
+  insn('PRFM_literal', '11 011 0 00 imm19:19 Rt:5', { emit: () => {} }),
+] as const;
 
 function addressOf(c: Emitter, mode: Exclude<Mode, 'pre' | 'post'>): I64 {
   const { i64 } = c;
@@ -140,55 +147,63 @@ const HOT: { readonly [M in Mode]: readonly Transfer[] } = {
 };
 
 /** By `opc`. */
-const LITERALS = ['ldr32', 'ldr64', 'ldrsw', 'prfm'] as const;
+const LITERALS = ['ldr32', 'ldr64', 'ldrsw'] as const;
 
 const LITERAL = insn('LDR_literal', 'opc:2 011 0 00 imm19:19 Rt:5', {
   statics: { transfer: LITERALS },
+  // PRFM, opc = 11, is a row of its own.
   select: ({ opc }) => ({ transfer: LITERALS[opc]! }),
   operands: ({ imm19, Rt }) => ({ a: target(Rt), imm: signExtend(imm19, 19) * 4 }),
-  emit: (c, { transfer }) => {
-    if (transfer !== 'prfm') move(c, FORMS[transfer], c.i64.add(c.pc(), c.imm()));
-  },
+  emit: (c, { transfer }) => move(c, FORMS[transfer], c.i64.add(c.pc(), c.imm())),
   hot: ({ transfer }) => transfer === 'ldr64',
 });
 
-/** By `opc`. */
-const PAIRS = ['w', 'sw', 'x', null] as const;
-const PAIR_SIZE: { readonly [P in Exclude<(typeof PAIRS)[number], null>]: Size } = { w: 2, sw: 2, x: 3 };
 /** LDNP and STNP are pairs with an offset: their hint has no effect. */
 const PAIR_MODES = ['offset', 'post', 'offset', 'pre'] as const;
+type PairMode = (typeof PAIR_MODES)[number];
+
+/** Transfers two registers, `a` and `c`. */
+function movePair(c: Emitter, load: boolean, mode: PairMode, form: AccessForm): void {
+  const base = c.letI64(c.reg('b'));
+  const sum = c.letI64(c.i64.add(base.get(), c.imm()));
+  const address = mode === 'post' ? base : sum;
+  if (load) {
+    const [first, second] = c.loadPair(address.get(), form);
+    c.setReg('c', second.get());
+    c.setReg('a', first.get());
+  } else {
+    const first = c.letI64(c.reg('a'));
+    const second = c.letI64(c.reg('c'));
+    c.storePair(address.get(), first, second, form);
+  }
+  if (mode !== 'offset') c.setReg('b', sum.get());
+}
 
 const PAIR = insn('LDP_STP', 'opc:2 101 0 0 mode:2 L:1 imm7:7 Rt2:5 Rn:5 Rt:5', {
-  statics: { pair: ['w', 'sw', 'x'], load: [false, true], mode: ['offset', 'post', 'pre'] },
-  select: ({ opc, mode, L }) => {
-    const pair = PAIRS[opc];
-    if (!pair || (pair === 'sw' && (L === 0 || mode === 0))) return null;
-    return { pair, load: L === 1, mode: PAIR_MODES[mode]! };
-  },
+  statics: { width: [32, 64], load: [false, true], mode: ['offset', 'post', 'pre'] },
+  // opc = 01 is LDPSW or not allocated.
+  select: ({ opc, mode, L }) =>
+    opc & 1 ? null : { width: opc ? 64 : 32, load: L === 1, mode: PAIR_MODES[mode]! },
   operands: ({ opc, L, imm7, Rt2, Rn, Rt }) => ({
     a: L ? target(Rt) : source(Rt),
     b: orSp(Rn),
     c: L ? target(Rt2) : source(Rt2),
-    imm: signExtend(imm7, 7) * (opc === 2 ? 8 : 4),
+    imm: signExtend(imm7, 7) * (opc ? 8 : 4),
   }),
-  emit: (c, { pair, load, mode }) => {
-    const form: AccessForm = pair === 'sw' ? { size: 2, signed: 64 } : { size: PAIR_SIZE[pair] };
-    const base = c.letI64(c.reg('b'));
-    const sum = c.letI64(c.i64.add(base.get(), c.imm()));
-    const address = mode === 'post' ? base : sum;
-    if (load) {
-      const [first, second] = c.loadPair(address.get(), form);
-      c.setReg('c', second.get());
-      c.setReg('a', first.get());
-    } else {
-      const first = c.letI64(c.reg('a'));
-      const second = c.letI64(c.reg('c'));
-      c.storePair(address.get(), first, second, form);
-    }
-    if (mode !== 'offset') c.setReg('b', sum.get());
-  },
-  hot: ({ pair, load, mode }) =>
-    pair === 'x' || (pair === 'w' && mode === 'offset') || (load && pair === 'w'),
+  emit: (c, { width, load, mode }) => movePair(c, load, mode, { size: width === 64 ? 3 : 2 }),
+  hot: ({ width, load, mode }) => width === 64 || load || mode === 'offset',
 });
 
-export const LOAD_STORE = [SINGLE, LITERAL, PAIR] as const;
+const LDPSW = insn('LDPSW', '01 101 0 0 mode:2 1 imm7:7 Rt2:5 Rn:5 Rt:5', {
+  statics: { mode: ['offset', 'post', 'pre'] },
+  select: ({ mode }) => (mode === 0 ? null : { mode: PAIR_MODES[mode]! }),
+  operands: ({ imm7, Rt2, Rn, Rt }) => ({
+    a: target(Rt),
+    b: orSp(Rn),
+    c: target(Rt2),
+    imm: signExtend(imm7, 7) * 4,
+  }),
+  emit: (c, { mode }) => movePair(c, true, mode, { size: 2, signed: 64 }),
+});
+
+export const LOAD_STORE = [SINGLE, ...PRFM, LITERAL, PAIR, LDPSW] as const;
