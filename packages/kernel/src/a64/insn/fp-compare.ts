@@ -4,7 +4,7 @@
  */
 import { type Insn, insn, vector } from '../pattern.ts';
 import { CONDITIONS, conditionOf } from '../shared/condition.ts';
-import { compare } from '../shared/fp-comparison.ts';
+import { compareFlags } from '../shared/fp-comparison.ts';
 import { SCALAR_STATICS, scalarPoint } from '../shared/fp-row.ts';
 import { twoSources } from '../shared/vector-operands.ts';
 import { fpView } from '../shared/fp-view.ts';
@@ -20,7 +20,7 @@ const fcmp = (name: string, signalling: '0' | '1', withZero: '0' | '1'): Insn =>
       const k = fpView(c, T);
       const x = k.read('b');
       const y = withZero === '1' ? k.letBits(k.constBits(0n)) : k.read('c');
-      c.setNzcv(compare(k, x, y, signalling === '1'));
+      compareFlags(k, x, y, signalling === '1');
     },
   });
 
@@ -38,7 +38,7 @@ const fccmp = (name: string, signalling: '0' | '1'): Insn =>
         c.condition(condition),
         () => {
           const k = fpView(c, T);
-          c.setNzcv(compare(k, k.read('b'), k.read('c'), signalling === '1'));
+          compareFlags(k, k.read('b'), k.read('c'), signalling === '1');
         },
         () => c.setNzcv(c.imm32()),
       );

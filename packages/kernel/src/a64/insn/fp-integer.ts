@@ -19,7 +19,7 @@ const conversionPoint = (fields: {
 };
 
 const toRow = (name: string, rmode: string, opcode: string, rounding: Rounding): Insn =>
-  insn(name, `sf:1 0 0 11110 ftype:2 1 ${rmode} ${opcode} 000000 Rn:5 Rd:5`, {
+  insn(`${name}_general`, `sf:1 0 0 11110 ftype:2 1 ${rmode} ${opcode} 000000 Rn:5 Rd:5`, {
     statics: STATICS,
     select: conversionPoint,
     operands: ({ Rn, Rd }) => ({ a: target(Rd), b: vector(Rn) }),
@@ -32,7 +32,7 @@ const toRow = (name: string, rmode: string, opcode: string, rounding: Rounding):
   });
 
 const fromRow = (name: string, opcode: string): Insn =>
-  insn(name, `sf:1 0 0 11110 ftype:2 1 00 ${opcode} 000000 Rn:5 Rd:5`, {
+  insn(`${name}_general`, `sf:1 0 0 11110 ftype:2 1 00 ${opcode} 000000 Rn:5 Rd:5`, {
     statics: STATICS,
     select: conversionPoint,
     operands: ({ Rn, Rd }) => ({ a: vector(Rd), b: source(Rn) }),

@@ -1,41 +1,37 @@
 /** Comparisons as rows use them: Wasm's for numbers, soft float for NaNs and under FZ. */
-import type { I32, Var } from '../emitter.ts';
+import type { I32, Var, Word } from '../emitter.ts';
 import { FPCR_FZ, type FpBits, type FpFormat, perBits } from './fp-format.ts';
 import { controlAllows } from './fp-operation.ts';
 import { absolute, type Bits, type FpView, type Mask, type Soft, soft } from './fp-view.ts';
-import { NZCV_EQUAL, NZCV_GREATER, NZCV_LESS, NZCV_UNORDERED, SOFT_COMPARE } from './soft-float-compare.ts';
+import { NZCV_EQUAL, NZCV_GREATER, NZCV_LESS, SOFT_COMPARE } from './soft-float-compare.ts';
 import type { BinaryRoutine } from './soft-float.ts';
 
 const WITHOUT_FZ = { clear: FPCR_FZ, inexact: false } as const;
 
-/** FPCompare of two scalars: NZCV in bits 3:0. @param signalling - quiet NaNs raise IOC too */
-export function compare(k: FpView, x: Var<Bits>, y: Var<Bits>, signalling: boolean): I32 {
+/**
+ * Compares two scalars and sets the flags: FPCompare. Numbers set them as the integers x > y and x < y do when
+ * subtracted: so a condition costs what it does after an integer comparison.
+ *
+ * @param signalling - quiet NaNs raise IOC too
+ */
+export function compareFlags(k: FpView, x: Var<Bits>, y: Var<Bits>, signalling: boolean): void {
   const { c, ops } = k;
-  const word = c.word(k.format.bits);
-  const nzcv = c.letI32(
-    c.select(
-      c.i32.const(NZCV_EQUAL),
-      c.select(
-        c.i32.const(NZCV_LESS),
-        c.select(c.i32.const(NZCV_GREATER), c.i32.const(NZCV_UNORDERED), ops.gt(k.float(x), k.float(y))),
-        ops.lt(k.float(x), k.float(y)),
-      ),
-      ops.eq(k.float(x), k.float(y)),
-    ),
-  );
+  const greater = c.letI32(ops.gt(k.float(x), k.float(y)));
+  const less = c.letI32(ops.lt(k.float(x), k.float(y)));
+  const ordered = (): I32 => c.i32.or(c.i32.or(greater.get(), less.get()), ops.eq(k.float(x), k.float(y)));
   c.if(
-    c.i32.or(c.i32.eq(nzcv.get(), c.i32.const(NZCV_UNORDERED)), c.i32.eqz(controlAllows(c, WITHOUT_FZ))),
-    () =>
-      nzcv.set(
-        c.call(
-          SOFT_COMPARE[k.format.bits],
-          word.toI64(x.get()),
-          word.toI64(y.get()),
-          c.i32.const(signalling ? 1 : 0),
-        ),
-      ),
+    c.i32.and(controlAllows(c, WITHOUT_FZ), ordered()),
+    () => {
+      const difference = c.letI32(c.i32.sub(greater.get(), less.get()));
+      c.flagsFromSub(c.word(32), greater as Var<Word>, less as Var<Word>, difference as Var<Word>);
+    },
+    () => {
+      const word = c.word(k.format.bits);
+      c.setNzcv(
+        c.call(SOFT_COMPARE[k.format.bits], toI64(x.get()), toI64(y.get()), c.i32.const(signalling ? 1 : 0)),
+      );
+    },
   );
-  return nzcv.get();
 }
 
 /** A comparison that makes a mask of each lane. */
