@@ -6,6 +6,7 @@
  */
 import { EC, type I32, type Routine } from '../a64/emitter.ts';
 import type { Insn } from '../a64/pattern.ts';
+import { HALF_TOP_BYTE_IGNORED, REGIME_HALVES, REGIME_HALF_SIZE } from '../mmu/regime.ts';
 import { TRANSLATE_FAULT, TRANSLATE_FETCH, emitWalk } from '../mmu/walk.ts';
 import {
   ACC,
@@ -212,8 +213,9 @@ function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, coldTy
 }
 
 /**
- * `(target: i64) → i32`: the decoded page of a branch target, entered into the fetch TLB; 0 = leave, with the pc word
- * at the target and the abort described.
+ * `(target: i64) → i32`: the decoded page of a branch target, entered into the fetch TLB; 0 = leave, with the abort
+ * described. The pc word becomes the target, without a top byte that is ignored: the pc never has one. Source: Arm DDI
+ * 0487, J1.1, AArch64.BranchAddr.
  */
 function emitFetch(
   module: ModuleBuilder,
@@ -226,11 +228,16 @@ function emitFetch(
   const host = code.local<I32>(I32_TYPE);
   const page = code.local<I32>(I32_TYPE);
   const leave = (): void => {
-    code.store('i64.store', vcpu.get(), target.get(), PC);
     code.store('i32.store', vcpu.get(), i32.const(LEAVE_EXCEPTION), LEAVE);
     i32.const(0);
     code.return();
   };
+  const bit55 = (): I32 => i32.and(i32.wrap_i64(i64.shr_u(target.get(), i64.const(55))), i32.const(1));
+  const half = i32.add(vcpu.get(), i32.mul(bit55(), i32.const(REGIME_HALF_SIZE)));
+  code.if(code.load<I32>('i32.load', half, REGIME_HALVES + HALF_TOP_BYTE_IGNORED), () =>
+    target.set(i64.shr_s(i64.shl(target.get(), i64.const(8)), i64.const(8))),
+  );
+  code.store('i64.store', vcpu.get(), target.get(), PC);
   code.if(i32.and(i32.wrap_i64(target.get()), i32.const(3)), () => {
     const syndrome = i64.const((BigInt(EC.PC_ALIGNMENT) << 26n) | (1n << 25n));
     const value = code.letI64(syndrome);

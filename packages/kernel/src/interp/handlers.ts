@@ -495,6 +495,7 @@ export class HandlerEmitter extends CodeEmitter implements Emitter {
           this.#setAcc(i32.add(this.#acc(), i32.const(retired)));
           this.#leaveWithPc();
         });
+        target.set(this.state64(PC)); // a top byte that is ignored is gone
       },
     );
     this.setState64(
