@@ -1,7 +1,23 @@
 /** What each vector file covers. */
+import { CRYPTO_AES } from '../../packages/kernel/src/a64/insn/crypto-aes.ts';
+import { CRYPTO_SHA1 } from '../../packages/kernel/src/a64/insn/crypto-sha1.ts';
+import { CRYPTO_SHA256 } from '../../packages/kernel/src/a64/insn/crypto-sha256.ts';
+import { FP_COMPARE } from '../../packages/kernel/src/a64/insn/fp-compare.ts';
+import { FP_DATA_1 } from '../../packages/kernel/src/a64/insn/fp-data-1.ts';
+import { FP_DATA_2 } from '../../packages/kernel/src/a64/insn/fp-data-2.ts';
+import { FP_DATA_3 } from '../../packages/kernel/src/a64/insn/fp-data-3.ts';
+import { FP_FIXED } from '../../packages/kernel/src/a64/insn/fp-fixed.ts';
+import { FP_IMMEDIATE } from '../../packages/kernel/src/a64/insn/fp-immediate.ts';
+import { FP_INTEGER } from '../../packages/kernel/src/a64/insn/fp-integer.ts';
 import { SIMD_ACROSS_LANES } from '../../packages/kernel/src/a64/insn/simd-across-lanes.ts';
 import { SIMD_BY_ELEMENT } from '../../packages/kernel/src/a64/insn/simd-by-element.ts';
 import { SIMD_COPY } from '../../packages/kernel/src/a64/insn/simd-copy.ts';
+import { SIMD_FP_BY_ELEMENT } from '../../packages/kernel/src/a64/insn/simd-fp-by-element.ts';
+import { SIMD_FP_FIXED } from '../../packages/kernel/src/a64/insn/simd-fp-fixed.ts';
+import { SIMD_FP_PRECISION } from '../../packages/kernel/src/a64/insn/simd-fp-precision.ts';
+import { SIMD_FP_REDUCE } from '../../packages/kernel/src/a64/insn/simd-fp-reduce.ts';
+import { SIMD_FP_THREE_SAME } from '../../packages/kernel/src/a64/insn/simd-fp-three-same.ts';
+import { SIMD_FP_TWO_REG_MISC } from '../../packages/kernel/src/a64/insn/simd-fp-two-reg-misc.ts';
 import { SIMD_LOAD_STORE } from '../../packages/kernel/src/a64/insn/simd-load-store.ts';
 import { SIMD_LOGICAL } from '../../packages/kernel/src/a64/insn/simd-logical.ts';
 import { SIMD_MODIFIED_IMMEDIATE } from '../../packages/kernel/src/a64/insn/simd-modified-immediate.ts';
@@ -14,6 +30,7 @@ import { SIMD_TWO_REG_MISC } from '../../packages/kernel/src/a64/insn/simd-two-r
 import type { Insn } from '../../packages/kernel/src/a64/pattern.ts';
 import type { Profile, Random } from '../../packages/kernel/test/cpu-state.ts';
 import type { Cpu } from './reference.ts';
+import { chooseWord } from './sweep.ts';
 
 interface PlanBase {
   /** The CPU of the reference; Armv8.0 if absent. */
@@ -183,6 +200,14 @@ export const PLANS: Readonly<Record<string, Plan>> = {
     firstSeed: 0x4_0000,
     sequences: 'atomic.sequences',
   },
+  'sweep.txt': {
+    name: 'sweep',
+    profile: 'branch',
+    words: 6000,
+    choose: chooseWord,
+    seeds: 1,
+    firstSeed: 0x5_0000,
+  },
   'simd.txt': {
     rows: rowsOf(
       SIMD_ACROSS_LANES,
@@ -208,5 +233,33 @@ export const PLANS: Readonly<Record<string, Plan>> = {
     each: 3,
     seeds: 2,
     firstSeed: 0x6_0000,
+  },
+  'crypto.txt': {
+    rows: rowsOf(CRYPTO_AES, CRYPTO_SHA1, CRYPTO_SHA256),
+    profile: () => 'integer',
+    each: 3,
+    seeds: 4,
+    firstSeed: 0x7_0000,
+  },
+  'float.txt': {
+    rows: rowsOf(FP_COMPARE, FP_DATA_1, FP_DATA_2, FP_DATA_3, FP_FIXED, FP_IMMEDIATE, FP_INTEGER),
+    profile: () => 'float',
+    each: 3,
+    seeds: 6,
+    firstSeed: 0x8_0000,
+  },
+  'simd-float.txt': {
+    rows: rowsOf(
+      SIMD_FP_BY_ELEMENT,
+      SIMD_FP_FIXED,
+      SIMD_FP_PRECISION,
+      SIMD_FP_REDUCE,
+      SIMD_FP_THREE_SAME,
+      SIMD_FP_TWO_REG_MISC,
+    ),
+    profile: () => 'float',
+    each: 3,
+    seeds: 4,
+    firstSeed: 0x9_0000,
   },
 };

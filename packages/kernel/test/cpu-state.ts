@@ -35,7 +35,7 @@ export const copyState = (state: CpuState): CpuState => ({
  * What kind of values the registers hold.
  *
  * - `integer`: anything; FPCR = 0
- * - `float`: also FPCR with any rounding mode, FZ, DN, AHP
+ * - `float`: also FPCR with any rounding mode, FZ, DN, AHP; FPSR.IXC often set, as in a program that runs
  * - `branch`: x registers are addresses that can be branched to and are not mapped
  * - `memory`: x0 to x15 lie in the window, x16 to x30 are small offsets
  * - `aligned`: as `memory`, x0 to x15 multiples of 16
@@ -215,6 +215,12 @@ function controlOf(random: Random): number {
   return random.below(3) === 0 ? 0 : mode | rare(24) | rare(25) | rare(26);
 }
 
+/** FPSR: sometimes everything, and for `float` often IXC alone. */
+function statusOf(profile: Profile, random: Random): number {
+  if (random.below(8) === 0) return 0x0800_009f;
+  return profile === 'float' && random.below(2) === 0 ? 0x10 : 0;
+}
+
 /** The registers that a seed stands for. */
 export function stateOf(profile: Profile, seed: number): CpuState {
   const random = new Random(seed);
@@ -228,7 +234,7 @@ export function stateOf(profile: Profile, seed: number): CpuState {
     pc: BigInt(CODE),
     nzcv: random.below(16),
     fpcr: profile === 'float' ? controlOf(random) : 0,
-    fpsr: random.below(8) === 0 ? 0x0800_009f : 0,
+    fpsr: statusOf(profile, random),
     v: BigUint64Array.from(v),
   };
 }

@@ -28,7 +28,12 @@ export function compareFlags(k: FpView, x: Var<Bits>, y: Var<Bits>, signalling: 
     () => {
       const word = c.word(k.format.bits);
       c.setNzcv(
-        c.call(SOFT_COMPARE[k.format.bits], toI64(x.get()), toI64(y.get()), c.i32.const(signalling ? 1 : 0)),
+        c.call(
+          SOFT_COMPARE[k.format.bits],
+          word.toI64(x.get()),
+          word.toI64(y.get()),
+          c.i32.const(signalling ? 1 : 0),
+        ),
       );
     },
   );
