@@ -1,4 +1,5 @@
 /** The Wasm interpreter as an engine under test: one vCPU at EL0, its code and the window mapped, nothing else. */
+import { EC } from '../src/a64/emitter.ts';
 import { createInterpreter, Engine as InterpreterEngine } from '../src/interp/engine.ts';
 import { LEAVE_BUDGET, LEAVE_EXCEPTION, LEAVE_UNDEFINED } from '../src/interp/leave.ts';
 import {
@@ -49,7 +50,6 @@ const WORDS_AT = CODE_AT + (CODE & 0xfff);
 const MAX_WORDS = 16;
 
 const BRK = 0xd420_0000;
-const EC_BRK = 0x3c;
 
 /** Descriptors: a table; a page with AF, inner shareable, EL0 read-write. Source: Arm DDI 0487, D8.3.1. */
 const TABLE = 3n;
@@ -108,8 +108,9 @@ export function interpreterEngine(): Engine {
     if (leave === LEAVE_BUDGET) throw new Error('the words do not end');
     if (outside) return 'done';
     if (leave === LEAVE_UNDEFINED) return 'undefined';
-    const broke = leave === LEAVE_EXCEPTION && words.get32(VCPU_AT + SYNDROME) >>> 26 === EC_BRK;
-    return broke ? 'done' : 'fault';
+    const raised = leave === LEAVE_EXCEPTION ? words.get32(VCPU_AT + SYNDROME) >>> 26 : EC.UNKNOWN;
+    if (raised === EC.BRK64) return 'done';
+    return raised === EC.SYS64 ? 'undefined' : 'fault';
   };
   return {
     name: 'interpreter',

@@ -1,0 +1,57 @@
+/** Words of the whole integer space: any at all, and such as differ from an instruction in one of its fixed bits. */
+import type { Random } from '../../packages/kernel/test/cpu-state.ts';
+import { DecodeTable } from '../../packages/kernel/src/a64/decode.ts';
+import { INSNS } from '../../packages/kernel/src/a64/table.ts';
+
+/** Whether a word belongs to SIMD and floating point, or to their loads and stores. Source: Arm DDI 0487, C4.1. */
+const isVector = (word: number): boolean => {
+  const op0 = (word >>> 25) & 15;
+  return (op0 & 7) === 7 || ((op0 & 5) === 4 && ((word >>> 26) & 1) === 1);
+};
+
+/** Encodings that cannot be compared, and why. */
+const UNSUITABLE: readonly { readonly mask: number; readonly value: number; readonly why: string }[] = [
+  { mask: 0xff00_0000, value: 0xd400_0000, why: 'exceptions are for the reference’s kernel' },
+  { mask: 0xffd0_0000, value: 0xd510_0000, why: 'so are system registers' },
+  { mask: 0xffd8_0000, value: 0xd508_0000, why: 'and system instructions' },
+  { mask: 0xffff_ffdf, value: 0xd503_205f, why: 'WFE and WFI wait' },
+  { mask: 0x3b00_0000, value: 0x1800_0000, why: 'literals are not in the window' },
+  {
+    mask: 0x3fc0_0000,
+    value: 0x0800_0000,
+    why: 'whether a store-exclusive that must fail can fault is open',
+  },
+];
+/** FEAT_LSE, which the reference of Armv8.0 lacks. */
+const LATER_ROWS = new Set(['LDOP_SWP', 'CAS', 'CASP']);
+
+const table = new DecodeTable(INSNS);
+const integerRows = INSNS.filter(({ value }) => !isVector(value));
+
+/** Direct branches to themselves would not end. */
+const loops = (word: number): boolean =>
+  (word & 0x7c00_0000) === 0x1400_0000
+    ? (word & 0x3ff_ffff) === 0
+    : ((word >>> 25) & 14) === 10 && ((word >>> 5) & 0x3fff) === 0;
+
+const isSuitable = (word: number): boolean =>
+  !isVector(word) &&
+  !loops(word) &&
+  UNSUITABLE.every(({ mask, value }) => (word & mask) >>> 0 !== value) &&
+  !LATER_ROWS.has(table.find(word)?.name ?? '');
+
+/** A word of a row with one of the row's fixed bits wrong. */
+function nearMiss(random: Random): number {
+  const { mask, value } = random.pick(integerRows);
+  let bit = 1 << random.below(32);
+  while ((mask & bit) === 0) bit = 1 << random.below(32);
+  return (value ^ bit ^ (random.next() & ~mask)) >>> 0;
+}
+
+/** A random word that the reference can be asked about. */
+export function chooseWord(random: Random): number {
+  for (;;) {
+    const word = random.below(2) ? nearMiss(random) : random.next();
+    if (isSuitable(word)) return word;
+  }
+}
