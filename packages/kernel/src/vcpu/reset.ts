@@ -26,6 +26,7 @@ import {
   X,
 } from '../state/vcpu-state.ts';
 import { IRQCHIP, STATE_LOCK } from '../state/vm-control.ts';
+import { resetTimers } from '../timer/arch-timer.ts';
 import { copy64, writePstate } from './pstate.ts';
 import { SYSREG_TABLE } from './sysregs.ts';
 
@@ -55,6 +56,7 @@ export function resetVcpu(vcpu: Block, host: Host): void {
   vcpu.set32(EXCLUSIVE_HOST, 0);
   vcpu.set32(WAITING, 0);
   SYSREG_TABLE.reset(vcpu);
+  resetTimers(vcpu, host);
   request(vcpu, REQUEST_FLUSH_ALL | REQUEST_RELOAD, host);
 }
 

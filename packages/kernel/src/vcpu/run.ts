@@ -23,7 +23,15 @@ import {
   SERROR_SYNDROME,
   WAITING,
 } from '../state/control.ts';
-import { exitIdle, exitIntr, exitSystemEvent, exitUnknown, immediateExit } from '../state/exit.ts';
+import {
+  deviceIrqLevel,
+  exitIdle,
+  exitIntr,
+  exitSystemEvent,
+  exitUnknown,
+  immediateExit,
+  setDeviceIrqLevel,
+} from '../state/exit.ts';
 import { withLock } from '../state/lock.ts';
 import {
   REQUEST_FLUSH_ALL,
@@ -37,9 +45,10 @@ import {
 import { DAIF, INTERRUPT_LINES, PSTATE_SS_IL } from '../state/vcpu-state.ts';
 import { IRQCHIP, PAUSED, SLICE, STATE_LOCK, VM_HAS_RUN } from '../state/vm-control.ts';
 import { finaliseIdRegisters } from '../sysreg/id.ts';
+import { timerDeadline, timerLevels, timerUpdate } from '../timer/arch-timer.ts';
+import { checkTimerIntids } from '../timer/attributes.ts';
 import { killVm } from '../vm/vm.ts';
 import { mapResources } from '../vgic/device.ts';
-import { timerDeadline, timerUpdate } from './below.ts';
 import { VECTOR_FIQ, VECTOR_IRQ, raiseIllegalState, takeInterrupt, takeSerror } from './exception.ts';
 import { completeMmio } from './mmio.ts';
 import { PSTATE_A, PSTATE_F, PSTATE_I, PSTATE_IL } from './pstate.ts';
@@ -75,11 +84,13 @@ function firstRun({ block, vm, thread: { words, host } }: Vcpu): number {
   if (block.get32(INITIALISED) === 0) return -ENOEXEC;
   if (block.get32(HAS_RUN_ONCE) !== 0) return 0;
   if (vm.get32(IRQCHIP) !== 0) {
-    const error = mapResources(vm);
-    if (error !== 0) {
+    const unmapped = mapResources(vm);
+    if (unmapped !== 0) {
       killVm(vm, host);
-      return error;
+      return unmapped;
     }
+    const clash = checkTimerIntids(block);
+    if (clash !== 0) return clash;
   }
   withLock(words, vm.base + STATE_LOCK, host, () => {
     if (vm.get32(VM_HAS_RUN) === 0) finaliseIdRegisters(vm);
@@ -112,8 +123,13 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
     applyPendingReset(block, host);
     const waits = mpState === KVM_MP_STATE_SUSPENDED || block.get32(WAITING) !== 0;
     if (waits || vcpu.untilClock <= 0) {
-      timerUpdate(block, host.now());
+      timerUpdate(block, host.now(), host);
       vcpu.untilClock = CLOCK_INTERVAL;
+    }
+    if (vm.get32(IRQCHIP) === 0 && timerLevels(block) !== deviceIrqLevel(block)) {
+      setDeviceIrqLevel(block, timerLevels(block));
+      exitIntr(block);
+      return -EINTR;
     }
     if (waits) {
       if (block.get32(INTERRUPT_LINES) === 0) {

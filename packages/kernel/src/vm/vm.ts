@@ -13,6 +13,7 @@ import { IPA_BITS, MAX_VCPUS, VM_DEAD, VM_REFERENCES } from '../state/vm-control
 import { VCPU_COUNT, VCPU_TABLE, VM_BLOCK_SIZE } from '../state/vm-state.ts';
 import type { Words } from '../state/words.ts';
 import { initIdRegisters } from '../sysreg/id.ts';
+import { initTimers } from '../timer/arch-timer.ts';
 import { initialised } from '../vgic/vgic.ts';
 import { releaseMemslots } from './memslots.ts';
 import { findVcpu, vcpusOf } from './vcpus.ts';
@@ -71,6 +72,7 @@ export function createVcpu(vm: Block, id: number, host: Host): Block | number {
   vcpu.set32(VCPU_ID, id);
   vcpu.set32(VCPU_INDEX, count);
   vcpu.set32(MP_STATE, KVM_MP_STATE_RUNNABLE);
+  initTimers(vcpu, host);
   vm.set32(VCPU_TABLE + 4 * count, vcpu.base);
   vm.set32(VCPU_COUNT, count + 1);
   return vcpu;

@@ -1,0 +1,155 @@
+/**
+ * KVM_CHECK_EXTENSION and KVM_ENABLE_CAP: one row a capability that is not 0. A capability is announced when the whole of
+ * what it stands for works; values are those of Linux 7.3 where they are not the machine's.
+ */
+import {
+  ABI_REVISION,
+  EINVAL,
+  KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED,
+  KVM_CAP_ARM_INJECT_EXT_DABT,
+  KVM_CAP_ARM_INJECT_SERROR_ESR,
+  KVM_CAP_ARM_IRQ_LINE_LAYOUT_2,
+  KVM_CAP_ARM_NISV_TO_USER,
+  KVM_CAP_ARM_PSCI,
+  KVM_CAP_ARM_PSCI_0_2,
+  KVM_CAP_ARM_SUPPORTED_REG_MASK_RANGES,
+  KVM_CAP_ARM_SYSTEM_SUSPEND,
+  KVM_CAP_ARM_USER_IRQ,
+  KVM_CAP_ARM_VM_IPA_SIZE,
+  KVM_CAP_ARM_WRITABLE_IMP_ID_REGS,
+  KVM_CAP_CHECK_EXTENSION_VM,
+  KVM_CAP_COUNTER_OFFSET,
+  KVM_CAP_DESTROY_MEMORY_REGION_WORKS,
+  KVM_CAP_DEVICE_CTRL,
+  KVM_CAP_ENABLE_CAP_VM,
+  KVM_CAP_HALT_POLL,
+  KVM_CAP_IMMEDIATE_EXIT,
+  KVM_CAP_INTERNAL_ERROR_DATA,
+  KVM_CAP_IRQCHIP,
+  KVM_CAP_JOIN_MEMORY_REGIONS_WORKS,
+  KVM_CAP_MAX_VCPUS,
+  KVM_CAP_MAX_VCPU_ID,
+  KVM_CAP_MP_STATE,
+  KVM_CAP_MSI_DEVID,
+  KVM_CAP_NR_MEMSLOTS,
+  KVM_CAP_NR_VCPUS,
+  KVM_CAP_ONE_REG,
+  KVM_CAP_READONLY_MEM,
+  KVM_CAP_SYNC_MMU,
+  KVM_CAP_SYSTEM_EVENT_DATA,
+  KVM_CAP_USER_MEMORY,
+  KVM_CAP_USER_MEMORY2,
+  KVM_CAP_VCPU_ATTRIBUTES,
+  KVM_CAP_VCPU_EVENTS,
+  VKVM_CAP_ABI_REVISION,
+  VKVM_CAP_PROFILE,
+  VKVM_CAP_SLICE,
+} from '@vkvm/uapi';
+
+import type { Block } from '../state/block.ts';
+import { MAX_VCPUS, NISV_TO_USER, SLICE, SYSTEM_SUSPEND, WRITABLE_IMP_ID_REGS } from '../state/vm-control.ts';
+import { MAX_MEMSLOTS, VCPU_COUNT } from '../state/vm-state.ts';
+import { MAX_IPA_BITS } from '../vm/features.ts';
+import { KVM_MAX_VCPUS } from '../vm/vm.ts';
+
+/** The arguments of KVM_ENABLE_CAP. */
+export interface EnableCap {
+  readonly args: readonly bigint[];
+  /** All bytes of `pad` are zero. */
+  readonly padIsZero: boolean;
+}
+
+interface CapabilityRow {
+  readonly number: number;
+  /** A function answers for one VM; `undefined` is `/dev/kvm`. */
+  readonly value: number | ((vm: Block | undefined) => number);
+  /** Absent: not to be enabled. @returns 0 or -errno */
+  readonly enable?: (vm: Block, cap: EnableCap) => number;
+}
+
+/** Linux 7.3: major, minor. */
+const PROFILE = (7 << 16) | 3;
+/** How many vCPUs are sensible: memory for more of them is scarce. */
+const RECOMMENDED_VCPUS = 16;
+const MAX_SLICE = 2n ** 53n;
+
+const maxVcpus = (vm: Block | undefined): number => (vm ? vm.get32(MAX_VCPUS) : KVM_MAX_VCPUS);
+/** Asked of `/dev/kvm`, some capabilities are an error. */
+const onVmOnly =
+  (value: number) =>
+  (vm: Block | undefined): number =>
+    vm ? value : -EINVAL;
+
+const setFlag =
+  (offset: number) =>
+  (vm: Block): number => {
+    vm.set32(offset, 1);
+    return 0;
+  };
+
+const CAPABILITIES: readonly CapabilityRow[] = [
+  { number: KVM_CAP_IRQCHIP, value: 1 },
+  { number: KVM_CAP_USER_MEMORY, value: 1 },
+  { number: KVM_CAP_NR_VCPUS, value: RECOMMENDED_VCPUS },
+  { number: KVM_CAP_NR_MEMSLOTS, value: MAX_MEMSLOTS },
+  { number: KVM_CAP_MP_STATE, value: 1 },
+  { number: KVM_CAP_SYNC_MMU, value: 1 },
+  { number: KVM_CAP_DESTROY_MEMORY_REGION_WORKS, value: 1 },
+  { number: KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, value: 1 },
+  { number: KVM_CAP_INTERNAL_ERROR_DATA, value: 1 },
+  { number: KVM_CAP_VCPU_EVENTS, value: 1 },
+  { number: KVM_CAP_MAX_VCPUS, value: maxVcpus },
+  { number: KVM_CAP_ONE_REG, value: 1 },
+  { number: KVM_CAP_READONLY_MEM, value: 1 },
+  { number: KVM_CAP_ARM_PSCI, value: 1 },
+  { number: KVM_CAP_DEVICE_CTRL, value: 1 },
+  { number: KVM_CAP_ENABLE_CAP_VM, value: 1 },
+  { number: KVM_CAP_ARM_PSCI_0_2, value: 1 },
+  { number: KVM_CAP_CHECK_EXTENSION_VM, value: 1 },
+  { number: KVM_CAP_VCPU_ATTRIBUTES, value: 1 },
+  { number: KVM_CAP_MAX_VCPU_ID, value: maxVcpus },
+  { number: KVM_CAP_MSI_DEVID, value: onVmOnly(0) },
+  { number: KVM_CAP_IMMEDIATE_EXIT, value: 1 },
+  { number: KVM_CAP_ARM_USER_IRQ, value: 1 },
+  { number: KVM_CAP_ARM_INJECT_SERROR_ESR, value: 1 },
+  { number: KVM_CAP_ARM_VM_IPA_SIZE, value: MAX_IPA_BITS },
+  { number: KVM_CAP_ARM_IRQ_LINE_LAYOUT_2, value: 1 },
+  { number: KVM_CAP_ARM_NISV_TO_USER, value: 1, enable: setFlag(NISV_TO_USER) },
+  { number: KVM_CAP_ARM_INJECT_EXT_DABT, value: 1 },
+  // A wait here never polls.
+  { number: KVM_CAP_HALT_POLL, value: 1, enable: () => 0 },
+  { number: KVM_CAP_SYSTEM_EVENT_DATA, value: 1 },
+  { number: KVM_CAP_ARM_SYSTEM_SUSPEND, value: 1, enable: setFlag(SYSTEM_SUSPEND) },
+  { number: KVM_CAP_COUNTER_OFFSET, value: 1 },
+  { number: KVM_CAP_ARM_SUPPORTED_REG_MASK_RANGES, value: 1 },
+  { number: KVM_CAP_USER_MEMORY2, value: 1 },
+  {
+    number: KVM_CAP_ARM_WRITABLE_IMP_ID_REGS,
+    value: 1,
+    enable: (vm) => (vm.get32(VCPU_COUNT) === 0 ? setFlag(WRITABLE_IMP_ID_REGS)(vm) : -EINVAL),
+  },
+  { number: KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED, value: onVmOnly(0) },
+  { number: VKVM_CAP_ABI_REVISION, value: ABI_REVISION },
+  { number: VKVM_CAP_PROFILE, value: PROFILE },
+  { number: VKVM_CAP_SLICE, value: 1, enable: enableSlice },
+];
+
+const byNumber = new Map(CAPABILITIES.map((row) => [row.number, row]));
+
+/** @returns the value; 0 for what is unknown; -EINVAL for what only a VM may be asked */
+export function checkExtension(number: number, vm?: Block): number {
+  const value = byNumber.get(number)?.value ?? 0;
+  return typeof value === 'function' ? value(vm) : value;
+}
+
+/** @returns 0, or -EINVAL for what cannot be enabled, or not so */
+export function enableCapability(vm: Block, number: number, cap: EnableCap): number {
+  return byNumber.get(number)?.enable?.(vm, cap) ?? -EINVAL;
+}
+
+/** args[0] instructions per KVM_RUN; 0 takes it back. Of our own structs, what is reserved must be zero. */
+function enableSlice(vm: Block, { args: [instructions = 0n, ...rest], padIsZero }: EnableCap): number {
+  if (!padIsZero || rest.some((word) => word !== 0n) || instructions >= MAX_SLICE) return -EINVAL;
+  vm.setNumber(SLICE, Number(instructions));
+  return 0;
+}

@@ -1,0 +1,29 @@
+/** Requests of a device's file: attributes of the in-kernel GIC. The VM lock is held. */
+import { kvmDeviceAttr } from '@vkvm/uapi';
+
+import { vgicGetAttr, vgicHasAttr, vgicSetAttr } from '../vgic/device.ts';
+import type { IoctlEntry } from './handler.ts';
+
+export const deviceIoctls: readonly IoctlEntry[] = [
+  {
+    name: 'KVM_SET_DEVICE_ATTR',
+    handle({ block, thread: { host, argument } }) {
+      const { group, attr, addr } = kvmDeviceAttr.read(argument, 0);
+      return vgicSetAttr(block, group, attr, addr, host);
+    },
+  },
+  {
+    name: 'KVM_GET_DEVICE_ATTR',
+    handle({ block, thread: { host, argument } }) {
+      const { group, attr, addr } = kvmDeviceAttr.read(argument, 0);
+      return vgicGetAttr(block, group, attr, addr, host);
+    },
+  },
+  {
+    name: 'KVM_HAS_DEVICE_ATTR',
+    handle({ block, thread: { host, argument } }) {
+      const { group, attr } = kvmDeviceAttr.read(argument, 0);
+      return vgicHasAttr(block, group, attr, host);
+    },
+  },
+];

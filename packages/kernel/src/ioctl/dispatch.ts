@@ -1,0 +1,121 @@
+/**
+ * ioctl: request and kind of file → row → handler. The argument is copied once, here, and copied back where the kernel
+ * writes it; locks are taken here.
+ */
+import { EBADF, EDEADLK, EINVAL, EIO, ENOTTY, IOCTLS, iocSize } from '@vkvm/uapi';
+import type { IoctlRow } from '@vkvm/uapi';
+
+import {
+  FILE_DEVICE,
+  FILE_EVENTFD,
+  FILE_NONE,
+  FILE_SYSTEM,
+  FILE_VCPU,
+  FILE_VM,
+  fileKind,
+  fileObject,
+} from '../fd-table.ts';
+import type { FileKind } from '../fd-table.ts';
+import { Block } from '../state/block.ts';
+import { VCPU_MUTEX } from '../state/control.ts';
+import { lock, lockOrRefuse, unlock } from '../state/lock.ts';
+import { VM_BLOCK } from '../state/vcpu-state.ts';
+import { VM_DEAD, VM_LOCK } from '../state/vm-control.ts';
+import { copyFromUser, copyToUser } from '../uaccess.ts';
+import { deviceIoctls } from './device.ts';
+import type { IoctlCall, IoctlEntry, KernelThread } from './handler.ts';
+import { systemIoctls } from './system.ts';
+import { vcpuIoctls } from './vcpu.ts';
+import { vmIoctls } from './vm.ts';
+
+/** Room for the largest argument. */
+export const ARGUMENT_SIZE = 1024;
+
+type Requests = ReadonlyMap<number, { readonly row: IoctlRow; readonly entry: IoctlEntry }>;
+
+function requestsOf(entries: readonly IoctlEntry[]): Requests {
+  return new Map(
+    entries.map((entry) => {
+      const row = IOCTLS.find(({ name }) => name === entry.name);
+      if (!row) throw new RangeError(`${entry.name} is not in the table of requests`);
+      return [row.number, { row, entry }];
+    }),
+  );
+}
+
+/** Whose lock is held meanwhile. */
+type LockKind = 'none' | 'vm' | 'vcpu';
+
+interface FileRequests {
+  readonly requests: Requests;
+  readonly lock: LockKind;
+  /** What a request is answered that the file does not have. */
+  readonly unknown: number;
+}
+
+const NO_REQUESTS: Requests = new Map();
+
+const FILES: Readonly<Record<FileKind, FileRequests>> = {
+  [FILE_NONE]: { requests: NO_REQUESTS, lock: 'none', unknown: -EBADF },
+  [FILE_SYSTEM]: { requests: requestsOf(systemIoctls), lock: 'none', unknown: -EINVAL },
+  [FILE_VM]: { requests: requestsOf(vmIoctls), lock: 'vm', unknown: -EINVAL },
+  [FILE_VCPU]: { requests: requestsOf(vcpuIoctls), lock: 'vcpu', unknown: -EINVAL },
+  [FILE_DEVICE]: { requests: requestsOf(deviceIoctls), lock: 'vm', unknown: -ENOTTY },
+  [FILE_EVENTFD]: { requests: NO_REQUESTS, lock: 'none', unknown: -ENOTTY },
+};
+
+/** @param arg - as user space passed it: anything */
+export function dispatch(thread: KernelThread, fd: number, request: number, arg: number): number {
+  const { words } = thread;
+  const kind = fileKind(words, fd);
+  const { requests, lock: lockKind, unknown } = FILES[kind];
+  if (kind === FILE_NONE) return unknown;
+  const block = new Block(words, fileObject(words, fd));
+  if (lockKind !== 'none' && isDead(block, lockKind)) return -EIO;
+  const found = requests.get(request);
+  if (!found) return unknown;
+  const call = { thread, block, arg, fd };
+  switch (lockKind) {
+    case 'none':
+      return perform(call, found.row, found.entry);
+    case 'vm':
+      return performLocked(call, block.base + VM_LOCK, found.row, found.entry);
+    case 'vcpu':
+      return performLocked(call, block.base + VCPU_MUTEX, found.row, found.entry);
+  }
+}
+
+function isDead(block: Block, lockKind: LockKind): boolean {
+  const vm = lockKind === 'vcpu' ? block.get32(VM_BLOCK) : block.base;
+  return block.words.get32(vm + VM_DEAD) !== 0;
+}
+
+function performLocked(call: IoctlCall, address: number, row: IoctlRow, entry: IoctlEntry): number {
+  const { words, host } = call.thread;
+  // A vCPU's mutex is held through KVM_RUN: a thread that may not wait is told so. The VM lock is held for moments.
+  if (address === call.block.base + VCPU_MUTEX) {
+    if (!lockOrRefuse(words, address, host)) return -EDEADLK;
+  } else {
+    lock(words, address, host);
+  }
+  try {
+    return perform(call, row, entry);
+  } finally {
+    unlock(words, address, host);
+  }
+}
+
+function perform(call: IoctlCall, { argument, direction, number }: IoctlRow, entry: IoctlEntry): number {
+  const { thread, block, arg } = call;
+  const refused = entry.check?.(block) ?? 0;
+  if (refused !== 0) return refused;
+  if (entry.raw || typeof argument === 'string') return entry.handle(call);
+  const copy = new Uint8Array(thread.argument, 0, iocSize(number));
+  if (direction !== 'out') {
+    const error = copyFromUser(thread.words, arg, copy);
+    if (error !== 0) return error;
+  }
+  const result = entry.handle(call);
+  if (result < 0 || direction === 'in' || entry.writes) return result;
+  return copyToUser(thread.words, arg, copy) || result;
+}

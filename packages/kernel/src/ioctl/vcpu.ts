@@ -1,0 +1,168 @@
+/** Requests of a vCPU's file. The vCPU mutex is held. */
+import {
+  E2BIG,
+  EFAULT,
+  EINVAL,
+  ENODEV,
+  ENOEXEC,
+  ENXIO,
+  KVM_ARM_VCPU_PMU_V3_CTRL,
+  KVM_ARM_VCPU_TIMER_CTRL,
+  KVM_GUESTDBG_ENABLE,
+  KVM_GUESTDBG_SINGLESTEP,
+  KVM_GUESTDBG_USE_HW,
+  KVM_GUESTDBG_USE_SW_BP,
+  KVM_SET_REGS,
+  KVM_TRANSLATE,
+  PROT_READ,
+  iocSize,
+  kvmDeviceAttr,
+  kvmGuestDebug,
+  kvmMpState,
+  kvmOneReg,
+  kvmRegList,
+  kvmSignalMask,
+  kvmVcpuEvents,
+  kvmVcpuInit,
+} from '@vkvm/uapi';
+
+import type { Block } from '../state/block.ts';
+import { INITIALISED, MP_STATE } from '../state/control.ts';
+import { isAccessible } from '../state/mappings.ts';
+import { getTimerAttr, hasTimerAttr, setTimerAttr } from '../timer/attributes.ts';
+import { copyToUser, getUser, putUser } from '../uaccess.ts';
+import { getEvents, injectEvents } from '../vcpu/events.ts';
+import { initVcpu } from '../vcpu/init.ts';
+import { setMpState } from '../vcpu/mp-state.ts';
+import { getOneReg, listRegisters, setOneReg } from '../vcpu/one-reg.ts';
+import { applyPendingReset } from '../vcpu/reset.ts';
+import { runVcpu } from '../vcpu/run.ts';
+import type { IoctlCall, IoctlEntry } from './handler.ts';
+
+const isInitialised = (vcpu: Block): number => (vcpu.get32(INITIALISED) === 0 ? -ENOEXEC : 0);
+
+function run({ arg, block, thread: { vcpus } }: IoctlCall): number {
+  return arg === 0 ? runVcpu(vcpus.get(block)) : -EINVAL;
+}
+
+/** Signals do not exist here; the kick word takes their place. The mask is checked and has no effect. */
+function setSignalMask({ arg, thread: { words } }: IoctlCall): number {
+  if (arg === 0) return 0;
+  const length = getUser(words, arg, kvmSignalMask.size);
+  if (length === undefined) return -EFAULT;
+  if (length !== BigInt(SIGNAL_SET_SIZE)) return -EINVAL;
+  return isAccessible(words, arg + kvmSignalMask.size, SIGNAL_SET_SIZE, PROT_READ) ? 0 : -EFAULT;
+}
+const SIGNAL_SET_SIZE = 8;
+
+function getVcpuEvents({ block, thread: { argument } }: IoctlCall): number {
+  const { serrorPending, serrorSyndrome } = getEvents(block);
+  kvmVcpuEvents.write(argument, 0, {
+    serror_pending: serrorPending ? 1 : 0,
+    serror_has_esr: 1,
+    serror_esr: serrorSyndrome,
+  });
+  return 0;
+}
+
+function setVcpuEvents({ block, thread: { host, argument } }: IoctlCall): number {
+  const events = kvmVcpuEvents.read(argument, 0);
+  if (events.pad.some((byte) => byte !== 0) || events.reserved.some((word) => word !== 0)) return -EINVAL;
+  return injectEvents(
+    block,
+    {
+      serrorPending: events.serror_pending !== 0,
+      hasSyndrome: events.serror_has_esr !== 0,
+      serrorSyndrome: events.serror_esr,
+      externalAbort: events.ext_dabt_pending !== 0,
+    },
+    host,
+  );
+}
+
+const DEBUG_FLAGS =
+  KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP | KVM_GUESTDBG_USE_HW;
+
+/** Debugging can be switched off, which it is: KVM_CAP_SET_GUEST_DEBUG is 0. */
+function setGuestDebug({ thread: { argument } }: IoctlCall): number {
+  const { control } = kvmGuestDebug.view(argument, 0);
+  return (control & ~DEBUG_FLAGS) === 0 && (control & KVM_GUESTDBG_ENABLE) === 0 ? 0 : -EINVAL;
+}
+
+/** The number of ids goes back in every case; the ids only where there is room. */
+function getRegList({ arg, block, thread: { words, argument } }: IoctlCall): number {
+  const { n: room } = kvmRegList.read(argument, 0);
+  const ids = BigUint64Array.from(listRegisters(block));
+  const error = putUser(words, arg, kvmRegList.size, BigInt(ids.length));
+  if (error !== 0) return error;
+  if (room < ids.length) return -E2BIG;
+  return copyToUser(words, arg + kvmRegList.size, new Uint8Array(ids.buffer));
+}
+
+/** Attributes of a vCPU: its timers' interrupts. There is no PMU, and no stolen time. */
+const attributes =
+  (timer: (vcpu: Block, attr: bigint, address: number) => number, noPmu: number) =>
+  ({ block, thread: { argument } }: IoctlCall): number => {
+    const { group, attr, addr } = kvmDeviceAttr.read(argument, 0);
+    if (group === KVM_ARM_VCPU_TIMER_CTRL) return timer(block, attr, addr);
+    return group === KVM_ARM_VCPU_PMU_V3_CTRL ? noPmu : -ENXIO;
+  };
+
+/** Requests that no arm64 kernel serves, but whose argument it reads first. */
+const refusedAfterCopy =
+  (request: number) =>
+  ({ arg, thread: { words } }: IoctlCall): number =>
+    isAccessible(words, arg, iocSize(request), PROT_READ) ? -EINVAL : -EFAULT;
+
+export const vcpuIoctls: readonly IoctlEntry[] = [
+  { name: 'KVM_RUN', handle: run },
+  { name: 'KVM_SET_SIGNAL_MASK', handle: setSignalMask, raw: true },
+  {
+    name: 'KVM_GET_MP_STATE',
+    handle({ block, thread: { argument } }) {
+      kvmMpState.write(argument, 0, { mp_state: block.get32(MP_STATE) });
+      return 0;
+    },
+  },
+  {
+    name: 'KVM_SET_MP_STATE',
+    handle: ({ block, thread: { host, argument } }) =>
+      setMpState(block, kvmMpState.read(argument, 0).mp_state, host),
+  },
+  { name: 'KVM_SET_GUEST_DEBUG', handle: setGuestDebug },
+  { name: 'KVM_GET_VCPU_EVENTS', check: isInitialised, handle: getVcpuEvents },
+  { name: 'KVM_SET_VCPU_EVENTS', check: isInitialised, handle: setVcpuEvents },
+  {
+    name: 'KVM_GET_ONE_REG',
+    check: isInitialised,
+    handle({ block, thread: { host, argument } }) {
+      const { id, addr } = kvmOneReg.read(argument, 0);
+      applyPendingReset(block, host);
+      return getOneReg(block, id, addr, host);
+    },
+  },
+  {
+    name: 'KVM_SET_ONE_REG',
+    check: isInitialised,
+    handle({ block, thread: { host, argument } }) {
+      const { id, addr } = kvmOneReg.read(argument, 0);
+      applyPendingReset(block, host);
+      return setOneReg(block, id, addr, host);
+    },
+  },
+  {
+    name: 'KVM_ARM_VCPU_INIT',
+    handle({ block, thread: { host, argument } }) {
+      const { target, features } = kvmVcpuInit.read(argument, 0);
+      return initVcpu(block, target, features, host);
+    },
+  },
+  { name: 'KVM_GET_REG_LIST', check: isInitialised, handle: getRegList, writes: true },
+  // No feature of this CPU is to be finalised.
+  { name: 'KVM_ARM_VCPU_FINALIZE', check: isInitialised, handle: () => -EINVAL },
+  { name: 'KVM_SET_DEVICE_ATTR', handle: attributes(setTimerAttr, -ENODEV) },
+  { name: 'KVM_GET_DEVICE_ATTR', handle: attributes(getTimerAttr, -ENODEV) },
+  { name: 'KVM_HAS_DEVICE_ATTR', handle: attributes((_vcpu, attr) => hasTimerAttr(attr), -ENXIO) },
+  { name: 'KVM_SET_REGS', handle: refusedAfterCopy(KVM_SET_REGS), raw: true },
+  { name: 'KVM_TRANSLATE', handle: refusedAfterCopy(KVM_TRANSLATE), raw: true },
+];

@@ -1,0 +1,145 @@
+/** Requests of a VM's file. The VM lock is held. */
+import {
+  EBUSY,
+  EFAULT,
+  EINVAL,
+  ENODEV,
+  KVM_ARM_FEATURE_ID_RANGE,
+  KVM_ARM_FEATURE_ID_RANGE_SIZE,
+  KVM_ARM_TARGET_GENERIC_V8,
+  KVM_CREATE_DEVICE_TEST,
+  KVM_DEV_TYPE_ARM_VGIC_V3,
+  PROT_READ,
+  PROT_WRITE,
+  kvmArmCounterOffset,
+  kvmCreateDevice,
+  kvmEnableCap,
+  kvmIrqLevel,
+  kvmUserspaceMemoryRegion,
+  kvmVcpuInit,
+  regMaskRange,
+  sysregKey,
+  vkvmFlushIcache,
+} from '@vkvm/uapi';
+
+import { FILE_DEVICE, FILE_VCPU, openFile } from '../fd-table.ts';
+import { PROCESS_LOCK } from '../state/arena.ts';
+import { withLock } from '../state/lock.ts';
+import { isAccessible } from '../state/mappings.ts';
+import { REQUEST_FLUSH_CODE, request } from '../state/requests.ts';
+import { withVcpusLocked } from '../state/vcpu-locks.ts';
+import { writableMaskOf } from '../sysreg/id.ts';
+import { setCounterOffset } from '../timer/arch-timer.ts';
+import { copyToUser } from '../uaccess.ts';
+import { createVgicV3 } from '../vgic/device.ts';
+import { setIrqLine } from '../vm/irq-line.ts';
+import { setMemoryRegion } from '../vm/memslots.ts';
+import { vcpusOf } from '../vm/vcpus.ts';
+import { createVcpu, retainVm } from '../vm/vm.ts';
+import { checkExtension, enableCapability } from './capabilities.ts';
+import type { IoctlCall, IoctlEntry } from './handler.ts';
+
+function createVcpuFile({ block: vm, arg, thread: { words, host } }: IoctlCall): number {
+  const vcpu = createVcpu(vm, arg, host);
+  if (typeof vcpu === 'number') return vcpu;
+  return withLock(words, PROCESS_LOCK, host, () => {
+    const fd = openFile(words, FILE_VCPU, vcpu.base);
+    if (fd >= 0) retainVm(vm);
+    return fd;
+  });
+}
+
+/** Both forms: the second one's guest_memfd is refused by its flag. */
+function setUserMemoryRegion({ block: vm, thread: { host, argument } }: IoctlCall): number {
+  const region = kvmUserspaceMemoryRegion.read(argument, 0);
+  return setMemoryRegion(
+    vm,
+    {
+      slot: region.slot,
+      flags: region.flags,
+      gpa: region.guest_phys_addr,
+      size: region.memory_size,
+      userAddress: region.userspace_addr,
+    },
+    host,
+  );
+}
+
+function irqLine({ block: vm, thread }: IoctlCall): number {
+  const { irq, level } = kvmIrqLevel.read(thread.argument, 0);
+  return setIrqLine(vm, irq, level !== 0, thread);
+}
+
+function preferredTarget({ thread: { argument } }: IoctlCall): number {
+  kvmVcpuInit.write(argument, 0, { target: KVM_ARM_TARGET_GENERIC_V8 });
+  return 0;
+}
+
+function enableCap({ block: vm, thread: { argument } }: IoctlCall): number {
+  const { cap, flags, args, pad } = kvmEnableCap.read(argument, 0);
+  if (flags !== 0) return -EINVAL;
+  return enableCapability(vm, cap, { args, padIsZero: pad.every((byte) => byte === 0) });
+}
+
+function createDevice({ block: vm, thread: { words, host, argument } }: IoctlCall): number {
+  const device = kvmCreateDevice.view(argument, 0);
+  if (device.type !== KVM_DEV_TYPE_ARM_VGIC_V3) return -ENODEV;
+  if ((device.flags & KVM_CREATE_DEVICE_TEST) !== 0) return 0;
+  const error = createVgicV3(vm, host);
+  if (error !== 0) return error;
+  return withLock(words, PROCESS_LOCK, host, () => {
+    const fd = openFile(words, FILE_DEVICE, vm.base, device.type);
+    if (fd < 0) return fd;
+    retainVm(vm);
+    device.fd = fd;
+    return 0;
+  });
+}
+
+/** Both counters of the VM, once and for all. */
+function setCounterOffsets({ block: vm, thread: { host, argument } }: IoctlCall): number {
+  const { counter_offset, reserved } = kvmArmCounterOffset.read(argument, 0);
+  if (reserved !== 0n) return -EINVAL;
+  return withVcpusLocked(vm, host, -EBUSY, () => {
+    setCounterOffset(vm, counter_offset);
+    return 0;
+  });
+}
+
+/** Key of a word of the masks: op1 0, 1 and 3 in turn, then CRm, then op2. */
+function maskKey(index: number): number {
+  const op1 = [0, 1, 3][index >>> 6]!;
+  return sysregKey(3, op1, 0, (index >>> 3) & 7, index & 7);
+}
+
+function getRegWritableMasks({ thread: { words, argument } }: IoctlCall): number {
+  const { addr, range, reserved } = regMaskRange.read(argument, 0);
+  if (range !== KVM_ARM_FEATURE_ID_RANGE || reserved.some((word) => word !== 0)) return -EINVAL;
+  const masks = BigUint64Array.from({ length: KVM_ARM_FEATURE_ID_RANGE_SIZE }, (_, index) =>
+    writableMaskOf(maskKey(index)),
+  );
+  return copyToUser(words, addr, new Uint8Array(masks.buffer));
+}
+
+/** User space has changed code: what was decoded of it goes, on all vCPUs before they run on. */
+function flushIcache({ block: vm, thread: { words, host, argument } }: IoctlCall): number {
+  const { user_addr, len } = vkvmFlushIcache.read(argument, 0);
+  if (!isAccessible(words, user_addr, len, PROT_READ | PROT_WRITE)) return -EFAULT;
+  for (const vcpu of vcpusOf(vm)) request(vcpu, REQUEST_FLUSH_CODE, host);
+  return 0;
+}
+
+export const vmIoctls: readonly IoctlEntry[] = [
+  { name: 'KVM_CHECK_EXTENSION', handle: ({ arg, block }) => checkExtension(arg, block) },
+  { name: 'KVM_CREATE_VCPU', handle: createVcpuFile },
+  { name: 'KVM_SET_USER_MEMORY_REGION', handle: setUserMemoryRegion },
+  { name: 'KVM_SET_USER_MEMORY_REGION2', handle: setUserMemoryRegion },
+  { name: 'KVM_IRQ_LINE', handle: irqLine },
+  { name: 'KVM_IRQ_LINE_STATUS', handle: irqLine },
+  { name: 'KVM_ARM_PREFERRED_TARGET', handle: preferredTarget },
+  { name: 'KVM_ENABLE_CAP', handle: enableCap },
+  { name: 'KVM_ARM_SET_COUNTER_OFFSET', handle: setCounterOffsets },
+  { name: 'KVM_CREATE_DEVICE', handle: createDevice },
+  { name: 'KVM_ARM_GET_REG_WRITABLE_MASKS', handle: getRegWritableMasks },
+  { name: 'VKVM_FLUSH_ICACHE', handle: flushIcache },
+];

@@ -1,0 +1,327 @@
+/** A kernel on one thread of a process: it formats a process memory, or adopts one that another thread has formatted. */
+import {
+  EINVAL,
+  EIO,
+  ENOMEM,
+  EBADF,
+  EMFILE,
+  ENODEV,
+  ENOENT,
+  EFAULT,
+  KVM_RUN,
+  PAGE_SIZE,
+  PROT_EXEC,
+  PROT_READ,
+  PROT_WRITE,
+  EFD_CLOEXEC,
+  EFD_NONBLOCK,
+  EFD_SEMAPHORE,
+} from '@vkvm/uapi';
+import type { Process, Syscalls } from '@vkvm/uapi';
+
+import {
+  FILE_DEVICE,
+  FILE_EVENTFD,
+  FILE_NONE,
+  FILE_SYSTEM,
+  FILE_VCPU,
+  FILE_VM,
+  closeFile,
+  fileKind,
+  fileObject,
+  openFile,
+} from './fd-table.ts';
+import { defaultHost } from './host.ts';
+import type { Host } from './host.ts';
+import { createInterpreter, Engine } from './interp/engine.ts';
+import type { Interpreter } from './interp/engine.ts';
+import { ARGUMENT_SIZE, dispatch } from './ioctl/dispatch.ts';
+import type { KernelThread } from './ioctl/handler.ts';
+import { LAYOUT_VERSION, PROCESS_LOCK, formatArena, formattedVersion } from './state/arena.ts';
+import { Block } from './state/block.ts';
+import { createEventfd, readEventfd, releaseEventfd, writeEventfd } from './state/eventfd.ts';
+import { exitInternalError } from './state/exit.ts';
+import { withLock } from './state/lock.ts';
+import { addMapping, exposeFile, removeMappings } from './state/mappings.ts';
+import { RUN_PAGE } from './state/vcpu-state.ts';
+import { Words } from './state/words.ts';
+import type { TraceSink } from './trace.ts';
+import { getUser, putUser } from './uaccess.ts';
+import { VcpuCache } from './vcpu/vcpu.ts';
+import type { EngineFactory } from './vcpu/vcpu.ts';
+import { vmOf } from './vm/vcpus.ts';
+import { VCPU_FILE_SIZE, releaseVm, retainVm } from './vm/vm.ts';
+
+export interface KernelOptions {
+  /** What the platform gives; each part that is left out comes from globals. */
+  readonly host?: Partial<Host>;
+  /** Where tracepoints go. Absent: nothing is traced, at no cost. */
+  readonly trace?: TraceSink;
+}
+
+/** What another thread needs to {@link adopt} a kernel. It survives a structured clone if the memory is shared. */
+export interface KernelToken {
+  /** First, so that it can be read whatever follows. */
+  readonly layoutVersion: number;
+  readonly memory: WebAssembly.Memory;
+}
+
+/** A process memory that this kernel cannot use. */
+export class LayoutError extends Error {
+  override readonly name = 'LayoutError';
+}
+
+/** What replaces the engine in tests. */
+export interface EngineOverride {
+  readonly createEngine?: EngineFactory;
+}
+
+export class Kernel {
+  readonly #options: KernelOptions & EngineOverride;
+  #memory: WebAssembly.Memory | undefined;
+
+  constructor(options: KernelOptions & EngineOverride) {
+    this.#options = options;
+  }
+
+  /**
+   * Takes a process memory into use and gives its system calls.
+   *
+   * @param process - its memory is all zero, shared if other threads shall {@link adopt} it, and never grows
+   * @throws {@link LayoutError} the memory is too small, or some kernel has it already
+   */
+  attach({ memory }: Process): Syscalls {
+    const words = new Words(memory);
+    if (formattedVersion(words) !== 0)
+      throw new LayoutError('this process memory is attached already; adopt its token');
+    if (!formatArena(words)) {
+      throw new LayoutError(
+        `a process memory of ${words.u8.length} bytes is too small: give it 64 MiB or more`,
+      );
+    }
+    this.#memory = memory;
+    return createSyscalls(words, this.#options);
+  }
+
+  /** What to send to another thread. @throws {@link LayoutError} nothing is attached */
+  share(): KernelToken {
+    if (!this.#memory) throw new LayoutError('attach a process before its kernel is shared');
+    return { layoutVersion: LAYOUT_VERSION, memory: this.#memory };
+  }
+}
+
+/**
+ * Makes a kernel. It does nothing until a process is attached.
+ *
+ * @example
+ * const kernel = createKernel();
+ * const memory = new WebAssembly.Memory({ initial: 4096, maximum: 4096 });
+ * const syscalls = kernel.attach({ memory });
+ * const kvm = syscalls.open('/dev/kvm');
+ */
+export function createKernel(options: KernelOptions = {}): Kernel {
+  return new Kernel(options);
+}
+
+/**
+ * Joins a kernel from another thread: the same descriptors, VMs and vCPUs.
+ *
+ * @throws {@link LayoutError} the token is of a kernel with another layout of its memory
+ */
+export function adopt({ layoutVersion, memory }: KernelToken, options: KernelOptions = {}): Syscalls {
+  if (layoutVersion !== LAYOUT_VERSION) throw wrongLayout(layoutVersion);
+  const words = new Words(memory);
+  const found = formattedVersion(words);
+  if (found !== LAYOUT_VERSION) throw wrongLayout(found);
+  return createSyscalls(words, options);
+}
+
+const wrongLayout = (found: number): LayoutError =>
+  new LayoutError(
+    found === 0
+      ? 'no kernel has formatted this memory'
+      : `the memory has layout ${found}, this kernel has layout ${LAYOUT_VERSION}: use one version of @vkvm/kernel on all threads`,
+  );
+
+function createSyscalls(
+  words: Words,
+  { host: given, trace, createEngine }: KernelOptions & EngineOverride,
+): Syscalls {
+  const host: Host = { ...defaultHost(), ...given };
+  const reported = new Set<string>();
+  let interpreter: Interpreter | undefined;
+  const base = {
+    words,
+    host,
+    ...(trace ? { trace } : {}),
+    argument: new ArrayBuffer(ARGUMENT_SIZE),
+    createEngine:
+      createEngine ??
+      ((options: Parameters<EngineFactory>[0]) => {
+        interpreter ??= createInterpreter(!(words.memory.buffer instanceof ArrayBuffer));
+        return new Engine({ ...options, interpreter });
+      }),
+    reportOnce(cause: string): void {
+      if (reported.has(cause)) return;
+      reported.add(cause);
+      host.report(cause);
+    },
+  };
+  const thread: KernelThread = { ...base, vcpus: new VcpuCache(base) };
+  return new KernelSyscalls(thread);
+}
+
+const OPEN_PATH = '/dev/kvm';
+const EVENTFD_FLAGS = EFD_SEMAPHORE | EFD_CLOEXEC | EFD_NONBLOCK;
+const MAX_EVENTFD_INITIAL = 0xffff_ffff;
+const COUNT_SIZE = 8;
+const PROT_ALL = PROT_READ | PROT_WRITE | PROT_EXEC;
+
+/** The boundary. Nothing is thrown across it: a mistake of ours is -EIO and a report. */
+class KernelSyscalls implements Syscalls {
+  readonly #thread: KernelThread;
+
+  constructor(thread: KernelThread) {
+    this.#thread = thread;
+  }
+
+  open(path: '/dev/kvm'): number {
+    if (path !== OPEN_PATH) return -ENOENT;
+    return this.#guard('open', (words) => openFile(words, FILE_SYSTEM, 0));
+  }
+
+  close(fd: number): number {
+    return this.#guard('close', (words) => closeDescriptor(words, fd));
+  }
+
+  ioctl(fd: number, request: number, arg = 0): number {
+    const thread = this.#thread;
+    let result: number;
+    try {
+      result = dispatch(thread, fd, request >>> 0, arg);
+    } catch (error) {
+      result = this.#fail(`ioctl 0x${(request >>> 0).toString(16)}`, error);
+      if (request === KVM_RUN && fileKind(thread.words, fd) === FILE_VCPU) {
+        exitInternalError(new Block(thread.words, fileObject(thread.words, fd)));
+      }
+    }
+    thread.trace?.kvm_ioctl?.(fd, request, result);
+    return result;
+  }
+
+  mmap(fd: number, length: number, prot: number, offset: number): number {
+    return this.#guard('mmap', (words) => {
+      if (!(Number.isInteger(length) && length > 0) || (prot & ~PROT_ALL) !== 0) return -EINVAL;
+      if (!(Number.isInteger(offset) && offset >= 0 && offset % PAGE_SIZE === 0)) return -EINVAL;
+      if (length > words.u8.length) return -ENOMEM;
+      return fd === -1
+        ? addMapping(words, length, prot, 0) || -ENOMEM
+        : mapFile(words, fd, length, prot, offset);
+    });
+  }
+
+  munmap(address: number, length: number): number {
+    return this.#guard('munmap', (words) => {
+      if (!Number.isInteger(address) || address < 0 || address % PAGE_SIZE !== 0) return -EINVAL;
+      if (!(Number.isInteger(length) && length > 0)) return -EINVAL;
+      const files = removeMappings(words, address, length);
+      if (!files) return -EINVAL;
+      for (const vcpu of files) releaseVm(vmOf(new Block(words, vcpu)));
+      return 0;
+    });
+  }
+
+  eventfd(initial: number, flags: number): number {
+    return this.#guard('eventfd', (words) => {
+      if ((flags & ~EVENTFD_FLAGS) !== 0) return -EINVAL;
+      if (!(Number.isInteger(initial) && initial >= 0 && initial <= MAX_EVENTFD_INITIAL)) return -EINVAL;
+      const eventfd = createEventfd(words, initial, flags);
+      if (eventfd === 0) return -EMFILE;
+      const fd = openFile(words, FILE_EVENTFD, eventfd);
+      if (fd < 0) releaseEventfd(words, eventfd);
+      return fd;
+    });
+  }
+
+  read(fd: number, address: number, length: number): number {
+    return this.#guard('read', (words) => {
+      const refused = checkCount(words, fd, length);
+      if (refused !== 0) return refused;
+      const count = readEventfd(words, fileObject(words, fd));
+      if (typeof count === 'number') return count;
+      return putUser(words, address, COUNT_SIZE, count) || COUNT_SIZE;
+    });
+  }
+
+  write(fd: number, address: number, length: number): number {
+    return this.#guard('write', (words) => {
+      const refused = checkCount(words, fd, length);
+      if (refused !== 0) return refused;
+      const value = getUser(words, address, COUNT_SIZE);
+      if (value === undefined) return -EFAULT;
+      return writeEventfd(words, fileObject(words, fd), value) || COUNT_SIZE;
+    });
+  }
+
+  /** Runs a system call other than ioctl, with the process lock held. */
+  #guard(name: string, body: (words: Words) => number): number {
+    const { words, host } = this.#thread;
+    try {
+      return withLock(words, PROCESS_LOCK, host, () => body(words));
+    } catch (error) {
+      return this.#fail(name, error);
+    }
+  }
+
+  #fail(name: string, error: unknown): number {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    try {
+      this.#thread.host.report(`internal error in ${name}: ${text}`);
+    } catch {
+      // A report that throws is the host's own mistake; the answer is EIO all the same.
+    }
+    return -EIO;
+  }
+}
+
+/** An eventfd is read and written in pieces of 8 bytes; other files are not at all. */
+function checkCount(words: Words, fd: number, length: number): number {
+  const kind = fileKind(words, fd);
+  if (kind === FILE_NONE) return -EBADF;
+  return kind === FILE_EVENTFD && length >= COUNT_SIZE ? 0 : -EINVAL;
+}
+
+function closeDescriptor(words: Words, fd: number): number {
+  const kind = fileKind(words, fd);
+  if (kind === FILE_NONE) return -EBADF;
+  const object = fileObject(words, fd);
+  closeFile(words, fd);
+  const block = new Block(words, object);
+  switch (kind) {
+    case FILE_VM:
+    case FILE_DEVICE:
+      releaseVm(block);
+      break;
+    case FILE_VCPU:
+      releaseVm(vmOf(block));
+      break;
+    case FILE_EVENTFD:
+      releaseEventfd(words, object);
+      break;
+    case FILE_SYSTEM:
+      break;
+  }
+  return 0;
+}
+
+/** A vCPU's file is one place in the memory, however often it is mapped: its run page, then the coalesced ring. */
+function mapFile(words: Words, fd: number, length: number, prot: number, offset: number): number {
+  const kind = fileKind(words, fd);
+  if (kind === FILE_NONE) return -EBADF;
+  if (kind !== FILE_VCPU) return -ENODEV;
+  if (offset + length > VCPU_FILE_SIZE) return -EINVAL;
+  const vcpu = new Block(words, fileObject(words, fd));
+  const page = vcpu.get32(RUN_PAGE);
+  if (exposeFile(words, page, prot)) retainVm(vmOf(vcpu));
+  return page + offset;
+}
