@@ -1,0 +1,65 @@
+/** The PSCI version of a VM: which there are, which one it has, and how user space chooses. */
+import {
+  EINVAL,
+  KVM_ARM_VCPU_PSCI_0_2,
+  PSCI_0_1,
+  PSCI_0_2,
+  PSCI_1_0,
+  PSCI_1_1,
+  PSCI_1_2,
+  PSCI_1_3,
+  PSCI_ALREADY_ON,
+  PSCI_INVALID_PARAMETERS,
+} from '@vkvm/uapi';
+import type { LinuxVersion, PsciVersion } from '@vkvm/uapi';
+
+import type { Block } from '../state/block.ts';
+import { VM_BLOCK } from '../state/vcpu-state.ts';
+import { FEATURES } from '../state/vm-control.ts';
+import { VM_SMCCC } from '../state/vm-state.ts';
+
+/** The version that user space chose; 0 = none. Written under the state lock. */
+const VERSION = VM_SMCCC + 0x00;
+
+interface PsciVersionRow {
+  readonly version: PsciVersion;
+  /** The Linux that brought it. */
+  readonly since: LinuxVersion;
+  /** What CPU_ON answers for a CPU that is not off. */
+  readonly notOff: number;
+}
+
+/** Oldest first. Version 0.1 has function ids of its own, and is what a VM without the feature PSCI_0_2 has. */
+export const VERSIONS: readonly PsciVersionRow[] = [
+  { version: PSCI_0_1, since: '3.9', notOff: PSCI_INVALID_PARAMETERS },
+  { version: PSCI_0_2, since: '3.16', notOff: PSCI_ALREADY_ON },
+  { version: PSCI_1_0, since: '4.16', notOff: PSCI_ALREADY_ON },
+  { version: PSCI_1_1, since: '5.18', notOff: PSCI_ALREADY_ON },
+  { version: PSCI_1_2, since: '6.13', notOff: PSCI_ALREADY_ON },
+  { version: PSCI_1_3, since: '6.13', notOff: PSCI_ALREADY_ON },
+];
+
+const hasPsci02 = (words: Block['words'], vm: number): boolean =>
+  (words.get32(vm + FEATURES) & (1 << KVM_ARM_VCPU_PSCI_0_2)) !== 0;
+
+/** The version a vCPU's guest has: 0.1 without the feature, else the one chosen, else the newest. */
+export function psciVersion({ words, base }: Block): number {
+  const vm = words.get32(base + VM_BLOCK);
+  if (!hasPsci02(words, vm)) return PSCI_0_1;
+  return words.get32(vm + VERSION) || VERSIONS.at(-1)!.version;
+}
+
+export const versionRow = (version: number): PsciVersionRow =>
+  VERSIONS.find((row) => row.version === version)!;
+
+/**
+ * Chooses the version of the whole VM, at any time. The state lock is held.
+ * @returns 0; -EINVAL: not a version there is, or 0.1 with the feature PSCI_0_2, or another without it
+ */
+export function setPsciVersion(vcpu: Block, version: bigint): number {
+  const row = VERSIONS.find((each) => BigInt(each.version) === version);
+  const vm = vcpu.get32(VM_BLOCK);
+  if (row === undefined || (row.version === PSCI_0_1) === hasPsci02(vcpu.words, vm)) return -EINVAL;
+  vcpu.words.set32(vm + VERSION, row.version);
+  return 0;
+}

@@ -1,0 +1,81 @@
+/**
+ * HVC and SMC arrive here: first the filter decides whose the call is, then the firmware bitmaps whether the guest has
+ * it, then its handler runs. The order is that of arch/arm64/kvm/hypercalls.c.
+ */
+import {
+  ARM_SMCCC_FUNC_MASK,
+  ARM_SMCCC_OWNER_MASK,
+  ARM_SMCCC_OWNER_SHIFT,
+  ARM_SMCCC_OWNER_STANDARD,
+  KVM_HYPERCALL_EXIT_SMC,
+  KVM_SMCCC_FILTER_DENY,
+  KVM_SMCCC_FILTER_FWD_TO_USER,
+  PSCI_0_1_FUNCTIONS,
+  SMCCC_RET_NOT_SUPPORTED,
+  SMCCC_RET_SUCCESS,
+} from '@vkvm/uapi';
+
+import type { Host } from '../host.ts';
+import { psciCall } from '../psci/call.ts';
+import { Block } from '../state/block.ts';
+import { argumentLow, setResult, setResults } from '../state/call-registers.ts';
+import { exitHypercall } from '../state/exit.ts';
+import { VM_BLOCK, X } from '../state/vcpu-state.ts';
+import { archServices, isWorkaround } from './arch.ts';
+import { filterAction } from './filter.ts';
+import { bitmapOf } from './firmware-regs.ts';
+import { pvtimeServices } from './pvtime.ts';
+import type { SmcccService } from './service.ts';
+import { trngServices } from './trng.ts';
+import { vendorServices } from './vendor.ts';
+
+const services = new Map<number, SmcccService>(
+  [...archServices, ...pvtimeServices, ...trngServices, ...vendorServices].map((each) => [each.id, each]),
+);
+
+/** Numbers of the standard service that are PSCI's. */
+const LAST_PSCI_NUMBER = 0x1f;
+
+const isPsci = (id: number): boolean =>
+  ((id >>> ARM_SMCCC_OWNER_SHIFT) & ARM_SMCCC_OWNER_MASK) === ARM_SMCCC_OWNER_STANDARD
+    ? (id & ARM_SMCCC_FUNC_MASK) <= LAST_PSCI_NUMBER
+    : PSCI_0_1_FUNCTIONS.some((each) => each.id === id);
+
+const isAvailable = (vcpu: Block, { bitmap, bit = 0 }: SmcccService): boolean =>
+  bitmap === undefined || ((bitmapOf(vcpu, bitmap) >> BigInt(bit)) & 1n) !== 0n;
+
+function serve(vcpu: Block, id: number, host: Host): 'resume' | 'exit' {
+  if (isPsci(id)) return psciCall(vcpu, id, host);
+  const service = services.get(id);
+  if (service !== undefined && isAvailable(vcpu, service)) service.handle(vcpu, host);
+  else setResults(vcpu, SMCCC_RET_NOT_SUPPORTED);
+  return 'resume';
+}
+
+/**
+ * Serves an HVC or SMC of a vCPU. The pc is already after the instruction.
+ * @param immediate - of the instruction: HVC's is ignored, an SMC's must be 0
+ * @returns whether KVM_RUN goes on, or returns with the exit that is written
+ */
+export function smccc(vcpu: Block, smc: boolean, immediate: number, host: Host): 'resume' | 'exit' {
+  if (smc && immediate !== 0) {
+    setResult(vcpu, SMCCC_RET_NOT_SUPPORTED);
+    return 'resume';
+  }
+  const id = argumentLow(vcpu, 0);
+  if (!smc && isWorkaround(id)) {
+    setResult(vcpu, SMCCC_RET_SUCCESS);
+    vcpu.set64(X + 8, 0n);
+    return 'resume';
+  }
+  switch (filterAction(new Block(vcpu.words, vcpu.get32(VM_BLOCK)), id)) {
+    case KVM_SMCCC_FILTER_DENY:
+      setResults(vcpu, SMCCC_RET_NOT_SUPPORTED);
+      return 'resume';
+    case KVM_SMCCC_FILTER_FWD_TO_USER:
+      exitHypercall(vcpu, id, smc ? KVM_HYPERCALL_EXIT_SMC : 0);
+      return 'exit';
+    default:
+      return serve(vcpu, id, host);
+  }
+}
