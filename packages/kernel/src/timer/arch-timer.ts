@@ -45,8 +45,8 @@ const IMASK = 1 << 1;
 const ISTATUS = 1 << 2;
 
 const TWO_32 = 0x1_0000_0000;
-/** A deadline so far away that it is none: about 52 days of nanoseconds more than fit exactly. */
-const NEVER = 2 ** 53;
+/** A deadline so far away that it is none, in ns: 292 years. */
+const NEVER = 2 ** 63;
 
 const timerAt = (vcpu: Block, timer: Timer): number => vcpu.base + TIMER + timer * TIMER_SIZE;
 const offsetAt = (vm: number, timer: Timer): number => vm + OFFSETS + 8 * timer;
