@@ -3,6 +3,7 @@ import { SYSREGS } from '@vkvm/uapi';
 
 import type { Block } from '../state/block.ts';
 import {
+  CNTKCTL_EL1,
   CONTEXTIDR_EL1,
   CPACR_EL1,
   ELR_EL1,
@@ -110,6 +111,7 @@ export const vmSysregs: readonly SysregRow[] = [
   plain('AMAIR_EL1', 0n),
   plain('VBAR_EL1', 0n, VBAR_EL1),
   plain('DISR_EL1', 0n),
+  plain('CNTKCTL_EL1', 0n, CNTKCTL_EL1),
   plain('CONTEXTIDR_EL1', 0n, CONTEXTIDR_EL1),
   plain('TPIDR_EL1', UNKNOWN, TPIDR_EL1),
   { ...plain('TPIDR_EL0', UNKNOWN, TPIDR_EL0), readEl: 0, writeEl: 0 },

@@ -75,8 +75,9 @@ export function runVcpu(vcpu: Vcpu): number {
   completeMmio(block);
   if (immediateExit(block)) return -EINTR;
   exitUnknown(block);
-  const slice = vm.getNumber(SLICE);
-  return slice === 0 ? runUntilExit(vcpu, Infinity) : runUntilExit(vcpu, slice);
+  const result = runUntilExit(vcpu, vm.getNumber(SLICE) || Infinity);
+  if (vm.get32(IRQCHIP) === 0) setDeviceIrqLevel(block, timerLevels(block));
+  return result;
 }
 
 /** What the first KVM_RUN of a vCPU checks, and what it freezes. */
@@ -126,8 +127,8 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
       timerUpdate(block, host.now(), host);
       vcpu.untilClock = CLOCK_INTERVAL;
     }
-    if (vm.get32(IRQCHIP) === 0 && timerLevels(block) !== deviceIrqLevel(block)) {
-      setDeviceIrqLevel(block, timerLevels(block));
+    // A timer that has risen is told at once, where the interrupt controller is in user space; others with the next exit.
+    if (vm.get32(IRQCHIP) === 0 && (timerLevels(block) & ~deviceIrqLevel(block)) !== 0) {
       exitIntr(block);
       return -EINTR;
     }
