@@ -2,6 +2,7 @@
 import {
   EBADF,
   EINTR,
+  ENOENT,
   KVM_API_VERSION,
   KVM_ARM_PREFERRED_TARGET,
   KVM_CHECK_EXTENSION,
@@ -61,6 +62,8 @@ export class FakeKernel implements Syscalls {
   readonly caps = new Map<number, number>();
   /** Answers to requests, instead of success. */
   readonly results = new Map<number, number>();
+  /** Registers that one_reg answers `ENOENT` for. */
+  readonly missingRegs = new Set<RegId>();
   /** Every ioctl but KVM_RUN and one_reg, by number. */
   readonly requests: number[] = [];
   readonly irqs: { irq: number; level: number }[] = [];
@@ -99,6 +102,7 @@ export class FakeKernel implements Syscalls {
     if (typeof file === 'object' && request === KVM_RUN) return this.#run(file);
     if (typeof file === 'object' && (request === KVM_GET_ONE_REG || request === KVM_SET_ONE_REG)) {
       const { id, addr } = kvmOneReg.view(memory, arg);
+      if (this.missingRegs.has(id)) return -ENOENT;
       const value = new DataView(memory.buffer, addr, 8);
       if (request === KVM_GET_ONE_REG) value.setBigUint64(0, file.regs.get(id) ?? 0n, true);
       else file.regs.set(id, value.getBigUint64(0, true));

@@ -13,6 +13,9 @@ import {
   KVM_SYSTEM_EVENT_SHUTDOWN,
   KVM_SYSTEM_EVENT_SUSPEND,
   KVM_SYSTEM_EVENT_WAKEUP,
+  KVM_REG_ARM_PSCI_VERSION,
+  PSCI_0_2,
+  PSCI_1_1,
   SYSREGS,
   VKVM_KICK_OFFSET,
   VKVM_KICK_REQUEST,
@@ -150,6 +153,16 @@ describe('a new machine', () => {
       /lacks KVM_CAP_ARM_PSCI_0_2, .* needs to offer PSCI 0.2 or newer/,
     );
     expect(kernel.openFiles).toBe(0);
+  });
+
+  test('announces PSCI 0.2 where the kernel has no version to ask for', async () => {
+    const kernel = new FakeKernel();
+    kernel.missingRegs.add(KVM_REG_ARM_PSCI_VERSION);
+    const { machine } = await build({ kernel });
+    expect(machine.psci).toBe(PSCI_0_2);
+    await expect(build({ kernel, psci: PSCI_1_1 })).rejects.toThrow(
+      'this kernel does not offer PSCI 1.1 (ENOENT); leave --psci away',
+    );
   });
 
   test('can have the memory that DESIGN promises', () => {

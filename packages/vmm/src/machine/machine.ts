@@ -9,6 +9,7 @@ import {
   KVM_REG_ARM_PSCI_VERSION,
   KVM_REG_PC,
   PSCI_0_1,
+  PSCI_0_2,
   PSCI_VERSIONS,
   SYSREGS,
   VKVM_CAP_SLICE,
@@ -20,7 +21,7 @@ import type { MachineStop } from '../exits/stop.ts';
 import { handleExit } from '../exits/table.ts';
 import { checkAbi } from '../kvm/abi-check.ts';
 import type { Need } from '../kvm/abi-check.ts';
-import { KvmError } from '../kvm/error.ts';
+import type { KvmError } from '../kvm/error.ts';
 import { openKvm } from '../kvm/kvm.ts';
 import type { Kvm } from '../kvm/kvm.ts';
 import type { Vcpu } from '../kvm/vcpu.ts';
@@ -155,19 +156,23 @@ function initVcpus(vcpus: readonly Vcpu[], target: number, psci: PsciVersion | u
 
 /** Sets the version that was asked for, and finds out which one the guest will see. */
 function negotiatePsci(vcpu: Vcpu, wanted: PsciVersion | undefined): PsciVersion {
-  if (wanted !== undefined && wanted !== PSCI_0_1) {
-    try {
-      vcpu.setReg(KVM_REG_ARM_PSCI_VERSION, BigInt(wanted));
-    } catch (error) {
-      if (!(error instanceof KvmError)) throw error;
-      throw new ConfigError(
-        `this kernel does not offer PSCI ${formatPsci(wanted)}; leave --psci away or ask for less`,
-      );
-    }
+  try {
+    if (wanted !== undefined && wanted !== PSCI_0_1) vcpu.setReg(KVM_REG_ARM_PSCI_VERSION, BigInt(wanted));
+    const found = Number(vcpu.getReg(KVM_REG_ARM_PSCI_VERSION));
+    return PSCI_VERSIONS.findLast((version) => version <= found) ?? PSCI_0_1;
+  } catch (error) {
+    if (!(error instanceof Error) || error.name !== 'KvmError') throw error;
+    const { errno } = error as KvmError;
+    // Before Linux 4.17 there was no such register, and a vCPU had 0.2 or 0.1 by its feature bit alone.
+    const fixed = wanted === PSCI_0_1 ? PSCI_0_1 : PSCI_0_2;
+    if (errno === 'ENOENT' && (wanted ?? fixed) === fixed) return fixed;
+    throw new ConfigError(
+      `this kernel does not offer PSCI ${formatPsci(wanted ?? fixed)} (${errno}); leave --psci away`,
+      {
+        cause: error,
+      },
+    );
   }
-  const found = Number(vcpu.getReg(KVM_REG_ARM_PSCI_VERSION));
-  const known = PSCI_VERSIONS.findLast((version) => version <= found);
-  return known ?? PSCI_0_1;
 }
 
 /** `1.1` for 0x10001. */
