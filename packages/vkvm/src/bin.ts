@@ -1,3 +1,8 @@
 #!/usr/bin/env node
-console.error('vkvm: this command is not written yet');
-process.exitCode = 2;
+/** The command `vkvm`. */
+import { createKernel } from '@vkvm/kernel';
+import { runCommand } from '@vkvm/vmm/node';
+
+process.exitCode = await runCommand(process.argv.slice(2), {
+  createSyscalls: (guestProcess) => createKernel().attach(guestProcess),
+});
