@@ -25,9 +25,6 @@ const VECTORS = join(import.meta.dirname, '../../packages/kernel/test/vectors');
 /** Tries for each handler of a row: some take few words. */
 const PATIENCE = 400;
 
-/** What a row answers instead of a handler. */
-const REFUSED = -1;
-
 const SITE: DecodeSite = { offset: CODE & 0xfff, plainSysreg: () => -1 };
 
 /** Words of a row: `each` for every handler, and as many that the row refuses. */

@@ -38,12 +38,10 @@ function otherwise(w: WordOps<Word>, variant: Variant): Word {
 
 const CSINC_CSINV_CSNEG = insn('CSINC_CSINV_CSNEG', 'sf:1 op:1 0 11010100 Rm:5 cond:4 0 o2:1 Rn:5 Rd:5', {
   statics: { variant: VARIANTS, condition: CONDITIONS, width: WIDTHS },
-  select: ({ sf, op, cond, o2 }) => ({
-    // CSEL, op:o2 = 00, is a row of its own.
-    variant: VARIANTS[op * 2 + o2 - 1]!,
-    condition: conditionOf(cond),
-    width: sf ? 64 : 32,
-  }),
+  select: ({ sf, op, cond, o2 }) => {
+    const variant = VARIANTS[op * 2 + o2 - 1]; // CSEL, op:o2 = 00, is a row of its own
+    return variant ? { variant, condition: conditionOf(cond), width: sf ? 64 : 32 } : null;
+  },
   operands: ({ Rm, Rn, Rd }) => ({ a: target(Rd), b: source(Rn), c: source(Rm) }),
   emit: (c, { variant, condition, width }) => {
     const w = c.word(width);

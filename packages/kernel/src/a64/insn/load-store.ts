@@ -151,8 +151,10 @@ const LITERALS = ['ldr32', 'ldr64', 'ldrsw'] as const;
 
 const LITERAL = insn('LDR_literal', 'opc:2 011 0 00 imm19:19 Rt:5', {
   statics: { transfer: LITERALS },
-  // PRFM, opc = 11, is a row of its own.
-  select: ({ opc }) => ({ transfer: LITERALS[opc]! }),
+  select: ({ opc }) => {
+    const transfer = LITERALS[opc]; // PRFM, opc = 11, is a row of its own
+    return transfer ? { transfer } : null;
+  },
   operands: ({ imm19, Rt }) => ({ a: target(Rt), imm: signExtend(imm19, 19) * 4 }),
   emit: (c, { transfer }) => move(c, FORMS[transfer], c.i64.add(c.pc(), c.imm())),
   hot: ({ transfer }) => transfer === 'ldr64',
