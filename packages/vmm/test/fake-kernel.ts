@@ -38,6 +38,7 @@ import {
   vkvmRunIdle,
 } from '@vkvm/uapi';
 import type { Process, RegId, Syscalls } from '@vkvm/uapi';
+import { createProcess } from '../src/kvm/process.ts';
 
 /** One answer of `KVM_RUN`: fills `kvm_run`, and returns what the ioctl returns. */
 export type RunStep = (vcpu: FakeVcpu) => number;
@@ -75,9 +76,9 @@ export class FakeKernel implements Syscalls {
   #fd = 3;
   #top: number;
 
-  constructor(size = 0x400_0000) {
-    this.process = { memory: new WebAssembly.Memory({ initial: size / 65536, maximum: size / 65536 }) };
-    this.#top = size;
+  constructor({ process = createProcess({ size: 0x400_0000, shared: false }) }: { process?: Process } = {}) {
+    this.process = process;
+    this.#top = process.memory.buffer.byteLength;
   }
 
   /** Descriptors that nobody has closed. */

@@ -27,9 +27,7 @@ export async function guest(
 ): Promise<number> {
   const [which = '', ...more] = operands;
   if (which !== 'debian' || more.length > 0) {
-    throw new UsageError(
-      `guest ${operands.join(' ')}: there is one guest to get: vkvm guest debian`.replace('  ', ' '),
-    );
+    throw new UsageError(`${['guest', ...operands].join(' ')}: there is one guest to get: vkvm guest debian`);
   }
   const files = await host.debianGuest({ kernel: options.kernel ?? 'cloud', refresh: options.refresh });
   if (options.json) host.stdout(`${JSON.stringify(files, null, 2)}\n`);

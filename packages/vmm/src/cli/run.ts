@@ -110,10 +110,8 @@ export interface RunMode {
 export async function runMachine(host: CliHost, config: MachineConfig, mode: RunMode): Promise<number> {
   using machine = await buildMachine(host, config).catch((error: unknown) => {
     if (!(error instanceof LoadError)) throw error;
-    const blamed = error.message.startsWith('the device tree is') ? mode.label.dtb : mode.label.kernel;
-    throw new UsageError(blamed === undefined ? error.message : `${blamed}: ${error.message}`, {
-      cause: error,
-    });
+    const file = error.subject === 'memory' ? undefined : mode.label[error.subject];
+    throw file === undefined ? error : new UsageError(`${file}: ${error.message}`, { cause: error });
   });
   const start = host.machineHost.monotonic();
   let status: number | undefined;

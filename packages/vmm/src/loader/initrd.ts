@@ -35,6 +35,7 @@ export function placeBeside(kernelEnd: number, initrdSize: number, ram: RamRange
       `kernel, device tree${initrdSize > 0 ? ` and initrd (${formatSize(initrdSize)})` : ''} take ` +
         `${formatSize(need)} and the guest has ${formatSize(ram.size)}; ` +
         `give it more: --memory ${alignUp(need * 2, 64 * MIB) / MIB}M`,
+      { subject: 'memory' },
     );
   }
   return initrdSize > 0 ? { dtb, initrd } : { dtb };

@@ -60,7 +60,9 @@ export function createBootTree(
     ? completeTree(config.dtb, chosen, vm.ram)
     : encodeFdt(machineTree({ ...vm, gicVersion: config.gicVersion ?? 3, chosen }));
   if (blob.length > DTB_MAX_SIZE) {
-    throw new LoadError(`the device tree takes ${formatSize(blob.length)}; Linux maps at most 2 MiB of it`);
+    throw new LoadError(`the device tree takes ${formatSize(blob.length)}; Linux maps at most 2 MiB of it`, {
+      subject: 'dtb',
+    });
   }
   return blob;
 }
@@ -73,7 +75,7 @@ function completeTree(bytes: Uint8Array, chosen: ChosenOptions, ram: RamRange): 
     return encodeFdt(root, { reservations, bootCpu });
   } catch (error) {
     if (!(error instanceof FdtError)) throw error;
-    throw new LoadError(`the device tree is broken: ${error.message}`, { cause: error });
+    throw new LoadError(`the device tree is broken: ${error.message}`, { subject: 'dtb', cause: error });
   }
 }
 
