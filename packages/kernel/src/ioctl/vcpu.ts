@@ -7,6 +7,7 @@ import {
   ENOEXEC,
   ENXIO,
   KVM_ARM_VCPU_PMU_V3_CTRL,
+  KVM_ARM_VCPU_PVTIME_CTRL,
   KVM_ARM_VCPU_TIMER_CTRL,
   KVM_GUESTDBG_ENABLE,
   KVM_GUESTDBG_SINGLESTEP,
@@ -29,6 +30,7 @@ import {
 import type { Block } from '../state/block.ts';
 import { INITIALISED, MP_STATE } from '../state/control.ts';
 import { isAccessible } from '../state/mappings.ts';
+import { getPvtimeAttr, hasPvtimeAttr, setPvtimeAttr } from '../smccc/pvtime.ts';
 import { getTimerAttr, hasTimerAttr, setTimerAttr } from '../timer/attributes.ts';
 import { copyToUser, getUser, putUser } from '../uaccess.ts';
 import { getEvents, injectEvents } from '../vcpu/events.ts';
@@ -99,13 +101,23 @@ function getRegList({ arg, block, thread: { words, argument } }: IoctlCall): num
   return copyToUser(words, arg + kvmRegList.size, new Uint8Array(ids.buffer));
 }
 
-/** Attributes of a vCPU: its timers' interrupts. There is no PMU, and no stolen time. */
+type Attribute = (vcpu: Block, attr: bigint, address: number) => number;
+
+/** Attributes of a vCPU: its timers' interrupts, and stolen time. There is no PMU. */
 const attributes =
-  (timer: (vcpu: Block, attr: bigint, address: number) => number, noPmu: number) =>
+  (timer: Attribute, pvtime: Attribute, noPmu: number) =>
   ({ block, thread: { argument } }: IoctlCall): number => {
     const { group, attr, addr } = kvmDeviceAttr.read(argument, 0);
-    if (group === KVM_ARM_VCPU_TIMER_CTRL) return timer(block, attr, addr);
-    return group === KVM_ARM_VCPU_PMU_V3_CTRL ? noPmu : -ENXIO;
+    switch (group) {
+      case KVM_ARM_VCPU_TIMER_CTRL:
+        return timer(block, attr, addr);
+      case KVM_ARM_VCPU_PVTIME_CTRL:
+        return pvtime(block, attr, addr);
+      case KVM_ARM_VCPU_PMU_V3_CTRL:
+        return noPmu;
+      default:
+        return -ENXIO;
+    }
   };
 
 /** Requests that no arm64 kernel serves, but whose argument it reads first. */
@@ -160,9 +172,16 @@ export const vcpuIoctls: readonly IoctlEntry[] = [
   { name: 'KVM_GET_REG_LIST', check: isInitialised, handle: getRegList, writes: true },
   // No feature of this CPU is to be finalised.
   { name: 'KVM_ARM_VCPU_FINALIZE', check: isInitialised, handle: () => -EINVAL },
-  { name: 'KVM_SET_DEVICE_ATTR', handle: attributes(setTimerAttr, -ENODEV) },
-  { name: 'KVM_GET_DEVICE_ATTR', handle: attributes(getTimerAttr, -ENODEV) },
-  { name: 'KVM_HAS_DEVICE_ATTR', handle: attributes((_vcpu, attr) => hasTimerAttr(attr), -ENXIO) },
+  { name: 'KVM_SET_DEVICE_ATTR', handle: attributes(setTimerAttr, setPvtimeAttr, -ENODEV) },
+  { name: 'KVM_GET_DEVICE_ATTR', handle: attributes(getTimerAttr, getPvtimeAttr, -ENODEV) },
+  {
+    name: 'KVM_HAS_DEVICE_ATTR',
+    handle: attributes(
+      (_vcpu, attr) => hasTimerAttr(attr),
+      (_vcpu, attr) => hasPvtimeAttr(attr),
+      -ENXIO,
+    ),
+  },
   { name: 'KVM_SET_REGS', handle: refusedAfterCopy(KVM_SET_REGS), raw: true },
   { name: 'KVM_TRANSLATE', handle: refusedAfterCopy(KVM_TRANSLATE), raw: true },
 ];

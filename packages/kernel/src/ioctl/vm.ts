@@ -4,15 +4,19 @@ import {
   EFAULT,
   EINVAL,
   ENODEV,
+  ENXIO,
   KVM_ARM_FEATURE_ID_RANGE,
   KVM_ARM_FEATURE_ID_RANGE_SIZE,
   KVM_ARM_TARGET_GENERIC_V8,
+  KVM_ARM_VM_SMCCC_CTRL,
+  KVM_ARM_VM_SMCCC_FILTER,
   KVM_CREATE_DEVICE_TEST,
   KVM_DEV_TYPE_ARM_VGIC_V3,
   PROT_READ,
   PROT_WRITE,
   kvmArmCounterOffset,
   kvmCreateDevice,
+  kvmDeviceAttr,
   kvmEnableCap,
   kvmIrqLevel,
   kvmUserspaceMemoryRegion,
@@ -28,6 +32,7 @@ import { withLock } from '../state/lock.ts';
 import { isAccessible } from '../state/mappings.ts';
 import { REQUEST_FLUSH_CODE, request } from '../state/requests.ts';
 import { withVcpusLocked } from '../state/vcpu-locks.ts';
+import { addFilter } from '../smccc/filter.ts';
 import { writableMaskOf } from '../sysreg/id.ts';
 import { setCounterOffset } from '../timer/arch-timer.ts';
 import { copyToUser } from '../uaccess.ts';
@@ -96,6 +101,15 @@ function createDevice({ block: vm, thread: { words, host, argument } }: IoctlCal
   });
 }
 
+/** Attributes of a VM: the SMCCC filter, which can only be set. */
+const attributes =
+  (set: boolean) =>
+  ({ block: vm, thread: { host, argument } }: IoctlCall): number => {
+    const { group, attr, addr } = kvmDeviceAttr.read(argument, 0);
+    if (group !== KVM_ARM_VM_SMCCC_CTRL || attr !== BigInt(KVM_ARM_VM_SMCCC_FILTER)) return -ENXIO;
+    return set ? addFilter(vm, addr, host) : 0;
+  };
+
 /** Both counters of the VM, once and for all. */
 function setCounterOffsets({ block: vm, thread: { host, argument } }: IoctlCall): number {
   const { counter_offset, reserved } = kvmArmCounterOffset.read(argument, 0);
@@ -138,6 +152,8 @@ export const vmIoctls: readonly IoctlEntry[] = [
   { name: 'KVM_IRQ_LINE_STATUS', handle: irqLine },
   { name: 'KVM_ARM_PREFERRED_TARGET', handle: preferredTarget },
   { name: 'KVM_ENABLE_CAP', handle: enableCap },
+  { name: 'KVM_SET_DEVICE_ATTR', handle: attributes(true) },
+  { name: 'KVM_HAS_DEVICE_ATTR', handle: attributes(false) },
   { name: 'KVM_ARM_SET_COUNTER_OFFSET', handle: setCounterOffsets },
   { name: 'KVM_CREATE_DEVICE', handle: createDevice },
   { name: 'KVM_ARM_GET_REG_WRITABLE_MASKS', handle: getRegWritableMasks },

@@ -28,9 +28,9 @@ import { REQUEST_RELOAD, request } from '../state/requests.ts';
 import { CCSIDR, CCSIDR_COUNT } from '../sysreg/id.ts';
 import { userKeyOf } from '../sysreg/table.ts';
 import type { PlacedSysreg } from '../sysreg/table.ts';
+import { firmwareRegisters, getFirmwareRegister, setFirmwareRegister } from '../smccc/firmware-regs.ts';
 import { copyFromUser, copyToUser, getUser, putUser } from '../uaccess.ts';
 import { CORE_REGISTERS, checkCoreRegister, readCoreRegister, writeCoreRegister } from './core-regs.ts';
-import { firmwareRegisters, getFirmwareRegister, setFirmwareRegister } from './below.ts';
 import { SYSREG_TABLE } from './sysregs.ts';
 
 /** Size of the registers that are not vectors. */
@@ -121,10 +121,10 @@ const firmware: RegisterClass = {
     const value = regSize(id) === U64 ? getFirmwareRegister(vcpu, id) : undefined;
     return value === undefined ? -ENOENT : putUser(vcpu.words, address, U64, value);
   },
-  set(vcpu, id, address) {
+  set(vcpu, id, address, host) {
     if (regSize(id) !== U64) return -ENOENT;
     const value = getUser(vcpu.words, address, U64);
-    return value === undefined ? -EFAULT : setFirmwareRegister(vcpu, id, value);
+    return value === undefined ? -EFAULT : setFirmwareRegister(vcpu, id, value, host);
   },
 };
 

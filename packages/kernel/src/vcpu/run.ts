@@ -110,7 +110,8 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
   const mayWait = slice === Infinity;
   let left = slice;
   for (;;) {
-    if ((Atomics.exchange(i32, kick, 0) & VKVM_KICK_SIGNAL_MASK) !== 0 || left <= 0) {
+    if ((Atomics.exchange(i32, kick, 0) & VKVM_KICK_SIGNAL_MASK) !== 0) return interrupt(vcpu);
+    if (left <= 0) {
       exitIntr(block);
       return -EINTR;
     }
@@ -129,8 +130,7 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
     }
     // A timer that has risen is told at once, where the interrupt controller is in user space; others with the next exit.
     if (vm.get32(IRQCHIP) === 0 && (timerLevels(block) & ~deviceIrqLevel(block)) !== 0) {
-      exitIntr(block);
-      return -EINTR;
+      return interrupt(vcpu);
     }
     if (waits) {
       if (block.get32(INTERRUPT_LINES) === 0) {
@@ -166,6 +166,13 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
     // WFE is a hint to let others run: under a slice it ends one.
     if (leave === LEAVE_WFE && !mayWait) left = 0;
   }
+}
+
+/** KVM_RUN ends early for something that user space shall look at. It ends a WFI, too. */
+function interrupt({ block }: Vcpu): number {
+  block.set32(WAITING, 0);
+  exitIntr(block);
+  return -EINTR;
 }
 
 /** Memslots are changing: stay outside until that is done. */

@@ -10,10 +10,10 @@ import { IPA_BITS, IRQCHIP, UNBACKED_COUNT, WRITE_PROTECTED_COUNT } from '../sta
 import { accessSysreg, keyOfWord, trapSyndrome } from '../sysreg/access.ts';
 import { SYSREG_DONE, SYSREG_EXCEPTION, SYSREG_LEAVE, SYSREG_TRAP, SYSREG_UNDEFINED } from '../sysreg/row.ts';
 import type { SysregEnv } from '../sysreg/row.ts';
+import { smccc } from '../smccc/call.ts';
 import { mmio } from '../vgic/vgic.ts';
 import { isUnbacked, isWriteProtected } from '../vm/memslots.ts';
 import type { Thread } from '../vm/thread.ts';
-import { smccc } from './below.ts';
 import { ESR_UNDEFINED } from './exception.ts';
 import { beginMmio } from './mmio.ts';
 import { stepPc } from './pstate.ts';
@@ -76,7 +76,7 @@ export class VcpuTraps implements Traps {
       if (smc === 0) trace.kvm_hvc_arm64?.(id, functionId, immediate);
       else trace.kvm_smc_arm64?.(id, functionId, immediate);
     }
-    if (smccc(vcpu, smc !== 0, immediate) === 'exit') return this.#exit(0);
+    if (smccc(vcpu, smc !== 0, immediate, this.#thread.host) === 'exit') return this.#exit(0);
     const runs = vcpu.get32(MP_STATE) === 0 && vcpu.get32(WAITING) === 0;
     return runs ? GO_ON : this.#leave(PORT_AGAIN);
   }
