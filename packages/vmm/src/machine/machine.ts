@@ -46,6 +46,8 @@ const SLICE_MIN = 50_000;
 /** MPIDR_EL1: Aff2, Aff1, Aff0. Aff3 is zero for every vCPU that KVM creates. */
 const MPIDR_AFFINITY = 0xff_ffffn;
 
+const THREAD_REGISTERS = [SYSREGS.TPIDR_EL0, SYSREGS.TPIDRRO_EL0, SYSREGS.TPIDR_EL1];
+
 /** Everything a machine is built from. */
 export interface MachineParts {
   /** The kernel's side of the boundary, made for `process`. */
@@ -262,7 +264,10 @@ export class Machine implements Disposable {
     this.#state.host.wake();
   }
 
-  /** Fills memory and sets the registers that the boot protocol names: pc, and the device tree's address in x0. */
+  /**
+   * Fills memory and sets the registers that the boot protocol names: pc, and the device tree's address in x0. The
+   * thread registers are cleared, as firmware and QEMU leave them: KVM resets them to a marker.
+   */
   #load(): void {
     const { hardware, plan } = this.#state;
     for (const { address, bytes, clear } of this.#segments) {
@@ -273,6 +278,7 @@ export class Machine implements Disposable {
     const boot = hardware.vcpus[0] as Vcpu;
     boot.setReg(KVM_REG_PC, BigInt(plan.kernel.entry));
     boot.setReg(xRegId(0), BigInt(plan.dtb));
+    for (const register of THREAD_REGISTERS) boot.setReg(sysregId(register), 0n);
   }
 
   /** Closes the VM and gives its memory back. */
