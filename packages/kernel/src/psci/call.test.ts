@@ -270,17 +270,20 @@ describe('AFFINITY_INFO', () => {
 });
 
 describe('PSCI_FEATURES', () => {
-  test.each(PSCI_VERSIONS.filter((version) => version >= PSCI_1_0))('of %i answers from the rows', (version) => {
-    const answers: unknown[] = [];
-    const expected: unknown[] = [];
-    for (const { name, since, features, smc32, smc64 } of PSCI_FUNCTIONS as readonly PsciFunctionRow[]) {
-      for (const id of [smc32, smc64].filter((each) => each !== undefined)) {
-        answers.push([name, call(machine(version), FEATURES_CALL, BigInt(id))]);
-        expected.push([name, version < since || name === 'SYSTEM_SUSPEND' ? -1 : features]);
+  test.each(PSCI_VERSIONS.filter((version) => version >= PSCI_1_0))(
+    'of %i answers from the rows',
+    (version) => {
+      const answers: unknown[] = [];
+      const expected: unknown[] = [];
+      for (const { name, since, features, smc32, smc64 } of PSCI_FUNCTIONS as readonly PsciFunctionRow[]) {
+        for (const id of [smc32, smc64].filter((each) => each !== undefined)) {
+          answers.push([name, call(machine(version), FEATURES_CALL, BigInt(id))]);
+          expected.push([name, version < since || name === 'SYSTEM_SUSPEND' ? -1 : features]);
+        }
       }
-    }
-    expect(answers).toEqual(expected);
-  });
+      expect(answers).toEqual(expected);
+    },
+  );
 
   test('tells of SMCCC_VERSION and of nothing else outside PSCI', () => {
     expect(call(machine(), FEATURES_CALL, 0x8000_0000n)).toBe(0);
