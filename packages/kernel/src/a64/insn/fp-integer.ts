@@ -4,7 +4,8 @@
  */
 import { type Insn, insn, source, target, vector } from '../pattern.ts';
 import { fromInteger, toInteger } from '../shared/fp-conversion.ts';
-import { type Rounding, ROUNDING } from '../shared/fp-format.ts';
+import { ROUNDING } from '../shared/fp-format.ts';
+import type { IntegralRounding } from '../shared/fp-integral.ts';
 import { SCALAR_STATICS, scalarPoint } from '../shared/fp-row.ts';
 import { fpView } from '../shared/fp-view.ts';
 
@@ -18,7 +19,7 @@ const conversionPoint = (fields: {
   return point && { bits: fields.sf ? 64 : 32, ...point };
 };
 
-const toRow = (name: string, rmode: string, opcode: string, rounding: Rounding): Insn =>
+const toRow = (name: string, rmode: string, opcode: string, rounding: IntegralRounding): Insn =>
   insn(`${name}_general`, `sf:1 0 0 11110 ftype:2 1 ${rmode} ${opcode} 000000 Rn:5 Rd:5`, {
     statics: STATICS,
     select: conversionPoint,

@@ -6,7 +6,8 @@ import type { Emitter, I32, Routine, Var } from '../emitter.ts';
 import { type Insn, insn } from '../pattern.ts';
 import { compareLanes, type LaneComparison } from '../shared/fp-comparison.ts';
 import { lanesFromInteger, lanesToInteger } from '../shared/fp-conversion.ts';
-import { type Rounding, ROUNDING } from '../shared/fp-format.ts';
+import { ROUNDING } from '../shared/fp-format.ts';
+import type { IntegralRounding } from '../shared/fp-integral.ts';
 import {
   RECPE,
   RECPX,
@@ -50,12 +51,12 @@ const withZero =
     compareLanes(k, { op }, x, k.letBits(k.constBits(0n)));
 
 const toSigned =
-  (rounding: Rounding): Operation =>
+  (rounding: IntegralRounding): Operation =>
   (k, x) =>
     lanesToInteger(k, x, { signed: true, rounding });
 
 const toUnsigned =
-  (rounding: Rounding): Operation =>
+  (rounding: IntegralRounding): Operation =>
   (k, x) =>
     lanesToInteger(k, x, { signed: false, rounding });
 

@@ -1,18 +1,12 @@
 /** Conversions as rows use them: Wasm's where that is exact, soft float else. See fp-operation.ts. */
-import type { Emitter, F32, F64, I64, Var, Word } from '../emitter.ts';
-import { FPCR_FZ, FPCR_RMODE, perBits, type Rounding, ROUNDING } from './fp-format.ts';
+import type { Emitter, F32, F64, I64, V128, Var, Word } from '../emitter.ts';
+import { FPCR_FZ, FPCR_RMODE, perBits, ROUNDING } from './fp-format.ts';
+import { integralOf, type IntegralRounding } from './fp-integral.ts';
 import { controlAllows, resultAllows } from './fp-operation.ts';
-import { type Bits, type Float, type FloatOps, type FpView, type Mask, type Soft, soft } from './fp-view.ts';
+import { type Bits, type Float, type FpView, type Mask, type Soft, soft } from './fp-view.ts';
 import { SOFT_CONVERT } from './soft-float-convert.ts';
 import { fromFixed, type IntegerForm, toFixed } from './soft-float-integer.ts';
 import { roundingMode } from './soft-float.ts';
-
-/** Wasm's rounding to integral, where it has one. Truncation is part of the conversion. */
-const ROUNDING_OP: Partial<Record<Rounding, keyof Pick<FloatOps, 'nearest' | 'ceil' | 'floor'>>> = {
-  [ROUNDING.NEAREST]: 'nearest',
-  [ROUNDING.PLUS]: 'ceil',
-  [ROUNDING.MINUS]: 'floor',
-};
 
 const suffix = ({ signed }: IntegerForm): 's' | 'u' => (signed ? 's' : 'u');
 
@@ -24,8 +18,12 @@ function fits(k: FpView, value: Var<Float>, { bits, signed }: IntegerForm): Mask
 
 /** What a conversion to an integer is, besides its operand. */
 export interface ToInteger extends IntegerForm {
-  readonly rounding: Rounding;
+  readonly rounding: IntegralRounding;
 }
+
+/** The value made integral where the conversion itself, which truncates, does not do that. */
+const beforeTruncation = (k: FpView, x: Var<Bits>, { rounding }: Pick<ToInteger, 'rounding'>): Float =>
+  rounding === ROUNDING.ZERO ? k.float(x) : integralOf(k, rounding, x);
 
 /** Wasm's conversion of a scalar that fits. */
 function truncate(k: FpView, value: Var<Float>, form: IntegerForm): Word {
@@ -46,7 +44,6 @@ const TO_NEAREST = { clear: FPCR_RMODE, inexact: true } as const;
 export function toInteger(k: FpView, x: Var<Bits>, form: ToInteger): Word {
   const { c } = k;
   const w = c.word(form.bits);
-  const op = ROUNDING_OP[form.rounding];
   const slow = (): Word =>
     w.fromI64(
       c.call(
@@ -56,8 +53,7 @@ export function toInteger(k: FpView, x: Var<Bits>, form: ToInteger): Word {
         c.i32.const(form.rounding),
       ),
     );
-  if (!op && form.rounding !== ROUNDING.ZERO) return slow();
-  const value = k.letFloat(op ? k.ops[op](k.float(x)) : k.float(x));
+  const value = k.letFloat(beforeTruncation(k, x, form));
   const result = w.let(truncate(k, value, form));
   c.if(c.i32.eqz(c.i32.and(controlAllows(c, WITHOUT_FZ), fits(k, value, form))), () => result.set(slow()));
   return result.get();
@@ -140,6 +136,26 @@ export const LANES_FROM_FIXED: Readonly<Record<'s' | 'u', Soft>> = {
   u: soft(perBits(({ bits }) => fromFixed(bits, { bits, signed: false }))),
 };
 
+/** Wasm's conversion of lanes that fit. It has none for doubles, so these are converted one by one. */
+function truncateLanes({ c, format }: FpView, value: Var<Float>, signed: boolean): V128 {
+  if (format.bits === 32) {
+    return signed ? c.i32x4.trunc_sat_f32x4_s(value.get()) : c.i32x4.trunc_sat_f32x4_u(value.get());
+  }
+  const lane = (n: number): I64 =>
+    c.i64[`trunc_sat_f64_${signed ? 's' : 'u'}`](c.f64x2.extract_lane(value.get(), n));
+  return c.i64x2.replace_lane(c.i64x2.splat(lane(0)), 1, lane(1));
+}
+
+/** Wasm's conversion of integer lanes. */
+function convertLanes({ c, format }: FpView, x: Var<Bits>, signed: boolean): V128 {
+  if (format.bits === 32) {
+    return signed ? c.f32x4.convert_i32x4_s(x.get()) : c.f32x4.convert_i32x4_u(x.get());
+  }
+  const lane = (n: number): F64 =>
+    c.f64[`convert_i64_${signed ? 's' : 'u'}`](c.i64x2.extract_lane(x.get(), n));
+  return c.f64x2.replace_lane(c.f64x2.splat(lane(0)), 1, lane(1));
+}
+
 /** The lanes of a view as integers of the same width. */
 export function lanesToInteger(k: FpView, x: Var<Bits>, form: Omit<ToInteger, 'bits'>): Bits {
   const { c } = k;
@@ -151,12 +167,8 @@ export function lanesToInteger(k: FpView, x: Var<Bits>, form: Omit<ToInteger, 'b
       [x],
       [() => c.i32.const(0), () => c.i32.const(form.rounding)],
     );
-  const op = ROUNDING_OP[form.rounding];
-  if (bits === 64 || (!op && form.rounding !== ROUNDING.ZERO)) return slow();
-  const value = k.letFloat(op ? k.ops[op](k.float(x)) : k.float(x));
-  const result = k.letBits(
-    (form.signed ? c.i32x4.trunc_sat_f32x4_s(value.get()) : c.i32x4.trunc_sat_f32x4_u(value.get())) as Bits,
-  );
+  const value = k.letFloat(beforeTruncation(k, x, form));
+  const result = k.letBits(truncateLanes(k, value, form.signed) as Bits);
   c.if(c.i32.eqz(c.i32.and(controlAllows(c, WITHOUT_FZ), k.all(fits(k, value, { ...form, bits })))), () =>
     result.set(slow()),
   );
@@ -170,10 +182,7 @@ export function lanesFromInteger(k: FpView, x: Var<Bits>, signed: boolean): Bits
   if (!k.isVector) return fromInteger(k, x as unknown as Var<Word>, { bits, signed });
   const slow = (): Bits =>
     k.call(LANES_FROM_FIXED[signed ? 's' : 'u'], [x], [() => c.i32.const(0), () => roundingMode(c)]);
-  if (bits === 64) return slow();
-  const result = k.letBits(
-    (signed ? c.f32x4.convert_i32x4_s(x.get()) : c.f32x4.convert_i32x4_u(x.get())) as Bits,
-  );
+  const result = k.letBits(convertLanes(k, x, signed) as Bits);
   c.if(c.i32.eqz(controlAllows(c, TO_NEAREST)), () => result.set(slow()));
   return result.get();
 }

@@ -7,8 +7,9 @@
  */
 import { FPCR } from '../../state/vcpu-state.ts';
 import type { Emitter, I32, Var } from '../emitter.ts';
-import { FPCR_FZ, FPCR_RMODE, FPSR_IXC, type Rounding, ROUNDING } from './fp-format.ts';
-import { type Bits, type Float, type FloatOps, type FpView, type Mask, type Soft, soft } from './fp-view.ts';
+import { FPCR_FZ, FPCR_RMODE, FPSR_IXC, ROUNDING } from './fp-format.ts';
+import { integralOf, type IntegralRounding } from './fp-integral.ts';
+import { type Bits, type Float, type FpView, type Mask, type Soft, soft } from './fp-view.ts';
 import { SOFT_ADD, SOFT_DIV, SOFT_MUL, SOFT_MULX, SOFT_SQRT, SOFT_SUB } from './soft-float-arithmetic.ts';
 import { SOFT_MAX, SOFT_MAXNM, SOFT_MIN, SOFT_MINNM } from './soft-float-compare.ts';
 import { SOFT_RECPE, SOFT_RECPX, SOFT_RSQRTE } from './soft-float-estimate.ts';
@@ -34,22 +35,20 @@ const ROUNDED_SUM: Exactness = { clear: FPCR_FZ | FPCR_RMODE, inexact: true, res
 const ROUNDED: Exactness = { clear: FPCR_FZ | FPCR_RMODE, inexact: true, result: 'normal' };
 const SELECTED: Exactness = { clear: FPCR_FZ, inexact: false, result: 'number' };
 
-interface Fast<Op extends keyof FloatOps> {
-  readonly op: Op;
-  readonly exact: Exactness;
-}
-
 /** An operation on one operand. */
 export interface Unary {
   readonly soft: Soft;
   /** Further operands of the soft routine. */
   readonly extra?: (c: Emitter) => readonly (() => I32)[];
-  readonly fast?: Fast<'sqrt' | 'ceil' | 'floor' | 'trunc' | 'nearest'>;
+  readonly fast?: { readonly of: (k: FpView, x: Var<Bits>) => Float; readonly exact: Exactness };
 }
 /** An operation on two operands. */
 export interface Binary {
   readonly soft: Soft;
-  readonly fast?: Fast<'add' | 'sub' | 'mul' | 'div' | 'min' | 'max'>;
+  readonly fast?: {
+    readonly op: 'add' | 'sub' | 'mul' | 'div' | 'min' | 'max';
+    readonly exact: Exactness;
+  };
 }
 
 /** 1 if these FPCR bits are clear and, if asked, FPSR.IXC is set. One load: the two registers are neighbours. */
@@ -99,7 +98,7 @@ function choose(
 export function unary(k: FpView, { soft: routine, extra, fast }: Unary, x: Var<Bits>): Bits {
   const fallback = (): Bits => k.call(routine, [x], extra?.(k.c));
   if (!fast) return fallback();
-  const result = k.letFloat(k.ops[fast.op](k.float(x)));
+  const result = k.letFloat(fast.of(k, x));
   return choose(k, fast.exact, result, [x], fallback);
 }
 
@@ -123,35 +122,40 @@ export const MAXNM: Binary = { soft: soft(SOFT_MAXNM), fast: { op: 'max', exact:
 export const RECPS: Binary = { soft: soft(SOFT_RECPS) };
 export const RSQRTS: Binary = { soft: soft(SOFT_RSQRTS) };
 
-export const SQRT: Unary = { soft: soft(SOFT_SQRT), fast: { op: 'sqrt', exact: ROUNDED_SUM } };
+export const SQRT: Unary = {
+  soft: soft(SOFT_SQRT),
+  fast: { of: (k, x) => k.ops.sqrt(k.float(x)), exact: ROUNDED_SUM },
+};
 export const RECPE: Unary = { soft: soft(SOFT_RECPE) };
 export const RSQRTE: Unary = { soft: soft(SOFT_RSQRTE) };
 export const RECPX: Unary = { soft: soft(SOFT_RECPX) };
 
 const INTEGRAL = soft(SOFT_INTEGRAL);
 
-/** FRINT*: to an integral value. */
-function integral(mode: Rounding | 'FPCR', exact: boolean, fast?: Unary['fast']): Unary {
-  return {
-    soft: INTEGRAL,
-    extra: (c) => [
-      () => (mode === 'FPCR' ? roundingMode(c) : c.i32.const(mode)),
-      () => c.i32.const(exact ? 1 : 0),
-    ],
-    ...(fast && { fast }),
-  };
-}
-
-export const RINTN = integral(ROUNDING.NEAREST, false, { op: 'nearest', exact: SELECTED });
-export const RINTP = integral(ROUNDING.PLUS, false, { op: 'ceil', exact: SELECTED });
-export const RINTM = integral(ROUNDING.MINUS, false, { op: 'floor', exact: SELECTED });
-export const RINTZ = integral(ROUNDING.ZERO, false, { op: 'trunc', exact: SELECTED });
-export const RINTA = integral(ROUNDING.AWAY, false);
-export const RINTX = integral('FPCR', true, { op: 'nearest', exact: ROUNDED_SUM });
-export const RINTI = integral('FPCR', false, {
-  op: 'nearest',
-  exact: { clear: FPCR_FZ | FPCR_RMODE, inexact: false, result: 'number' },
+/** FRINTN, FRINTP, FRINTM, FRINTZ, FRINTA: the mode is part of the instruction, and IXC is not raised. */
+const integral = (mode: IntegralRounding): Unary => ({
+  soft: INTEGRAL,
+  extra: (c) => [() => c.i32.const(mode), () => c.i32.const(0)],
+  fast: { of: (k, x) => integralOf(k, mode, x), exact: SELECTED },
 });
+
+/** FRINTI, FRINTX: by FPCR.RMode, the latter raising IXC. */
+const currentIntegral = (inexact: boolean): Unary => ({
+  soft: INTEGRAL,
+  extra: (c) => [() => roundingMode(c), () => c.i32.const(inexact ? 1 : 0)],
+  fast: {
+    of: (k, x) => integralOf(k, ROUNDING.NEAREST, x),
+    exact: { clear: FPCR_FZ | FPCR_RMODE, inexact, result: 'number' },
+  },
+});
+
+export const RINTN = integral(ROUNDING.NEAREST);
+export const RINTP = integral(ROUNDING.PLUS);
+export const RINTM = integral(ROUNDING.MINUS);
+export const RINTZ = integral(ROUNDING.ZERO);
+export const RINTA = integral(ROUNDING.AWAY);
+export const RINTX = currentIntegral(true);
+export const RINTI = currentIntegral(false);
 
 const MULADD = soft(SOFT_MULADD);
 
