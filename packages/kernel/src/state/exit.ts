@@ -54,7 +54,7 @@ export function exitIntr(vcpu: Block): void {
 /**
  * An access that no memslot backs.
  * @param length - 1, 2, 4 or 8
- * @param data - byte address of 8 bytes, of which a store's first `length` count; -1 for a load
+ * @param data - byte address of a store's `length` bytes, a multiple of 8; -1 for a load
  */
 export function exitMmio(vcpu: Block, gpa: number, length: number, data: number): void {
   const page = setReason(vcpu, KVM_EXIT_MMIO);
@@ -66,8 +66,20 @@ export function exitMmio(vcpu: Block, gpa: number, length: number, data: number)
     return;
   }
   words.u8[page + IS_WRITE] = 1;
-  words.set32(page + DATA, words.get32(data));
-  words.set32(page + DATA + 4, words.get32(data + 4));
+  switch (length) {
+    case 1:
+      words.u8[page + DATA] = words.u8[data]!;
+      return;
+    case 2:
+      words.u16[(page + DATA) >>> 1] = words.u16[data >>> 1]!;
+      return;
+    case 4:
+      words.set32(page + DATA, words.get32(data));
+      return;
+    default:
+      words.set32(page + DATA, words.get32(data));
+      words.set32(page + DATA + 4, words.get32(data + 4));
+  }
 }
 
 /** @param data0 - absent = `ndata` is 0, as for SUSPEND and WAKEUP */

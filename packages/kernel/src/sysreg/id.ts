@@ -37,12 +37,14 @@ interface IdRegister {
   readonly value: bigint;
   /** Bits in which user space may ask for less. */
   readonly writable: bigint;
+  /** Of those, the ones that say it but may not: there is no CPU without. */
+  readonly needed?: bigint;
 }
 
 /** The AArch64 feature registers that are not zero. */
 const FEATURE_REGISTERS: readonly IdRegister[] = [
   // EL0, EL1 AArch64 only; FP, AdvSIMD; GICv3 registers; RAS; no branch or data speculation (CSV2 = 3, CSV3 = 1)
-  { name: 'ID_AA64PFR0_EL1', value: 0x1300_0000_1100_0011n, writable: 0xffff_00f0_ff00_ffffn },
+  { name: 'ID_AA64PFR0_EL1', value: 0x1300_0000_1100_0011n, writable: 0xffff_00f0_ff00_ffffn, needed: 0xffn },
   // Armv8.0 debug: 6 breakpoints, 4 watchpoints, 2 of the breakpoints context-aware; no PMU
   { name: 'ID_AA64DFR0_EL1', value: 0x1030_5006n, writable: 0xf0_00f0_0f0fn },
   // AES with PMULL, SHA1, SHA256, CRC32, LSE atomics
@@ -131,13 +133,13 @@ export const idSysregs: readonly SysregRow[] = [
   implementationRow('REVIDR_EL1', idOffset(SYSREGS.REVIDR_EL1), 0xffff_ffff_ffff_ffffn),
   implementationRow('AIDR_EL1', AIDR_OFFSET, 0xffff_ffff_ffff_ffffn),
   ...FEATURE_KEYS.map((key): SysregRow => {
-    const { value, writable } = valueOf(key) ?? { value: 0n, writable: 0n };
+    const { value, writable, needed = 0n } = valueOf(key) ?? { value: 0n, writable: 0n };
     return {
       name: nameOf.get(key) ?? 'reserved',
       key,
       readEl: 1,
       read: inVm(idOffset(key)),
-      user: featureUser(idOffset(key), value, writable),
+      user: featureUser(idOffset(key), value, writable & ~needed),
     };
   }),
   {

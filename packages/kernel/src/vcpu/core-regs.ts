@@ -2,9 +2,9 @@
 import { CORE_REGS, EINVAL, ENOENT } from '@vkvm/uapi';
 
 import type { Block } from '../state/block.ts';
-import { BANKED_SPSR } from '../state/control.ts';
+import { BANKED_SPSR, PSTATE_REST } from '../state/control.ts';
 import { ELR_EL1, FPCR, FPSR, PC, SPSR_EL1, V, X } from '../state/vcpu-state.ts';
-import { isMode, readPstate, stackPointer, writePstate } from './pstate.ts';
+import { PSTATE_KNOWN, isMode, readPstate, stackPointer, writePstate } from './pstate.ts';
 
 /** A register of the class. `offset` is where its bytes are; PSTATE has no place of its own. */
 interface CoreRegister {
@@ -70,7 +70,11 @@ function addressOf(vcpu: Block, { offset }: CoreRegister): number {
 export function readCoreRegister(vcpu: Block, index: number, to: Uint8Array): void {
   const register = byIndex.get(index)!;
   if (register.index === CORE_REGS.PSTATE) {
-    new DataView(to.buffer, to.byteOffset).setBigUint64(0, BigInt(readPstate(vcpu)), true);
+    new DataView(to.buffer, to.byteOffset).setBigUint64(
+      0,
+      BigInt(readPstate(vcpu)) | vcpu.get64(PSTATE_REST),
+      true,
+    );
     return;
   }
   const address = addressOf(vcpu, register);
@@ -84,8 +88,10 @@ export function writeCoreRegister(vcpu: Block, index: number, from: Uint8Array):
     vcpu.words.u8.set(from, addressOf(vcpu, register));
     return 0;
   }
-  const pstate = new DataView(from.buffer, from.byteOffset).getUint32(0, true);
+  const value = new DataView(from.buffer, from.byteOffset).getBigUint64(0, true);
+  const pstate = Number(value & 0xffff_ffffn);
   if (!isMode(pstate)) return -EINVAL;
   writePstate(vcpu, pstate);
+  vcpu.set64(PSTATE_REST, value & ~BigInt(PSTATE_KNOWN));
   return 0;
 }

@@ -23,6 +23,8 @@ export const PSTATE_F = 1 << 6;
 export const PSTATE_IL = 1 << 20;
 const PSTATE_SS = 1 << 21;
 const PSTATE_MODE = 0x1f;
+/** NZCV, SS, IL, DAIF and the mode. */
+export const PSTATE_KNOWN = 0xf030_03df;
 
 /** The mode field. */
 export const MODE_EL0 = 0b00000;

@@ -19,6 +19,7 @@ import {
   IN_GUEST,
   INITIALISED,
   MP_STATE,
+  PSTATE_REST,
   SERROR_PENDING,
   SERROR_SYNDROME,
   WAITING,
@@ -75,6 +76,8 @@ export function runVcpu(vcpu: Vcpu): number {
   completeMmio(block);
   if (immediateExit(block)) return -EINTR;
   exitUnknown(block);
+  block.set32(PSTATE_REST, 0);
+  block.set32(PSTATE_REST + 4, 0);
   const result = runUntilExit(vcpu, vm.getNumber(SLICE) || Infinity);
   if (vm.get32(IRQCHIP) === 0) setDeviceIrqLevel(block, timerLevels(block));
   return result;
