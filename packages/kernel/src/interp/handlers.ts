@@ -54,7 +54,14 @@ import {
   LEAVE_WFE,
   LEAVE_WFI,
 } from './leave.ts';
-import { FORM_SLOT_SHIFT, FORM_UNPRIVILEGED, STORED_AND_LEAVE, type SlowPath } from './slow-path.ts';
+import {
+  FORM_QUAD,
+  FORM_SLOT_SHIFT,
+  FORM_UNPRIVILEGED,
+  FORM_ZERO_BLOCK,
+  STORED_AND_LEAVE,
+  type SlowPath,
+} from './slow-path.ts';
 import { OP_A, OP_B, OP_C, OP_IMM, OP_SIZE } from './uop.ts';
 
 /** Functions of the module that handlers call. */
@@ -112,6 +119,9 @@ const STORES = {
   2: 'i64.store32',
   3: 'i64.store',
 } as const satisfies Record<Size, MemoryOpName>;
+/** Forms of whole vectors. */
+const QUAD_READ = 3 | FORM_QUAD;
+const QUAD_WRITE = QUAD_READ | ACCESS_WRITE;
 const ATOMIC_LOADS = {
   0: 'i64.load8_u',
   1: 'i64.load16_u',
@@ -606,13 +616,13 @@ export class HandlerEmitter extends CodeEmitter implements Emitter {
 
   loadVec(address: I64): V128 {
     const at = this.code.letI64(address);
-    const host = this.#readable(at, this.#form({ size: 3 }, false, false), 16, false);
+    const host = this.#readable(at, QUAD_READ, 16, false);
     return this.code.load('v128.load', host.get());
   }
 
   loadVecPair(address: I64): [Var<V128>, Var<V128>] {
     const at = this.code.letI64(address);
-    const host = this.#readable(at, this.#form({ size: 3 }, false, false), 32, false);
+    const host = this.#readable(at, QUAD_READ, 32, false);
     return [
       this.code.letV128(this.code.load('v128.load', host.get())),
       this.code.letV128(this.code.load('v128.load', host.get(), 16)),
@@ -678,7 +688,7 @@ export class HandlerEmitter extends CodeEmitter implements Emitter {
         this.code.if(answer, () => this.#leave());
         for (const { value, offset, size } of pieces) {
           const at = i64.add(address.get(), i64.const(offset));
-          this.#slowStore(at, value(), form, 1 << size);
+          this.#slowStore(at, value(), form & ~FORM_QUAD, 1 << size);
         }
       },
     );
@@ -715,7 +725,7 @@ export class HandlerEmitter extends CodeEmitter implements Emitter {
     const at = this.code.letI64(address);
     this.#storePieces(
       at,
-      this.#form({ size: 3 }, true, false),
+      QUAD_WRITE,
       values.flatMap((value, i) =>
         [0, 1].map((lane) => ({
           value: () => this.i64x2.extract_lane(value.get(), lane),
@@ -733,14 +743,22 @@ export class HandlerEmitter extends CodeEmitter implements Emitter {
   }
 
   locate(address: I64, bytes: number, access: 'read' | 'write'): Var<I32> {
-    const { i32 } = this;
-    const at = this.code.letI64(address);
     const size = Math.min(Math.log2(bytes), 3) as Size;
-    const form = this.#form({ size }, access === 'write', false);
+    return this.#locate(
+      this.code.letI64(address),
+      bytes,
+      bytes,
+      this.#form({ size }, access === 'write', false),
+    );
+  }
+
+  /** @param alignment - what the address must be a multiple of */
+  #locate(at: Var<I64>, bytes: number, alignment: number, form: number): Var<I32> {
+    const { i32 } = this;
     const sum = this.#lookup(at, form);
     const host = this.code.scoped<I32>(I32_TYPE);
     this.code.if(
-      this.#hitAligned(sum, bytes),
+      this.#hitAligned(sum, alignment),
       () => host.set(i32.wrap_i64(sum.get())),
       () => {
         this.setState32(OP, this.#op.get());
@@ -768,8 +786,11 @@ export class HandlerEmitter extends CodeEmitter implements Emitter {
   }
 
   zeroBlock(address: I64): void {
-    const { i64 } = this;
-    const host = this.locate(i64.and(address, i64.const(-64)), 64, 'write');
+    // Not the block's address is looked up: a fault reports the one given.
+    const { i32 } = this;
+    const given = this.code.letI64(address);
+    const host = this.#locate(given, 64, 1, FORM_ZERO_BLOCK | ACCESS_WRITE);
+    host.set(i32.and(host.get(), i32.const(-64)));
     for (const offset of [0, 16, 32, 48]) {
       this.code.store('v128.store', host.get(), this.v128.const(0n, 0n), offset);
     }

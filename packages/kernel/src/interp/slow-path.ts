@@ -6,9 +6,11 @@ import { EC, type I32, type I64 } from '../a64/emitter.ts';
 import { ACCESS_ORDERED, ACCESS_REGISTER_SHIFT, ACCESS_SYNDROME, ACCESS_WRITE } from '../mmu/access.ts';
 import { REGIME_ALIGN } from '../mmu/regime.ts';
 import {
+  ALIGNMENT_FAULT,
   TRANSLATE_FAULT,
   TRANSLATE_NO_MEMORY,
   TRANSLATE_READ,
+  TRANSLATE_UNALIGNED,
   TRANSLATE_UNPRIVILEGED,
   TRANSLATE_WRITE,
 } from '../mmu/walk.ts';
@@ -34,14 +36,16 @@ import { LEAVE_EXCEPTION, LEAVE_INTERRUPT, LEAVE_NO_SYNDROME, LEAVE_PORT } from 
  * flag that EL0's permissions apply.
  */
 export const FORM_UNPRIVILEGED = 1 << 7;
+/** The access is one of 16 bytes, and that is what it is aligned to. */
+export const FORM_QUAD = 1 << 8;
+/** DC ZVA: the address may be any in the block, but not in Device memory. */
+export const FORM_ZERO_BLOCK = 1 << 9;
 export const FORM_SLOT_SHIFT = 16;
 
 /** Answer of `write`: the store is made, and guest code must be left after the instruction. */
 export const STORED_AND_LEAVE = 2;
 
 const PAGE = 4096;
-/** Fault status of an unaligned access. */
-const ALIGNMENT_FAULT = 0x21;
 
 export interface SlowPath {
   /** `(va: i64, form: i32, bytes: i32) → i32`: where the bytes are (memory, or SCRATCH); 0 = leave. */
@@ -70,6 +74,8 @@ class SlowFunction {
   readonly form: Local<I32>;
   readonly bytes: Local<I32>;
   readonly vcpu: Local<I32>;
+  /** TRANSLATE_UNALIGNED, or 0. */
+  readonly unaligned: Local<I32>;
   readonly #imports: SlowPathImports;
 
   constructor(module: ModuleBuilder, imports: SlowPathImports, withValue: boolean) {
@@ -83,6 +89,7 @@ class SlowFunction {
     this.form = code.param<I32>(1);
     this.bytes = code.param<I32>(2);
     this.vcpu = code.local<I32>(I32_TYPE);
+    this.unaligned = code.local<I32>(I32_TYPE);
     this.vcpu.set(code.globalGet<I32>(imports.vcpu));
   }
 
@@ -129,14 +136,16 @@ class SlowFunction {
   checkAlignment(result: number): void {
     const { code } = this;
     const { i32 } = code.ops;
-    const size = i32.shl(i32.const(1), i32.and(this.form.get(), i32.const(3)));
+    const size = i32.shl(i32.shl(i32.const(1), i32.and(this.form.get(), i32.const(3))), this.has(FORM_QUAD));
     const low = i32.and(i32.sub(size, i32.const(1)), i32.wrap_i64(this.va.get()));
-    const unaligned = i32.ne(low, i32.const(0));
-    const demanded = i32.or(
-      this.has(ACCESS_ORDERED),
-      code.load<I32>('i32.load', this.vcpu.get(), REGIME_ALIGN),
-    );
-    code.if(i32.and(unaligned, demanded), () => this.misaligned(result));
+    code.if(low, () => {
+      const demanded = i32.or(
+        this.has(ACCESS_ORDERED),
+        code.load<I32>('i32.load', this.vcpu.get(), REGIME_ALIGN),
+      );
+      code.if(demanded, () => this.misaligned(result));
+      this.unaligned.set(i32.const(TRANSLATE_UNALIGNED));
+    });
   }
 
   /** Translates; a fault leaves. @returns the host address, or TRANSLATE_NO_MEMORY */
@@ -145,7 +154,7 @@ class SlowFunction {
     const { i32 } = code.ops;
     const address = code.letI64(va);
     const unprivileged = i32.mul(this.has(FORM_UNPRIVILEGED), i32.const(TRANSLATE_UNPRIVILEGED));
-    const purpose = code.letI32(i32.or(unprivileged, i32.const(kind)));
+    const purpose = code.letI32(i32.or(i32.or(unprivileged, i32.const(kind)), this.unaligned.get()));
     const host = code.letI32(code.call<I32>(this.#imports.translate, address.get(), purpose.get()));
     code.if(i32.eq(host.get(), i32.const(TRANSLATE_FAULT)), () => this.leave(LEAVE_EXCEPTION, result));
     return host;
@@ -248,8 +257,9 @@ function emitRead(module: ModuleBuilder, imports: SlowPathImports): number {
     first.get();
     code.return();
   });
+  code.if(f.isDevice(first), () => f.noSyndrome(0));
   const second = f.translate(f.secondPage(), TRANSLATE_READ, 0);
-  code.if(i32.or(f.isDevice(first), f.isDevice(second)), () => f.noSyndrome(0));
+  code.if(f.isDevice(second), () => f.noSyndrome(0));
   const part = f.firstPart();
   const rest = code.letI32(i32.sub(f.bytes.get(), part.get()));
   const to = code.letI32(f.scratch());
@@ -296,8 +306,9 @@ function emitWrite(module: ModuleBuilder, imports: SlowPathImports): number {
     i32.const(0);
     code.return();
   });
+  code.if(f.isDevice(first), () => f.noSyndrome(1));
   const second = f.translate(f.secondPage(), TRANSLATE_WRITE, 1);
-  code.if(i32.or(f.isDevice(first), f.isDevice(second)), () => f.noSyndrome(1));
+  code.if(f.isDevice(second), () => f.noSyndrome(1));
   code.store('i64.store', f.vcpu.get(), value.get(), SCRATCH);
   const part = f.firstPart();
   const rest = code.letI32(i32.sub(f.bytes.get(), part.get()));
@@ -327,8 +338,14 @@ function emitLocate(module: ModuleBuilder, imports: SlowPathImports): number {
   const f = new SlowFunction(module, imports, false);
   const { code } = f;
   const { i32 } = code.ops;
-  const low = i32.and(i32.sub(f.bytes.get(), i32.const(1)), i32.wrap_i64(f.va.get()));
-  code.if(low, () => f.misaligned(0));
+  code.if(
+    f.has(FORM_ZERO_BLOCK),
+    () => f.unaligned.set(i32.const(TRANSLATE_UNALIGNED)),
+    () => {
+      const low = i32.and(i32.sub(f.bytes.get(), i32.const(1)), i32.wrap_i64(f.va.get()));
+      code.if(low, () => f.misaligned(0));
+    },
+  );
   const host = code.local<I32>(I32_TYPE);
   code.if(
     f.has(ACCESS_WRITE),

@@ -32,7 +32,9 @@ export const HALF_START_LEVEL = 0x10;
 /** u32: TCR_EL1.TBIn. */
 export const HALF_TOP_BYTE_IGNORED = 0x14;
 
-/** Output sizes by TCR_EL1.IPS; ours ends at 48 bits. */
+/** Bits of a physical address, as ID_AA64MMFR0_EL1.PARange says; the limit without translation. */
+export const PHYSICAL_BITS = 48;
+/** Output sizes by TCR_EL1.IPS, of which none is over {@link PHYSICAL_BITS}. */
 const OUTPUT_BITS = [32, 36, 40, 42, 44, 48, 48, 48] as const;
 /** log2 of the granule by TG0 and by TG1, which number them differently; reserved values act as 4 KiB. */
 const GRANULE_BY_TG0 = [12, 16, 14, 12] as const;
@@ -63,6 +65,7 @@ export type RegimeChange = 'regime' | 'address space' | 'none';
 const SCTLR_BITS = 0x8_0003n;
 /** TTBRn_EL1: the ASID, above the table's address. */
 const ASID_SHIFT = 48n;
+const TABLE_ADDRESS = 0xffff_ffff_ffffn;
 
 /**
  * Unpacks the registers of a vCPU into its {@link REGIME} words.
@@ -100,7 +103,10 @@ function unpackWords(vcpu: Block): void {
     const granule = half.granules[field(half.granule, 2)]!;
     // Each level resolves granule − 3 bits: its table holds one granule of eight-byte descriptors.
     const levels = Math.ceil((inputBits - granule) / (granule - 3));
-    vcpu.set64(at + HALF_TABLE, vcpu.get64(half.base) & 0x0000_ffff_ffff_ffc0n);
+    // The first table holds what is left of the input address, and is aligned to its size: 16 bytes at least.
+    const tableBits = inputBits - granule - (levels - 1) * (granule - 3) + 3;
+    const table = vcpu.get64(half.base) & TABLE_ADDRESS;
+    vcpu.set64(at + HALF_TABLE, (table >> BigInt(tableBits)) << BigInt(tableBits));
     vcpu.set32(at + HALF_INPUT_BITS, field(half.walkDisable, 1) === 1 ? 0 : inputBits);
     vcpu.set32(at + HALF_GRANULE, granule);
     vcpu.set32(at + HALF_START_LEVEL, 4 - levels);

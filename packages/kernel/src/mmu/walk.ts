@@ -13,6 +13,7 @@ import {
   FILL_LOG_NON_GLOBAL,
   HUGE_MAPPINGS,
   LARGE_MAPPINGS,
+  MAIR_EL1,
   SYNDROME,
   TLB,
   TLB_TABLE_SIZE,
@@ -36,6 +37,8 @@ import {
   HALF_START_LEVEL,
   HALF_TABLE,
   HALF_TOP_BYTE_IGNORED,
+  PHYSICAL_BITS,
+  REGIME_ALIGN,
   REGIME_HALVES,
   REGIME_HALF_SIZE,
   REGIME_MMU,
@@ -43,11 +46,15 @@ import {
   REGIME_WXN,
 } from './regime.ts';
 
-/** What a translation is for: bits 1:0, with EL0's permissions if bit 2 is set. */
+/**
+ * What a translation is for: bits 1:0, with EL0's permissions if bit 2 is set. Bit 3: the access is one that Device
+ * memory refuses, because it is not aligned or because it is DC ZVA.
+ */
 export const TRANSLATE_READ = 0;
 export const TRANSLATE_WRITE = 1;
 export const TRANSLATE_FETCH = 2;
 export const TRANSLATE_UNPRIVILEGED = 4;
+export const TRANSLATE_UNALIGNED = 8;
 
 /** Results of `translate` that are not a host address. */
 export const TRANSLATE_FAULT = 0;
@@ -60,6 +67,7 @@ const ACCESS_FLAG_FAULT = 0x08;
 const PERMISSION_FAULT = 0x0c;
 const EXTERNAL_ABORT = 0x10;
 const EXTERNAL_ABORT_ON_WALK = 0x14;
+export const ALIGNMENT_FAULT = 0x21;
 
 /** ESR_ELx.IL: the instruction is 32 bits long. */
 const IL = 1 << 25;
@@ -68,7 +76,11 @@ const WNR = 1 << 6;
 /** A store to such a memslot is not the TLB's business. */
 const SLOT_FLAGS_WITHOUT_WRITE = KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY;
 
+/** Address of an output or of a table in a descriptor or TTBRn_EL1; a table of few entries may lie at any 16 bytes. */
+const ADDRESS_MASK = 0x0000_ffff_ffff_fff0n;
+
 /** Descriptor bits. Source: D8.3. */
+const DESC_ATTRIBUTE_INDEX = 2; // AttrIndx[2:0]
 const DESC_USER = 6; // AP[1]
 const DESC_READ_ONLY = 7; // AP[2]
 const DESC_ACCESS = 10; // AF
@@ -96,7 +108,8 @@ export function emitWalk(
   const findSlot = emitFindSlot(module, globals.vm);
   const syndrome = emitSyndrome(module, globals.vcpu);
   const fill = emitFill(module, globals.vcpu);
-  const translate = emitTranslate(module, globals.vcpu, { findSlot, syndrome, fill });
+  const mark = emitMark(module, globals.vcpu);
+  const translate = emitTranslate(module, globals.vcpu, { findSlot, syndrome, fill, mark });
   return { findSlot, translate };
 }
 
@@ -164,14 +177,14 @@ function emitSyndrome(module: ModuleBuilder, vcpuGlobal: number): number {
 }
 
 /**
- * `(va: i64, entry: i64, table: i32, log: i32, leaf: i32)`: writes one TLB entry and logs it. `table` is the offset of
- * the table in the block, `log` that of the log, `leaf` the log2 of the size of the mapping.
+ * `(va: i64, entry: i64, table: i32, log: i32)`: writes one TLB entry and logs it. `table` is the offset of the table in
+ * the block, `log` that of the log.
  */
 function emitFill(module: ModuleBuilder, vcpuGlobal: number): number {
-  const { index, code } = module.function([I64_TYPE, I64_TYPE, I32_TYPE, I32_TYPE, I32_TYPE], []);
+  const { index, code } = module.function([I64_TYPE, I64_TYPE, I32_TYPE, I32_TYPE], []);
   const { i32, i64 } = code.ops;
   const [va, entry] = [code.param<I64>(0), code.param<I64>(1)];
-  const [table, log, leaf] = [code.param<I32>(2), code.param<I32>(3), code.param<I32>(4)];
+  const [table, log] = [code.param<I32>(2), code.param<I32>(3)];
   const vcpu = code.letI32(code.globalGet<I32>(vcpuGlobal));
   const at = code.letI32(
     i32.add(
@@ -180,38 +193,49 @@ function emitFill(module: ModuleBuilder, vcpuGlobal: number): number {
     ),
   );
   code.store('i64.store', at.get(), entry.get());
-  // The log was seen to have room before the walk began.
+  // The log was seen to have room before.
   const logAt = code.letI32(i32.add(vcpu.get(), log.get()));
   const count = code.letI32(code.load<I32>('i32.load', logAt.get()));
   const place = i32.add(logAt.get(), i32.shl(count.get(), i32.const(2)));
   code.store('i32.store', place, at.get(), 4);
   code.store('i32.store', logAt.get(), i32.add(count.get(), i32.const(1)));
-  const markStretch = (bitmap: number): void => {
-    const stretch = code.letI32(i32.and(i32.wrap_i64(i64.shr_u(va.get(), i64.const(21))), i32.const(0x7ff)));
-    const byte = code.letI32(i32.add(vcpu.get(), i32.shr_u(stretch.get(), i32.const(3))));
-    const bit = i32.shl(i32.const(1), i32.and(stretch.get(), i32.const(7)));
-    const old = code.letI32(bit);
-    code.store(
-      'i32.store8',
-      byte.get(),
-      i32.or(code.load<I32>('i32.load8_u', byte.get(), bitmap), old.get()),
-      bitmap,
-    );
+  return index;
+}
+
+/**
+ * `(va: i64, leaf: i32)`: notes that entries of this 2 MiB stretch may come from a mapping of 2^leaf bytes, more than
+ * a page. Data and fetch TLB share the note.
+ */
+function emitMark(module: ModuleBuilder, vcpuGlobal: number): number {
+  const { index, code } = module.function([I64_TYPE, I32_TYPE], []);
+  const { i32, i64 } = code.ops;
+  const va = code.param<I64>(0);
+  const leaf = code.param<I32>(1);
+  const stretch = code.letI32(i32.and(i32.wrap_i64(i64.shr_u(va.get(), i64.const(21))), i32.const(0x7ff)));
+  const byte = code.letI32(i32.add(code.globalGet<I32>(vcpuGlobal), i32.shr_u(stretch.get(), i32.const(3))));
+  const bit = code.letI32(i32.shl(i32.const(1), i32.and(stretch.get(), i32.const(7))));
+  const set = (bitmap: number): void => {
+    const marked = i32.or(code.load<I32>('i32.load8_u', byte.get(), bitmap), bit.get());
+    const value = code.letI32(marked);
+    code.store('i32.store8', byte.get(), value.get(), bitmap);
   };
-  code.if(i32.gt_u(leaf.get(), i32.const(12)), () => {
-    code.if(
-      i32.gt_u(leaf.get(), i32.const(21)),
-      () => markStretch(HUGE_MAPPINGS),
-      () => markStretch(LARGE_MAPPINGS),
-    );
-  });
+  code.if(
+    i32.gt_u(leaf.get(), i32.const(21)),
+    () => set(HUGE_MAPPINGS),
+    () => set(LARGE_MAPPINGS),
+  );
   return index;
 }
 
 function emitTranslate(
   module: ModuleBuilder,
   vcpuGlobal: number,
-  functions: { readonly findSlot: number; readonly syndrome: number; readonly fill: number },
+  functions: {
+    readonly findSlot: number;
+    readonly syndrome: number;
+    readonly fill: number;
+    readonly mark: number;
+  },
 ): number {
   const { index, code } = module.function([I64_TYPE, I32_TYPE], [I32_TYPE], 'translate');
   const { i32, i64 } = code.ops;
@@ -230,6 +254,8 @@ function emitTranslate(
   /** 1 = EL0's permissions apply. */
   const user = code.local<I32>(I32_TYPE);
   const mayWrite = code.local<I32>(I32_TYPE);
+  /** 1 = Device memory, whose accesses must be aligned. */
+  const device = code.local<I32>(I32_TYPE);
   const log = code.local<I32>(I32_TYPE);
 
   const word = (offset: number): I32 => code.load<I32>('i32.load', vcpu.get(), offset);
@@ -244,6 +270,12 @@ function emitTranslate(
     code.return();
   };
   const levelFault = (status: number): void => fault(i32.or(i32.const(status), level.get()));
+  const isTooLarge = (address: I64): I32 =>
+    i64.ne(i64.shr_u(address, i64.extend_i32_u(word(REGIME_OUTPUT_BITS))), i64.const(0));
+  const checkAlignment = (): void => {
+    const unaligned = i32.ne(i32.and(purpose.get(), i32.const(TRANSLATE_UNALIGNED)), i32.const(0));
+    code.if(i32.and(unaligned, device.get()), () => fault(i32.const(ALIGNMENT_FAULT)));
+  };
 
   vcpu.set(code.globalGet<I32>(vcpuGlobal));
   user.set(
@@ -255,11 +287,11 @@ function emitTranslate(
   mayWrite.set(i32.const(1));
   log.set(i32.const(FILL_LOG_GLOBAL));
   shift.set(i32.const(12));
+  half.set(i32.add(vcpu.get(), i32.mul(bit(va, 55), i32.const(REGIME_HALF_SIZE))));
 
   code.if(
     word(REGIME_MMU),
     () => {
-      half.set(i32.add(vcpu.get(), i32.mul(bit(va, 55), i32.const(REGIME_HALF_SIZE))));
       // The bits above the input size must be copies of bit 55, but for an ignored top byte.
       const inputBits = code.letI32(halfWord(HALF_INPUT_BITS));
       code.if(i32.eqz(inputBits.get()), () => fault(i32.const(TRANSLATION_FAULT)));
@@ -273,6 +305,7 @@ function emitTranslate(
 
       level.set(halfWord(HALF_START_LEVEL));
       descriptor.set(code.load<I64>('i64.load', half.get(), REGIME_HALVES + HALF_TABLE));
+      code.if(isTooLarge(descriptor.get()), () => fault(i32.const(ADDRESS_SIZE_FAULT)));
       // The first table may be short: its index is what is left of the input address.
       const indexMask = code.letI64(
         i64.sub(
@@ -298,7 +331,7 @@ function emitTranslate(
       );
       const leaf = code.block();
       const next = code.loop();
-      const tableAddress = i64.and(descriptor.get(), i64.const(0x0000_ffff_ffff_ffc0n));
+      const tableAddress = i64.and(descriptor.get(), i64.const(ADDRESS_MASK));
       const entryIndex = i64.and(i64.shr_u(va.get(), i64.extend_i32_u(shift.get())), indexMask.get());
       pa.set(i64.or(tableAddress, i64.shl(entryIndex, i64.const(3))));
       slot.set(code.call<I32>(functions.findSlot, pa.get()));
@@ -333,8 +366,12 @@ function emitTranslate(
       tables.set(i64.or(tables.get(), descriptor.get()));
       // A table's address ends at the granule; what is below is not part of it.
       descriptor.set(
-        i64.and(descriptor.get(), i64.shl(i64.const(-1), i64.extend_i32_u(halfWord(HALF_GRANULE)))),
+        i64.and(
+          i64.and(descriptor.get(), i64.const(ADDRESS_MASK)),
+          i64.shl(i64.const(-1), i64.extend_i32_u(halfWord(HALF_GRANULE))),
+        ),
       );
+      code.if(isTooLarge(descriptor.get()), () => levelFault(ADDRESS_SIZE_FAULT));
       level.set(i32.add(level.get(), i32.const(1)));
       shift.set(i32.sub(shift.get(), i32.sub(halfWord(HALF_GRANULE), i32.const(3))));
       indexMask.set(
@@ -348,22 +385,30 @@ function emitTranslate(
       code.end();
 
       code.store('i64.store', vcpu.get(), descriptor.get(), WALK_LEAF);
-      code.if(i32.eqz(bit(descriptor, DESC_ACCESS)), () => levelFault(ACCESS_FLAG_FAULT));
       const offsetMask = code.letI64(
         i64.sub(i64.shl(i64.const(1), i64.extend_i32_u(shift.get())), i64.const(1)),
       );
       pa.set(
         i64.or(
           i64.and(
-            i64.and(descriptor.get(), i64.const(0x0000_ffff_ffff_f000n)),
+            i64.and(descriptor.get(), i64.const(ADDRESS_MASK)),
             i64.xor(offsetMask.get(), i64.const(-1)),
           ),
           i64.and(va.get(), offsetMask.get()),
         ),
       );
-      code.if(i64.ne(i64.shr_u(pa.get(), i64.extend_i32_u(word(REGIME_OUTPUT_BITS))), i64.const(0)), () =>
-        levelFault(ADDRESS_SIZE_FAULT),
+      code.if(isTooLarge(pa.get()), () => levelFault(ADDRESS_SIZE_FAULT));
+      code.if(i32.eqz(bit(descriptor, DESC_ACCESS)), () => levelFault(ACCESS_FLAG_FAULT));
+      // MAIR_EL1 has a byte for each index; 0b0000dd00 is Device.
+      const attribute = i64.shr_u(
+        code.load<I64>('i64.load', vcpu.get(), MAIR_EL1),
+        i64.and(
+          i64.shl(i64.shr_u(descriptor.get(), i64.const(DESC_ATTRIBUTE_INDEX)), i64.const(3)),
+          i64.const(0x38),
+        ),
       );
+      device.set(i64.eqz(i64.and(attribute, i64.const(0xf0))));
+      checkAlignment();
       const userAccess = code.letI32(
         i32.and(bit(descriptor, DESC_USER), i32.eqz(bit(tables, TABLE_NO_USER))),
       );
@@ -380,9 +425,8 @@ function emitTranslate(
           code.if(
             user.get(),
             () => {
-              permission(
-                i32.and(userAccess.get(), i32.eqz(i32.or(bit(descriptor, DESC_UXN), bit(tables, TABLE_UXN)))),
-              );
+              // Not userAccess: a page may be executable and not readable.
+              permission(i32.eqz(i32.or(bit(descriptor, DESC_UXN), bit(tables, TABLE_UXN))));
             },
             () => {
               // EL1 never executes what EL0 may write.
@@ -406,11 +450,14 @@ function emitTranslate(
       code.if(bit(descriptor, DESC_NON_GLOBAL), () => log.set(i32.const(FILL_LOG_NON_GLOBAL)));
     },
     () => {
-      code.if(i64.ne(i64.shr_u(va.get(), i64.const(48)), i64.const(0)), () =>
+      const ignored = (): I64 => i64.extend_i32_u(i32.shl(halfWord(HALF_TOP_BYTE_IGNORED), i32.const(3)));
+      pa.set(i64.shr_u(i64.shl(va.get(), ignored()), ignored()));
+      code.if(i64.ne(i64.shr_u(pa.get(), i64.const(PHYSICAL_BITS)), i64.const(0)), () =>
         fault(i32.const(ADDRESS_SIZE_FAULT)),
       );
+      device.set(i32.const(1));
+      checkAlignment();
       code.store('i64.store', vcpu.get(), i64.const(0), WALK_LEAF);
-      pa.set(va.get());
     },
   );
 
@@ -429,6 +476,7 @@ function emitTranslate(
       i32.wrap_i64(i64.sub(pa.get(), code.load<I64>('i64.load', slot.get(), MEMSLOT_GPA))),
     ),
   );
+  code.if(i32.gt_u(shift.get(), i32.const(12)), () => code.call(functions.mark, va.get(), shift.get()));
   code.if(isKind(TRANSLATE_FETCH), () => {
     host.get();
     code.return();
@@ -442,9 +490,11 @@ function emitTranslate(
     },
   );
 
-  // A full log is emptied by its reader; until then this page is translated at every access.
+  // A hit of several words does not look at their alignment, so no entry may exist where it is demanded. And a full
+  // log is emptied by its reader; until then this page is translated at every access.
+  const logged = code.load<I32>('i32.load', i32.add(vcpu.get(), log.get()));
   code.if(
-    i32.gt_u(code.load<I32>('i32.load', i32.add(vcpu.get(), log.get())), i32.const(FILL_LOG_CAPACITY - 2)),
+    i32.or(i32.gt_u(logged, i32.const(FILL_LOG_CAPACITY - 2)), i32.or(device.get(), word(REGIME_ALIGN))),
     () => {
       host.get();
       code.return();
@@ -454,12 +504,12 @@ function emitTranslate(
   const entry = code.letI64(i64.sub(page(i64.extend_i32_u(host.get())), page(va.get())));
   const level1Tables = i32.mul(i32.eqz(user.get()), i32.const(2 * TLB_TABLE_SIZE));
   const table = code.letI32(i32.add(level1Tables, i32.const(TLB)));
-  code.call(functions.fill, va.get(), entry.get(), table.get(), log.get(), shift.get());
+  code.call(functions.fill, va.get(), entry.get(), table.get(), log.get());
   code.if(
     i32.and(isKind(TRANSLATE_WRITE), i32.eqz(i32.and(flags(), i32.const(SLOT_FLAGS_WITHOUT_WRITE)))),
     () => {
       table.set(i32.add(table.get(), i32.const(TLB_TABLE_SIZE)));
-      code.call(functions.fill, va.get(), entry.get(), table.get(), log.get(), shift.get());
+      code.call(functions.fill, va.get(), entry.get(), table.get(), log.get());
     },
   );
   host.get();
