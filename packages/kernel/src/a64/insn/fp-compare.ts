@@ -4,7 +4,7 @@
  */
 import { type Insn, insn, vector } from '../pattern.ts';
 import { CONDITIONS, conditionOf } from '../shared/condition.ts';
-import { compareFlags } from '../shared/fp-comparison.ts';
+import { compareCall, compareFlags } from '../shared/fp-comparison.ts';
 import { SCALAR_STATICS, scalarPoint } from '../shared/fp-row.ts';
 import { twoSources } from '../shared/vector-operands.ts';
 import { fpView } from '../shared/fp-view.ts';
@@ -24,6 +24,7 @@ const fcmp = (name: string, signalling: '0' | '1', withZero: '0' | '1'): Insn =>
     },
   });
 
+/** Rare, and one handler for each condition: so the comparison is a call. */
 const fccmp = (name: string, signalling: '0' | '1'): Insn =>
   insn(name, `0 0 0 11110 ftype:2 1 Rm:5 cond:4 01 Rn:5 ${signalling} nzcv:4`, {
     statics: { condition: CONDITIONS, ...SCALAR_STATICS },
@@ -34,14 +35,12 @@ const fccmp = (name: string, signalling: '0' | '1'): Insn =>
     operands: ({ Rm, Rn, nzcv }) => ({ b: vector(Rn), c: vector(Rm), imm: nzcv }),
     emit: (c, { condition, T }) => {
       c.requireFp();
-      c.if(
-        c.condition(condition),
-        () => {
-          const k = fpView(c, T);
-          compareFlags(k, k.read('b'), k.read('c'), signalling === '1');
-        },
-        () => c.setNzcv(c.imm32()),
+      const k = fpView(c, T);
+      const nzcv = c.letI32(c.imm32());
+      c.if(c.condition(condition), () =>
+        nzcv.set(compareCall(k, k.read('b'), k.read('c'), signalling === '1')),
       );
+      c.setNzcv(nzcv.get());
     },
   });
 

@@ -8,6 +8,19 @@ import type { BinaryRoutine } from './soft-float.ts';
 
 const WITHOUT_FZ = { clear: FPCR_FZ, inexact: false } as const;
 
+/** FPCompare of two scalars by soft float: NZCV in bits 3:0. @param signalling - quiet NaNs raise IOC too */
+export function compareCall(k: FpView, x: Var<Bits>, y: Var<Bits>, signalling: boolean): I32 {
+  const { c } = k;
+  const { bits } = k.format;
+  const word = c.word(bits);
+  return c.call(
+    SOFT_COMPARE[bits],
+    word.toI64(x.get()),
+    word.toI64(y.get()),
+    c.i32.const(signalling ? 1 : 0),
+  );
+}
+
 /**
  * Compares two scalars and sets the flags: FPCompare. Numbers set them as the integers x > y and x < y do when
  * subtracted: so a condition costs what it does after an integer comparison.
@@ -26,15 +39,7 @@ export function compareFlags(k: FpView, x: Var<Bits>, y: Var<Bits>, signalling: 
       c.flagsFromSub(c.word(32), greater as Var<Word>, less as Var<Word>, difference as Var<Word>);
     },
     () => {
-      const word = c.word(k.format.bits);
-      c.setNzcv(
-        c.call(
-          SOFT_COMPARE[k.format.bits],
-          word.toI64(x.get()),
-          word.toI64(y.get()),
-          c.i32.const(signalling ? 1 : 0),
-        ),
-      );
+      c.setNzcv(compareCall(k, x, y, signalling));
     },
   );
 }
