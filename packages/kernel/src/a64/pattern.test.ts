@@ -35,6 +35,35 @@ test('each point of the static parameters is a handler of its own, and has its o
   expect(emitted).toEqual([{ width: 64, hw: 2 }]);
 });
 
+test('what a word selects is asked once for all words that agree in the bits looked at', () => {
+  let asked = 0;
+  const row = insn('ONCE', 'op:1 size:2 imm:29', {
+    statics: { size: [0, 1, 2, 3] },
+    select: (fields) => {
+      asked++;
+      // `size` is looked at only where `op` is 0.
+      return fields.op ? null : { size: fields.size as 0 | 1 | 2 | 3 };
+    },
+    emit: nothing,
+  });
+  const answers = (): number[] =>
+    [0x0000_0001, 0x2000_0002, 0x4000_0000, 0x6000_0000, 0x8000_0000, 0xe000_0000].map((word) =>
+      row.select(word, site),
+    );
+  expect(answers()).toEqual([0, 1, 2, 3, -1, -1]);
+  asked = 0;
+  expect([answers(), asked]).toEqual([[0, 1, 2, 3, -1, -1], 0]);
+});
+
+test('a row that looks at the site is asked each time, and is not siteless', () => {
+  const row = insn('SITE', 'imm:32', {
+    statics: { back: [false, true] },
+    select: (_fields, { offset }) => ({ back: offset > 0 }),
+    emit: nothing,
+  });
+  expect([row.select(1, site), row.select(1, { ...site, offset: 4 }), row.siteless]).toEqual([0, 1, false]);
+});
+
 test('fields are signed only where asked', () => {
   expect(signExtend(0x1ff, 9)).toBe(-1);
   expect(signExtend(0xff, 9)).toBe(255);

@@ -66,6 +66,8 @@ export interface Insn {
   readonly mask: number;
   readonly value: number;
   readonly ends: boolean;
+  /** Decoding depends on nothing but the word: not on the site. */
+  readonly siteless: boolean;
   /** Number of handlers. */
   readonly size: number;
   /** The handler (0 ≤ n < size) that a word selects, or -1 if it is not allocated. */
@@ -112,6 +114,45 @@ function fieldReader(places: readonly FieldPlace[]): { word: number } {
   return reader;
 }
 
+/** A {@link fieldReader} that keeps account of the bits it was asked for. */
+function recordingReader(places: readonly FieldPlace[]): { word: number; seen: number } {
+  const reader = { word: 0, seen: 0 };
+  for (const { name, shift, mask } of places) {
+    const get = (): number => {
+      reader.seen |= mask << shift;
+      return (reader.word >>> shift) & mask;
+    };
+    Object.defineProperty(reader, name, { get });
+  }
+  return reader;
+}
+
+/** Answers kept at most by one {@link SelectCache}. */
+const CACHE_LIMIT = 8192;
+
+/**
+ * What words select, by the bits that `select` has ever looked at: words that agree in them select alike. Much faster
+ * than asking again.
+ */
+class SelectCache {
+  readonly #handlers = new Map<number, number>();
+  #mask = 0;
+
+  /** @returns `undefined` if it is not known */
+  find(word: number): number | undefined {
+    return this.#handlers.get(word & this.#mask);
+  }
+
+  /** @param seen - the bits that led to the answer */
+  add(word: number, seen: number, handler: number): void {
+    if ((seen & ~this.#mask) !== 0 || this.#handlers.size >= CACHE_LIMIT) {
+      this.#mask |= seen;
+      this.#handlers.clear();
+    }
+    this.#handlers.set(word & this.#mask, handler);
+  }
+}
+
 /**
  * Defines an instruction.
  *
@@ -126,26 +167,35 @@ export function insn<const Pattern extends string, const D extends Domains = Rec
   const { mask, value, fields } = parsePattern(name, pattern);
   const reader = fieldReader(fields);
   const typed = reader as unknown as Fields<Pattern>;
+  const recorder = recordingReader(fields);
+  const recorded = recorder as unknown as Fields<Pattern>;
   const domains = Object.entries(options.statics ?? {});
   const points = domains.reduce<Record<string, string | number | boolean>[]>(
     (rows, [key, domain]) => rows.flatMap((row) => domain.map((item) => ({ ...row, [key]: item }))),
     [{}],
   );
   const { select, operands, emit, hot } = options;
+  const indexOf = (point: Record<string, string | number | boolean>): number =>
+    domains.reduce((index, [key, domain]) => index * domain.length + domain.indexOf(point[key]!), 0);
+  // A function of the fields alone depends on nothing else.
+  const cache = select?.length === 1 ? new SelectCache() : undefined;
   return {
     name,
     mask,
     value,
     ends: options.ends === true,
+    siteless: (select?.length ?? 0) <= 1 && (operands?.length ?? 0) <= 1,
     size: points.length,
     select(word, site) {
       if (!select) return 0;
-      reader.word = word;
-      const point = select(typed, site, word) as Record<string, string | number | boolean> | null;
-      if (!point) return -1;
-      let index = 0;
-      for (const [key, domain] of domains) index = index * domain.length + domain.indexOf(point[key]!);
-      return index;
+      const known = cache?.find(word);
+      if (known !== undefined) return known;
+      recorder.word = word;
+      recorder.seen = 0;
+      const point = select(recorded, site, word) as Record<string, string | number | boolean> | null;
+      const handler = point ? indexOf(point) : -1;
+      cache?.add(word, recorder.seen, handler);
+      return handler;
     },
     operands(word, site) {
       if (!operands) return NO_OPERANDS;

@@ -11,7 +11,15 @@ export type PlainSysreg = DecodeSite['plainSysreg'];
 /** Instructions decoded at one call at most. */
 const AHEAD = 32;
 
+/** Ops of words decoded before, direct-mapped: code repeats itself, half of a kernel's words or more. */
+const KNOWN_LOG = 13;
+const KNOWN_WORDS = OP_SIZE / 4;
+const knownIndex = (word: number): number => Math.imul(word, 0x9e37_79b1) >>> (32 - KNOWN_LOG);
+
 export class Decoder {
+  /** The word of each entry; 0, which is UDF, is never known. */
+  readonly #known = new Uint32Array(1 << KNOWN_LOG);
+  readonly #knownOps = new Uint32Array(KNOWN_WORDS << KNOWN_LOG);
   readonly #words: Words;
   readonly #table: DecodeTable;
   readonly #plan: HandlerPlan;
@@ -42,6 +50,11 @@ export class Decoder {
   /** @returns whether control cannot go on behind the instruction */
   #decodeOne(op: number, word: number, offset: number): boolean {
     const { u16, u32 } = this.#words;
+    const known = knownIndex(word);
+    if (this.#known[known] === word && word !== 0) {
+      for (let i = 0; i < KNOWN_WORDS; i++) u32[(op >>> 2) + i] = this.#knownOps[KNOWN_WORDS * known + i]!;
+      return false;
+    }
     const insn = this.#table.find(word);
     const site = this.#site;
     site.offset = offset;
@@ -59,6 +72,10 @@ export class Decoder {
     u32[(op >>> 2) + 3] =
       immHigh ?? (imm < 0 && immLow === undefined ? Math.floor(imm / 0x1_0000_0000) : imm / 0x1_0000_0000);
     u16[op >>> 1] = this.#plan.number(insn, point);
+    if (insn.siteless && !insn.ends) {
+      this.#known[known] = word;
+      for (let i = 0; i < KNOWN_WORDS; i++) this.#knownOps[KNOWN_WORDS * known + i] = u32[(op >>> 2) + i]!;
+    }
     return insn.ends;
   }
 }
