@@ -30,7 +30,7 @@ import { SIMD_TWO_REG_MISC } from '../../packages/kernel/src/a64/insn/simd-two-r
 import type { Insn } from '../../packages/kernel/src/a64/pattern.ts';
 import type { Profile, Random } from '../../packages/kernel/test/cpu-state.ts';
 import type { Cpu } from './reference.ts';
-import { chooseWord } from './sweep.ts';
+import { chooseVectorWord, chooseWord } from './sweep.ts';
 
 interface PlanBase {
   /** The CPU of the reference; Armv8.0 if absent. */
@@ -261,5 +261,13 @@ export const PLANS: Readonly<Record<string, Plan>> = {
     each: 3,
     seeds: 4,
     firstSeed: 0x9_0000,
+  },
+  'simd-sweep.txt': {
+    name: 'sweep',
+    profile: 'float',
+    words: 5000,
+    choose: chooseVectorWord,
+    seeds: 1,
+    firstSeed: 0xa_0000,
   },
 };

@@ -1,6 +1,7 @@
-/** Words of the whole integer space: any at all, and such as differ from an instruction in one of its fixed bits. */
+/** Words of whole encoding spaces: any at all, and such as differ from an instruction in one of its fixed bits. */
 import type { Random } from '../../packages/kernel/test/cpu-state.ts';
 import { DecodeTable } from '../../packages/kernel/src/a64/decode.ts';
+import type { Insn } from '../../packages/kernel/src/a64/pattern.ts';
 import { INSNS } from '../../packages/kernel/src/a64/table.ts';
 
 /** Whether a word belongs to SIMD and floating point, or to their loads and stores. Source: Arm DDI 0487, C4.1. */
@@ -27,6 +28,9 @@ const LATER_ROWS = new Set(['LDOP_SWP', 'CAS', 'CASP']);
 
 const table = new DecodeTable(INSNS);
 const integerRows = INSNS.filter(({ value }) => !isVector(value));
+/** Whether a word belongs to data processing of SIMD and floating point. */
+const isVectorData = (word: number): boolean => ((word >>> 25) & 7) === 7;
+const vectorDataRows = INSNS.filter(({ value }) => isVectorData(value));
 
 /** Direct branches to themselves would not end. */
 const loops = (word: number): boolean =>
@@ -41,17 +45,25 @@ const isSuitable = (word: number): boolean =>
   !LATER_ROWS.has(table.find(word)?.name ?? '');
 
 /** A word of a row with one of the row's fixed bits wrong. */
-function nearMiss(random: Random): number {
-  const { mask, value } = random.pick(integerRows);
+function nearMiss(rows: readonly Insn[], random: Random): number {
+  const { mask, value } = random.pick(rows);
   let bit = 1 << random.below(32);
   while ((mask & bit) === 0) bit = 1 << random.below(32);
   return (value ^ bit ^ (random.next() & ~mask)) >>> 0;
 }
 
-/** A random word that the reference can be asked about. */
+/** A random word of the integer space that the reference can be asked about. */
 export function chooseWord(random: Random): number {
   for (;;) {
-    const word = random.below(2) ? nearMiss(random) : random.next();
+    const word = random.below(2) ? nearMiss(integerRows, random) : random.next();
     if (isSuitable(word)) return word;
+  }
+}
+
+/** A random word of SIMD and floating-point data processing. */
+export function chooseVectorWord(random: Random): number {
+  for (;;) {
+    const word = random.below(4) ? nearMiss(vectorDataRows, random) : (random.next() | 0x0e00_0000) >>> 0;
+    if (isVectorData(word)) return word;
   }
 }
