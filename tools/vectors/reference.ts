@@ -33,6 +33,8 @@ const SIGTRAP = 5;
 export const CPUS = { 'armv8.0': 'cortex-a72', lse: 'max,sve=off,sme=off,pauth=off' } as const;
 export type Cpu = keyof typeof CPUS;
 
+/** Debian's qemu-user-static. */
+const EMULATOR = 'qemu-aarch64-static';
 const OUTPUT_LIMIT = 1 << 30;
 
 function writeState(view: DataView, at: number, state: CpuState): void {
@@ -78,7 +80,7 @@ export function runReference(cases: readonly ReferenceCase[], code: number, cpu:
       for (const [n, word] of words.entries()) view.setUint32(i * TEST_SIZE + 4 + 4 * n, word, true);
       writeState(view, i * TEST_SIZE + 40, state);
     }
-    const output = execFileSync('qemu-aarch64-static', ['-cpu', CPUS[cpu], driver], {
+    const output = execFileSync(EMULATOR, ['-cpu', CPUS[cpu], driver], {
       input,
       maxBuffer: OUTPUT_LIMIT,
     });
