@@ -108,7 +108,8 @@ export interface RunMode {
 
 /** Runs a machine to its end. @returns the exit status */
 export async function runMachine(host: CliHost, config: MachineConfig, mode: RunMode): Promise<number> {
-  using machine = await buildMachine(host, config).catch((error: unknown) => {
+  const unmapped = new UnmappedAccesses();
+  using machine = await buildMachine(host, { ...config, unmapped: unmapped.note }).catch((error: unknown) => {
     if (!(error instanceof LoadError)) throw error;
     const file = error.subject === 'memory' ? undefined : mode.label[error.subject];
     throw file === undefined ? error : new UsageError(`${file}: ${error.message}`, { cause: error });
@@ -148,7 +149,7 @@ export async function runMachine(host: CliHost, config: MachineConfig, mode: Run
     }
     guards.dispose(); // the terminal is the user's again before vkvm says anything
     if (failure !== undefined) throw failure;
-    if (mode.stats) host.stderr(describeStats(machine, host.machineHost.monotonic() - start));
+    if (mode.stats) host.stderr(describeStats(machine, host.machineHost.monotonic() - start, unmapped));
     switch (stop.kind) {
       case 'shutdown':
         return STATUS_OK;
@@ -167,9 +168,29 @@ export async function runMachine(host: CliHost, config: MachineConfig, mode: Run
   }
 }
 
-function describeStats(machine: Machine, elapsed: number): string {
-  const { exits, idle } = machine.stats;
+/** Counts accesses to addresses where nothing is: a hint at a driver or device tree that is wrong. */
+class UnmappedAccesses {
+  #count = 0;
+  #first = 0;
+
+  readonly note = (address: number): void => {
+    if (this.#count === 0) this.#first = address;
+    this.#count += 1;
+  };
+
+  describe(): string {
+    if (this.#count === 0) return '';
+    return `; accesses to nothing: ${this.#count}, the first at 0x${this.#first.toString(16)}`;
+  }
+}
+
+function describeStats({ stats }: Machine, elapsed: number, unmapped: UnmappedAccesses): string {
   const seconds = (nanoseconds: number): string => `${(nanoseconds / 1e9).toFixed(2)} s`;
-  const counts = [...exits].map(([reason, count]) => `${reason} ${count}`).join(', ');
-  return `ran ${seconds(elapsed)}, of it idle ${seconds(idle)}; exits: ${counts || 'none'}`;
+  const counts = Object.entries(stats.exits)
+    .filter(([, count]) => count > 0)
+    .map(([reason, count]) => `${reason} ${count}`);
+  return (
+    `ran ${seconds(elapsed)}, of it idle ${seconds(stats.idle)}; ` +
+    `exits: ${counts.join(', ') || 'none'}${unmapped.describe()}`
+  );
 }

@@ -17,6 +17,8 @@ import {
   PSCI_0_2,
   PSCI_1_1,
   SYSREGS,
+  VKVM_EXIT_IDLE,
+  VKVM_IDLE_STOPPED,
   VKVM_KICK_OFFSET,
   VKVM_KICK_REQUEST,
   sysregId,
@@ -215,6 +217,15 @@ describe('run', () => {
     expect(await run(idle())).toEqual({
       kind: 'crash',
       message: 'the guest has halted without powering off: its vCPU waits and no interrupt can come any more',
+    });
+  });
+
+  test('says that a guest has turned itself off', async () => {
+    const { run, machine } = await build();
+    machine.endInput();
+    expect(await run(exit(VKVM_EXIT_IDLE, [VKVM_IDLE_STOPPED, 0, 0xffff_ffff, 0xffff_ffff]))).toMatchObject({
+      kind: 'crash',
+      message: 'the guest turned off its vCPU (PSCI CPU_OFF) and so can do nothing more',
     });
   });
 

@@ -27,7 +27,7 @@ import type { Kvm } from '../kvm/kvm.ts';
 import type { Vcpu } from '../kvm/vcpu.ts';
 import type { Vm } from '../kvm/vm.ts';
 import type { Segment } from '../loader/ram.ts';
-import { runCooperatively } from '../threads/cooperative.ts';
+import { createRunStats, runCooperatively } from '../threads/cooperative.ts';
 import type { RunStats } from '../threads/cooperative.ts';
 import { Board } from './board.ts';
 import { bootSegments, createBootTree, planBoot } from './boot.ts';
@@ -194,7 +194,7 @@ export class Machine implements Disposable {
   readonly dtb: Uint8Array;
   /** The PSCI version that the guest finds. */
   readonly psci: PsciVersion;
-  readonly stats: RunStats = { exits: new Map(), idle: 0 };
+  readonly stats: RunStats = createRunStats();
   readonly #state: MachineState;
   readonly #board: Board;
   readonly #segments: readonly Segment[];

@@ -1,4 +1,5 @@
 /** All vCPUs on one thread, by slices. */
+import { VKVM_IDLE_STOPPED } from '@vkvm/uapi';
 import type { ExitAction } from '../exits/handler.ts';
 import { crash, findVectorLoop } from '../exits/stop.ts';
 import type { MachineStop } from '../exits/stop.ts';
@@ -14,13 +15,31 @@ const EXITS_PER_LOOK = 16;
 /** How often a vCPU is looked at for a loop it cannot leave. Nanoseconds. */
 const WATCH_INTERVAL = 1_000_000_000;
 
-/** Counts for `--stats`. */
+/** What a machine did. */
 export interface RunStats {
-  /** Exits by reason. */
-  readonly exits: Map<VcpuExit['reason'], number>;
+  /** Number of exits, by reason. */
+  readonly exits: Record<VcpuExit['reason'], number>;
   /** Nanoseconds in which no vCPU had anything to do. */
   idle: number;
 }
+
+/** Counters at zero. One shape for all machines: they are counted up at every exit. */
+export const createRunStats = (): RunStats => ({
+  exits: {
+    mmio: 0,
+    intr: 0,
+    idle: 0,
+    system_event: 0,
+    hypercall: 0,
+    debug: 0,
+    fail_entry: 0,
+    internal_error: 0,
+    arm_nisv: 0,
+    memory_fault: 0,
+    unsupported: 0,
+  },
+  idle: 0,
+});
 
 /** What the loop works for. */
 export interface CooperativeOptions {
@@ -66,7 +85,7 @@ export async function runCooperatively(options: CooperativeOptions): Promise<Mac
     // A vCPU that became idle before another one sent it an interrupt has a request in its kick word.
     if (vcpus.some(({ isKicked }) => isKicked)) continue;
     const deadline = Math.min(nextTick(), ...turns.map((turn) => turn.deadline));
-    if (deadline === Infinity && !canBeWoken()) return nothingLeft(vcpus);
+    if (deadline === Infinity && !canBeWoken()) return nothingLeft(turns);
     const start = host.monotonic();
     await host.waitUntil(deadline);
     stats.idle += host.monotonic() - start;
@@ -77,6 +96,8 @@ export async function runCooperatively(options: CooperativeOptions): Promise<Mac
 class Turn {
   /** When the vCPU wants to run again: 0 = at once, `Infinity` = when an interrupt comes. Monotonic nanoseconds. */
   deadline = 0;
+  /** Whether the vCPU was powered off when it became idle. */
+  isOff = false;
   readonly #vcpu: Vcpu;
   readonly #options: CooperativeOptions;
   #watchAt: number;
@@ -91,15 +112,19 @@ class Turn {
   /** Runs the vCPU until it yields, or until about `end`. */
   take(end: number): MachineStop | undefined {
     const { handle, host, stats } = this.#options;
+    const counts = stats.exits;
     const vcpu = this.#vcpu;
     this.deadline = 0;
     try {
       for (let exits = 1; ; exits += 1) {
         const exit = vcpu.run();
-        stats.exits.set(exit.reason, (stats.exits.get(exit.reason) ?? 0) + 1);
+        counts[exit.reason] += 1;
         const action = handle(exit, vcpu);
         if (action === 'yield') {
-          if (exit.reason === 'idle') this.deadline = exit.deadline;
+          if (exit.reason === 'idle') {
+            this.deadline = exit.deadline;
+            this.isOff = exit.why === VKVM_IDLE_STOPPED;
+          }
           return this.#watch(host.monotonic());
         }
         if (action !== 'resume') return action;
@@ -137,8 +162,15 @@ function describeRunError(error: KvmError): string {
   }
 }
 
-function nothingLeft(vcpus: readonly Vcpu[]): MachineStop {
-  const all = vcpus.length === 1 ? 'its vCPU waits' : `all ${vcpus.length} vCPUs wait`;
+function nothingLeft(turns: readonly Turn[]): MachineStop {
+  if (turns.every(({ isOff }) => isOff)) {
+    const what = turns.length === 1 ? 'its vCPU' : 'every vCPU';
+    return {
+      kind: 'crash',
+      message: `the guest turned off ${what} (PSCI CPU_OFF) and so can do nothing more`,
+    };
+  }
+  const all = turns.length === 1 ? 'its vCPU waits' : `all ${turns.length} vCPUs wait`;
   return {
     kind: 'crash',
     message: `the guest has halted without powering off: ${all} and no interrupt can come any more`,
