@@ -27,9 +27,12 @@ const entropy =
   (width: 32 | 64): SmcccHandler =>
   (vcpu, host) => {
     const bits = argumentLow(vcpu, 1);
+    if (argumentHigh(vcpu, 1) !== 0 || bits > 3 * width) {
+      setResults(vcpu, INVALID_PARAMETERS);
+      return;
+    }
     setResults(vcpu, SUCCESS);
-    if (argumentHigh(vcpu, 1) !== 0 || bits > 3 * width) setResults(vcpu, INVALID_PARAMETERS);
-    else fill(vcpu, host, bits, width);
+    fill(vcpu, host, bits, width);
   };
 
 function fill(vcpu: Block, host: Host, bits: number, width: 32 | 64): void {
