@@ -17,7 +17,7 @@ function fits(k: FpView, value: Var<Float>, { bits, signed }: IntegerForm): Mask
 }
 
 /** What a conversion to an integer is, besides its operand. */
-export interface ToInteger extends IntegerForm {
+interface ToInteger extends IntegerForm {
   readonly rounding: IntegralRounding;
 }
 

@@ -19,10 +19,9 @@ export type FpShape = 's' | 'd' | '2s' | '4s' | '2d';
 
 export const SCALAR_SHAPES = ['s', 'd'] as const;
 export const VECTOR_SHAPES = ['2s', '4s', '2d'] as const;
-export const ALL_SHAPES = [...SCALAR_SHAPES, ...VECTOR_SHAPES] as const;
 
 /** Wasm's floating-point operations, of the kind that a view has. */
-export interface FloatOps {
+interface FloatOps {
   abs(x: Float): Float;
   add(x: Float, y: Float): Float;
   sub(x: Float, y: Float): Float;

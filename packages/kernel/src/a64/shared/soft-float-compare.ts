@@ -56,7 +56,7 @@ export const SOFT_COMPARE = perBits<Routine<readonly ['i64', 'i64', 'i32'], 'i32
 }));
 
 /** Operation of the min/max family; the `nm` ones prefer a number to a quiet NaN. */
-export type Extreme = 'min' | 'max' | 'minnm' | 'maxnm';
+type Extreme = 'min' | 'max' | 'minnm' | 'maxnm';
 
 function extreme(c: Emitter, f: FpFormat<FpBits>, name: Extreme, x: Var<I64>, y: Var<I64>): I64 {
   const least = name.startsWith('min');

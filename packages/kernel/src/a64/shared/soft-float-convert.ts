@@ -17,7 +17,7 @@ import {
 } from './soft-float.ts';
 
 /** Operands: value, rounding mode. */
-export type ConvertRoutine = Routine<readonly ['i64', 'i32'], 'i64'>;
+type ConvertRoutine = Routine<readonly ['i64', 'i32'], 'i64'>;
 
 /** The fraction keeps its most significant bits. */
 function convertNan(c: Emitter, from: FpFormat, to: FpFormat, value: Var<I64>): I64 {

@@ -55,7 +55,7 @@ const indexOf = ({ bits, signed }: IntegerForm): number => (bits === 64 ? 2 : 0)
 const formName = ({ bits, signed }: IntegerForm): string => `${signed ? 's' : 'u'}${bits}`;
 
 /** Operands: value, fraction bits, rounding mode. The result is zero-extended. */
-export type ToFixed = Routine<readonly ['i64', 'i32', 'i32'], 'i64'>;
+type ToFixed = Routine<readonly ['i64', 'i32', 'i32'], 'i64'>;
 
 const toFixedRoutine = (f: FpFormat<32 | 64>, form: IntegerForm): ToFixed => {
   const limit = 1n << BigInt(form.signed ? form.bits - 1 : form.bits);
@@ -115,7 +115,7 @@ const TO_FIXED: PerBits<readonly ToFixed[]> = perBits((f) => FORMS.map((form) =>
 export const toFixed = (bits: 32 | 64, form: IntegerForm): ToFixed => TO_FIXED[bits][indexOf(form)]!;
 
 /** Operands: integer (its upper bits do not matter), fraction bits, rounding mode. */
-export type FromFixed = Routine<readonly ['i64', 'i32', 'i32'], 'i64'>;
+type FromFixed = Routine<readonly ['i64', 'i32', 'i32'], 'i64'>;
 
 const fromFixedRoutine = (f: FpFormat<32 | 64>, form: IntegerForm): FromFixed => ({
   name: `fp${f.bits}_from_${formName(form)}`,

@@ -212,7 +212,7 @@ export function shiftRightJam(c: Emitter, value: Var<I64>, count: I32): I64 {
 }
 
 /** What is to be rounded, besides the number of the rounding mode. */
-export interface Rounded {
+interface Rounded {
   readonly mode: Var<I32>;
   readonly negative: Var<I32>;
   /** The part cut off; 2⁶³ is one half. */
