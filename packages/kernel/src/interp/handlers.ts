@@ -21,6 +21,7 @@ import {
   type Var,
 } from '../a64/emitter.ts';
 import { ACCESS_ORDERED, ACCESS_SIGNED, ACCESS_SYNDROME, ACCESS_WIDE, ACCESS_WRITE } from '../mmu/access.ts';
+import { HIT_LIMIT } from '../mmu/tlb.ts';
 import {
   ACC,
   EL,
@@ -543,7 +544,7 @@ export class HandlerEmitter extends CodeEmitter implements Emitter {
     return i32.or(i32.shl(this.field('a'), i32.const(FORM_SLOT_SHIFT)), i32.const(form));
   }
 
-  /** `address + TLB entry`: the place in process memory, if its upper half is 0. */
+  /** `address + TLB entry`: the place in process memory, if it is below {@link HIT_LIMIT}. */
   #lookup(address: Var<I64>, form: number): Var<I64> {
     const { i32, i64 } = this;
     const base = (): I32 => {
@@ -562,14 +563,17 @@ export class HandlerEmitter extends CodeEmitter implements Emitter {
   /** 1 if the lookup hit and the address is aligned to `bytes` (a power of two). */
   #hitAligned(sum: Var<I64>, bytes: number): I32 {
     const { i64 } = this;
-    return i64.eqz(i64.and(sum.get(), i64.const(-(2n ** 32n) | BigInt(bytes - 1))));
+    // The bits that must be 0 become the most significant, so that one comparison does.
+    const zeros = Math.log2(bytes);
+    const rotated = zeros === 0 ? sum.get() : i64.rotr(sum.get(), i64.const(zeros));
+    return i64.lt_u(rotated, i64.const(HIT_LIMIT / bytes));
   }
 
   /** 1 if the lookup hit and `bytes` from the address lie in one page. */
   #hitInPage(sum: Var<I64>, bytes: number): I32 {
     const { i32, i64 } = this;
     const inPage = i32.le_u(i32.and(i32.wrap_i64(sum.get()), i32.const(4095)), i32.const(4096 - bytes));
-    return i32.and(inPage, i64.eqz(i64.shr_u(sum.get(), i64.const(32))));
+    return i32.and(inPage, i64.lt_u(sum.get(), i64.const(HIT_LIMIT)));
   }
 
   /** The place of `bytes` to read; never returns to the caller if the access faults or leaves. */

@@ -1,10 +1,11 @@
 /**
  * The soft TLB: four tables (read and write, for EL0 and for EL1), one eight-byte entry for each VA[31:12].
  *
- * An entry is `host page − VA page`, so `VA + entry` is the place in process memory, and a hit is a sum whose upper
- * half is 0. Two pages of one slot differ by a multiple of 4 GiB, so exactly 20 index bits make that sound. An empty
- * entry is a sum that only one non-canonical VA page brings to 0 — and to host page 0, which is never mapped, so
- * that not even such an address reaches anything.
+ * An entry is `host page − VA page`, so `VA + entry` is the place in process memory, and a hit is a sum below
+ * {@link HIT_LIMIT}: its upper half is 0 and its page is not the last one below 4 GiB. Two pages of one slot differ by a
+ * multiple of 4 GiB, so exactly 20 index bits make that sound. An empty entry brings every address of its slot to that
+ * last page, whatever the upper half: it never hits. (Memory that does lie in the last page is never hit either, and
+ * is translated at every access.)
  *
  * Entries carry no ASID. Fills are logged, those of global and non-global mappings apart, and a flush clears what the
  * log names: a table is 8 MiB, and a Linux boot flushes 48 000 times.
@@ -22,8 +23,8 @@ import {
 } from '../state/vcpu-state.ts';
 
 export const TLB_TABLES = 4;
-/** Upper half of an empty entry: VA bits 63:32 would have to be its negation, 0x5a5a_5a5a: not canonical. */
-export const EMPTY_HIGH = 0xa5a5_a5a5;
+/** The last page of 4 GiB. */
+export const HIT_LIMIT = 0xffff_f000;
 /** Tag of an empty fetch entry: low bits set, as no page address has. */
 export const EMPTY_FETCH_TAG = -1n;
 export const FETCH_ENTRIES = FETCH_TLB_SIZE / 16;
@@ -43,11 +44,9 @@ export class Tlb {
 
   /** Empties everything, whatever the logs say: for a new vCPU. */
   format(): void {
-    const { u64, u8 } = this.#vcpu.words;
-    const first = (this.#vcpu.base + TLB) >>> 3;
-    const high = BigInt(EMPTY_HIGH) << 32n;
-    for (let slot = 0; slot < SLOTS; slot++) u64[first + slot] = high | BigInt(-(slot << 12) >>> 0);
+    const { u8 } = this.#vcpu.words;
     const start = this.#vcpu.base + TLB;
+    for (let slot = 0; slot < SLOTS; slot++) this.#clear(start + 8 * slot);
     for (let table = 1; table < TLB_TABLES; table++) {
       u8.copyWithin(start + table * TLB_TABLE_SIZE, start, start + TLB_TABLE_SIZE);
     }
@@ -65,8 +64,8 @@ export class Tlb {
   /** @param entry - byte address of an entry */
   #clear(entry: number): void {
     const slot = ((entry - this.#vcpu.base - TLB) >>> 3) & (SLOTS - 1);
-    this.#words[entry >>> 2] = -(slot << 12);
-    this.#words[(entry >>> 2) + 1] = EMPTY_HIGH;
+    this.#words[entry >>> 2] = HIT_LIMIT - (slot << 12);
+    this.#words[(entry >>> 2) + 1] = 0;
   }
 
   #clearLogged(log: number): void {
