@@ -44,7 +44,7 @@ import type { IoctlCall, IoctlEntry } from './handler.ts';
 const isInitialised = (vcpu: Block): number => (vcpu.get32(INITIALISED) === 0 ? -ENOEXEC : 0);
 
 function run({ arg, block, thread: { vcpus } }: IoctlCall): number {
-  return arg === 0 ? runVcpu(vcpus.get(block)) : -EINVAL;
+  return arg === 0 ? isInitialised(block) || runVcpu(vcpus.get(block)) : -EINVAL;
 }
 
 /** Signals do not exist here; the kick word takes their place. The mask is checked and has no effect. */

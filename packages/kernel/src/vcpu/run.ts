@@ -3,7 +3,6 @@ import {
   EDEADLK,
   EINTR,
   EIO,
-  ENOEXEC,
   KVM_MP_STATE_STOPPED,
   KVM_MP_STATE_SUSPENDED,
   KVM_SYSTEM_EVENT_WAKEUP,
@@ -17,7 +16,6 @@ import { LEAVE_WFE } from '../interp/leave.ts';
 import {
   HAS_RUN_ONCE,
   IN_GUEST,
-  INITIALISED,
   MP_STATE,
   PSTATE_REST,
   SERROR_PENDING,
@@ -68,7 +66,7 @@ const IRQ_LINE = 1;
 const FIQ_LINE = 2;
 const SERROR_LINE = 4;
 
-/** @returns 0 with an exit in kvm_run, or -errno */
+/** Runs a vCPU that is initialised. @returns 0 with an exit in kvm_run, or -errno */
 export function runVcpu(vcpu: Vcpu): number {
   const { block, vm } = vcpu;
   const refused = firstRun(vcpu);
@@ -85,7 +83,6 @@ export function runVcpu(vcpu: Vcpu): number {
 
 /** What the first KVM_RUN of a vCPU checks, and what it freezes. */
 function firstRun({ block, vm, thread: { words, host } }: Vcpu): number {
-  if (block.get32(INITIALISED) === 0) return -ENOEXEC;
   if (block.get32(HAS_RUN_ONCE) !== 0) return 0;
   if (vm.get32(IRQCHIP) !== 0) {
     const unmapped = mapResources(vm);
