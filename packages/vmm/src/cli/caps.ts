@@ -25,7 +25,7 @@ const PROCESS_SIZE = 64 * MIB;
 /** @returns the exit status */
 export async function caps(host: CliHost, options: Options<typeof CAPS_OPTIONS>): Promise<number> {
   const process = createProcess({ size: PROCESS_SIZE, shared: false });
-  using kvm = openKvm(await host.createSyscalls(process), process);
+  using kvm = openKvm(await host.createSyscalls(process, host.stderr), process);
   using vm = kvm.createVm(); // some capabilities are only told by a VM
   const values = CAPS.map(({ name, number }) => ({ name, number, value: vm.checkExtension(number) }));
   const kernel = identifyKernel(kvm);

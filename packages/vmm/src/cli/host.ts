@@ -18,6 +18,8 @@ export interface DebianRequest {
   readonly kernel: string;
   /** Fetch it even if it is cached. */
   readonly refresh: boolean;
+  /** Seconds to wait for the first answer of a mirror. */
+  readonly patience: number;
 }
 
 /** Where the keyboard's bytes go. */
@@ -44,8 +46,12 @@ export interface CliHost {
   /** Calls `action` once. @returns calls it off */
   readonly after: (seconds: number, action: () => void) => Disposable;
   readonly machineHost: MachineHost;
-  /** The kernel's side of the boundary for a process. */
-  readonly createSyscalls: (process: Process) => Syscalls | Promise<Syscalls>;
+  /**
+   * The kernel's side of the boundary for a process.
+   *
+   * @param report - takes lines that the kernel has for a developer
+   */
+  readonly createSyscalls: (process: Process, report: (line: string) => void) => Syscalls | Promise<Syscalls>;
   /**
    * Gets Debian's kernel and our initramfs, from the cache or through apt.
    *

@@ -77,7 +77,7 @@ export async function machineConfig(
 /** Builds a machine in an address space of its own. */
 export async function buildMachine(host: CliHost, config: MachineConfig): Promise<Machine> {
   const process = createProcess({ size: processSize(config), shared: false });
-  const syscalls = await host.createSyscalls(process);
+  const syscalls = await host.createSyscalls(process, host.stderr);
   return createMachine({ syscalls, process, config, host: host.machineHost });
 }
 

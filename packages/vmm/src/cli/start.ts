@@ -24,6 +24,9 @@ Without apt, a small built-in guest runs instead. Other options are those of vkv
 ${describeOptions(START_OPTIONS)}
 `;
 
+/** Seconds for a mirror's first answer: there is another guest to start. */
+const PATIENCE = 4;
+
 /** What the guest does when nobody is there to type. */
 const DEMO_SCRIPT = `uname -a
 cat /proc/cpuinfo
@@ -56,7 +59,7 @@ export async function start(host: CliHost, options: Options<typeof START_OPTIONS
 
 async function findDebian(host: CliHost): Promise<GuestFiles | undefined> {
   try {
-    return await host.debianGuest({ kernel: 'cloud', refresh: false });
+    return await host.debianGuest({ kernel: 'cloud', refresh: false, patience: PATIENCE });
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'GuestError') throw error;
     host.stderr(`${error.message}; starting the built-in guest instead`);

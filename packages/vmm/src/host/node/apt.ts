@@ -15,9 +15,16 @@ import type { ToolOptions, ToolResult } from './tool.ts';
 const NOT_INHERITED =
   /^(APT::Architectures?\b|APT::Update::(Pre|Post)-Invoke|APT::Sandbox|DPkg::|Dir::(State|Cache|Etc::(main|parts))\b)/i;
 
-/** Seconds without a word from apt before the first answer of a mirror, and after it. */
-const PATIENCE_FIRST = 4;
+/** Seconds without a word from apt once a mirror has answered. */
 const PATIENCE = 60;
+
+/** How the package lists are fetched. */
+export interface UpdateOptions {
+  /** Seconds to wait for the first answer of a mirror. */
+  readonly patience: number;
+  /** Told of each line that apt prints. */
+  readonly onProgress: (line: string) => void;
+}
 
 /** A private apt in a directory. */
 export class Apt {
@@ -61,14 +68,17 @@ export class Apt {
   }
 
   /** Fetches the package lists. @throws {GuestError} no mirror answers */
-  async update(onProgress: (line: string) => void): Promise<void> {
+  async update({ patience, onProgress }: UpdateOptions): Promise<void> {
     let answered = false;
-    const watch = (line: string): void => {
+    const onLine = (line: string): void => {
       answered ||= /^(Get|Hit):/.test(line);
       onProgress(line);
     };
     // A source that fails (of another vendor, say) does not matter as long as Debian's answer.
-    const result = await this.#run('apt-get', ['-q', 'update'], { patience: PATIENCE_FIRST, onLine: watch });
+    const result = await this.#run('apt-get', ['-q', 'update'], {
+      patience: () => (answered ? PATIENCE : patience),
+      onLine,
+    });
     if (answered && !result.hung) return;
     const reason = result.hung ? 'no answer in time' : firstError(result);
     throw new GuestError(
@@ -109,7 +119,7 @@ export class Apt {
   async download(names: readonly string[], into: string): Promise<void> {
     const result = await this.#run('apt-get', ['-q', 'download', ...names], {
       cwd: into,
-      patience: PATIENCE,
+      patience: () => PATIENCE,
     });
     if (result.status === 0 && !result.hung) return;
     throw new GuestError(

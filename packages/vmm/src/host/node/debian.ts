@@ -54,7 +54,10 @@ export async function debianGuest(request: DebianRequest, options: DebianOptions
   try {
     await mkdir(home, { recursive: true });
     const cached = request.refresh ? undefined : await readManifest(home);
-    return await assemble(home, cached ?? (await fetchPackages(wanted, { cache, home, progress })));
+    return await assemble(
+      home,
+      cached ?? (await fetchPackages(wanted, { cache, home, progress, patience: request.patience })),
+    );
   } catch (error) {
     if (!(error instanceof Error) || !('syscall' in error)) throw error;
     throw new GuestError(
@@ -101,12 +104,16 @@ interface FetchOptions {
   readonly cache: string;
   readonly home: string;
   readonly progress: (line: string) => void;
+  readonly patience: number;
 }
 
-async function fetchPackages(wanted: string, { cache, home, progress }: FetchOptions): Promise<Manifest> {
+async function fetchPackages(
+  wanted: string,
+  { cache, home, progress, patience }: FetchOptions,
+): Promise<Manifest> {
   const apt = await Apt.open(join(cache, 'apt'));
   progress("fetching Debian's package lists");
-  await apt.update((line) => progress(`fetching Debian's package lists: ${line}`));
+  await apt.update({ patience, onProgress: (line) => progress(`fetching Debian's package lists: ${line}`) });
   const name = await apt.resolveKernel(wanted);
   const [version, busybox] = await Promise.all([apt.version(name), apt.version('busybox-static')]);
   const work = await mkdtemp(join(home, 'new-'));

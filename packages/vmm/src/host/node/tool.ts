@@ -7,8 +7,8 @@ import { GuestError } from '../../guest/error.ts';
 export interface ToolOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
-  /** Seconds without any output after which it is taken to hang; default: no limit. */
-  readonly patience?: number;
+  /** Seconds without any output after which it is taken to hang, asked anew after each; default: no limit. */
+  readonly patience?: () => number;
   /** Told of each line of standard output as it comes. */
   readonly onLine?: (line: string) => void;
 }
@@ -39,16 +39,18 @@ export function runTool(
       hung = true;
       child.kill('SIGKILL');
     };
-    let timer = patience === undefined ? undefined : setTimeout(giveUp, patience * 1000);
+    let timer: NodeJS.Timeout | undefined;
+    const expectOutput = (): void => {
+      clearTimeout(timer);
+      if (patience !== undefined) timer = setTimeout(giveUp, patience() * 1000);
+    };
+    expectOutput();
     child.stdout.setEncoding('utf8').on('data', (data: string) => {
       stdout += data;
       const lines = (partial + data).split('\n');
       partial = lines.pop() ?? '';
       for (const line of lines) onLine?.(line);
-      if (patience !== undefined) {
-        clearTimeout(timer);
-        timer = setTimeout(giveUp, patience * 1000);
-      }
+      expectOutput();
     });
     child.stderr.setEncoding('utf8').on('data', (data: string) => void (stderr += data));
     child.on('error', (cause) => {
