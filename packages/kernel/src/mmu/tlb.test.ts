@@ -82,14 +82,12 @@ const isEmpty = (table: number, va: bigint): boolean => hostPageOf(table, slotOf
 
 describe('an empty entry', () => {
   test('brings every address of its slot to the page that never hits', () => {
-    const others: [number, number][] = [];
+    let others = 0;
     engine.format();
     for (let table = 0; table < TLB_TABLES; table++) {
-      for (let slot = 0; slot < SLOTS; slot++) {
-        if (hostPageOf(table, slot) !== HIT_LIMIT) others.push([table, slot]);
-      }
+      for (let slot = 0; slot < SLOTS; slot++) if (hostPageOf(table, slot) !== HIT_LIMIT) others += 1;
     }
-    expect(others).toEqual([]);
+    expect(others).toBe(0);
   });
 
   test('is what every flush leaves', () => {
