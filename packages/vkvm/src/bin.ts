@@ -1,10 +1,16 @@
 #!/usr/bin/env node
-/** The command `vkvm`. */
-import { createKernel } from '@vkvm/kernel';
-import { runCommand } from '@vkvm/vmm/node';
+/** The command `vkvm`: asks for a Node that can run it before anything else is loaded. */
 
-const report = (message: string): void => void process.stderr.write(`vkvm: ${message}\n`);
+const LEAST_NODE = 24;
 
-process.exitCode = await runCommand(process.argv.slice(2), {
-  createSyscalls: (guestProcess) => createKernel({ host: { report } }).attach(guestProcess),
-});
+if (Number.parseInt(process.versions.node, 10) < LEAST_NODE) {
+  process.stderr.write(
+    `vkvm: Node ${process.versions.node} is too old; install Node ${LEAST_NODE} or newer, then try again\n`,
+  );
+  process.exitCode = 2;
+} else {
+  const { command } = await import('./command.ts');
+  process.exitCode = await command(process.argv.slice(2));
+}
+
+export {};
