@@ -36,10 +36,10 @@ export class ConfigError extends Error {
 export const MEMORY_MIN = 8 * MIB;
 
 /**
- * Bytes of the process memory that are not RAM, with room to spare: kernel state, TLBs and decoded code for each vCPU
- * (the kernel gives each of the first four a larger pool), and the VMM's own mappings.
+ * Bytes of the process memory that are not RAM, with room to spare: state, TLBs and decoded code of each vCPU, and the
+ * VMM's own mappings.
  */
-const overhead = (smp: number): number => (40 + smp * (smp > 4 ? 48 : 66)) * MIB;
+const overhead = (smp: number): number => (40 + smp * 70) * MIB;
 
 /** Most RAM a machine with `smp` vCPUs can have. */
 export const memoryMax = (smp: number): number =>

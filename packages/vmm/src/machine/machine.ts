@@ -26,6 +26,7 @@ import { openKvm } from '../kvm/kvm.ts';
 import type { Kvm } from '../kvm/kvm.ts';
 import type { Vcpu } from '../kvm/vcpu.ts';
 import type { Vm } from '../kvm/vm.ts';
+import { MIB } from '../loader/ram.ts';
 import type { Segment } from '../loader/ram.ts';
 import { createRunStats, runCooperatively } from '../threads/cooperative.ts';
 import type { RunStats } from '../threads/cooperative.ts';
@@ -110,14 +111,16 @@ function createHardware(
   const vm = resources.use(kvm.createVm());
   enableSlices(kvm, vm, config.smp);
 
-  const vcpus = Array.from({ length: config.smp }, (_, id) => resources.use(vm.createVcpu(id)));
+  const vcpus = Array.from({ length: config.smp }, (_, id) =>
+    fitting(config, () => resources.use(vm.createVcpu(id))),
+  );
   const gic = resources.use(new Gic(vm, config.gicVersion ?? 3));
   const target = vm.preferredTarget();
   initVcpus(vcpus, target, config.psci);
   const psci = negotiatePsci(vcpus[0] as Vcpu, config.psci);
   gic.init();
 
-  const userAddress = kvm.mapMemory(config.memory);
+  const userAddress = fitting(config, () => kvm.mapMemory(config.memory));
   resources.defer(() => syscalls.munmap(userAddress, config.memory));
   vm.setMemslot({ slot: 0, base: RAM_BASE, size: config.memory, userAddress });
   const mpidr = sysregId(SYSREGS.MPIDR_EL1);
@@ -130,6 +133,20 @@ function createHardware(
     target,
     ram: new Uint8Array(process.memory.buffer, userAddress, config.memory),
   };
+}
+
+/** Runs `allocate`. @throws {ConfigError} the process memory is full: this kernel needs more of it than we thought */
+function fitting<T>({ memory, smp }: MachineConfig, allocate: () => T): T {
+  try {
+    return allocate();
+  } catch (error) {
+    if (!(error instanceof Error) || (error as KvmError).errno !== 'ENOMEM') throw error;
+    throw new ConfigError(
+      `${memory / MIB} MiB of memory and ${smp} vCPU${smp > 1 ? 's' : ''} do not fit into the address space that RAM ` +
+        `shares with the kernel; use less --memory or fewer --smp`,
+      { cause: error },
+    );
+  }
 }
 
 function needsOf({ psci, smp }: MachineConfig): Need[] {
