@@ -25,20 +25,24 @@ import {
 } from './system.ts';
 import { psciVersion } from './versions.ts';
 
-type Row = PsciFunctionRow & { readonly name: PsciFunctionName };
+/** PSCI's part of the standard service: numbers up to 0x1f, in both widths. */
+const FIRST_ID_32 = 0x8400_0000;
+const FIRST_ID_64 = 0xc400_0000;
+const NUMBERS = 0x20;
 
-const rowsById = new Map<number, Row>();
-for (const row of PSCI_FUNCTIONS as readonly Row[]) {
-  if (row.smc32 !== undefined) rowsById.set(row.smc32, row);
-  if (row.smc64 !== undefined) rowsById.set(row.smc64, row);
+/** Place of an id in {@link CALLS}, or -1. */
+function placeOf(id: number): number {
+  if (id >= FIRST_ID_32 && id < FIRST_ID_32 + NUMBERS) return id - FIRST_ID_32;
+  if (id >= FIRST_ID_64 && id < FIRST_ID_64 + NUMBERS) return NUMBERS + id - FIRST_ID_64;
+  return -1;
 }
 
 /** What PSCI_FEATURES answers for an id: flags, or NOT_SUPPORTED for what the version lacks or nobody serves. */
 function featuresOf(vcpu: Block, id: number, version: number): number {
-  const row = rowsById.get(id);
-  if (row === undefined || row.since > version) return PSCI_NOT_SUPPORTED;
-  if (row.name === 'SYSTEM_SUSPEND' && !mayForwardSuspend(vcpu)) return PSCI_NOT_SUPPORTED;
-  return row.features;
+  const call = callOf(id, version);
+  if (call === undefined) return PSCI_NOT_SUPPORTED;
+  if (call.name === 'SYSTEM_SUSPEND' && !mayForwardSuspend(vcpu)) return PSCI_NOT_SUPPORTED;
+  return call.features;
 }
 
 const psciFeatures: PsciHandler = (vcpu) => {
@@ -64,27 +68,56 @@ const HANDLERS: Readonly<Partial<Record<PsciFunctionName, PsciHandler>>> = {
   SYSTEM_OFF2: systemOff2,
 };
 
+type Row = PsciFunctionRow & { readonly name: PsciFunctionName };
+
+/** A row of uapi as one function id of it is served. */
+interface Call {
+  readonly name: PsciFunctionName;
+  readonly since: number;
+  readonly features: number;
+  /** The 32-bit id of a function that has both: its arguments are words. */
+  readonly narrow: boolean;
+  readonly handle: PsciHandler | undefined;
+}
+
+const CALLS: (Call | undefined)[] = Array.from({ length: 2 * NUMBERS });
+for (const { name, since, features, smc32, smc64 } of PSCI_FUNCTIONS as readonly Row[]) {
+  const call = { name, since, features, handle: HANDLERS[name] };
+  if (smc32 !== undefined) CALLS[placeOf(smc32)] = { ...call, narrow: smc64 !== undefined };
+  if (smc64 !== undefined) CALLS[placeOf(smc64)] = { ...call, narrow: false };
+}
+
+/** The call with an id, if a version has it. */
+function callOf(id: number, version: number): Call | undefined {
+  const place = placeOf(id);
+  const call = place < 0 ? undefined : CALLS[place];
+  return call === undefined || call.since > version ? undefined : call;
+}
+
 /** Of version 0.1's functions, only these are served. */
 const HANDLERS_0_1: Readonly<Partial<Record<PsciFunctionName, PsciHandler>>> = {
   CPU_OFF: cpuOff,
   CPU_ON: cpuOn,
 };
 
-function find(vcpu: Block, id: number): PsciHandler | undefined {
+/** Version 0.1 has function ids of its own. */
+function serve01(vcpu: Block, id: number, host: Host): number | 'exit' {
+  const row = PSCI_0_1_FUNCTIONS.find((each) => each.id === id);
+  return (row && HANDLERS_0_1[row.name])?.(vcpu, host) ?? PSCI_NOT_SUPPORTED;
+}
+
+function serve(vcpu: Block, id: number, host: Host): number | 'exit' {
   const version = psciVersion(vcpu);
-  if (version === PSCI_0_1) {
-    const old = PSCI_0_1_FUNCTIONS.find((each) => each.id === id);
-    return old === undefined ? undefined : HANDLERS_0_1[old.name];
-  }
-  const row = rowsById.get(id);
-  if (row === undefined || row.since > version) return undefined;
-  if (id === row.smc32 && row.smc64 !== undefined) narrowArguments(vcpu);
-  return HANDLERS[row.name];
+  if (version === PSCI_0_1) return serve01(vcpu, id, host);
+  const call = callOf(id, version);
+  if (call === undefined) return PSCI_NOT_SUPPORTED;
+  if (call.narrow) narrowArguments(vcpu);
+  return call.handle === undefined ? PSCI_NOT_SUPPORTED : call.handle(vcpu, host);
 }
 
 /** Serves a call that nobody else owns. @returns whether KVM_RUN goes on or returns with the exit that is written */
 export function psciCall(vcpu: Block, id: number, host: Host): 'resume' | 'exit' {
-  const result = find(vcpu, id)?.(vcpu, host) ?? PSCI_NOT_SUPPORTED;
+  const result = serve(vcpu, id, host);
   if (result === 'exit') return 'exit';
   setResults(vcpu, result);
   return 'resume';

@@ -42,11 +42,13 @@ export const VERSIONS: readonly PsciVersionRow[] = [
 const hasPsci02 = (words: Block['words'], vm: number): boolean =>
   (words.get32(vm + FEATURES) & (1 << KVM_ARM_VCPU_PSCI_0_2)) !== 0;
 
+const NEWEST = PSCI_1_3;
+
 /** The version a vCPU's guest has: 0.1 without the feature, else the one chosen, else the newest. */
 export function psciVersion({ words, base }: Block): number {
   const vm = words.get32(base + VM_BLOCK);
   if (!hasPsci02(words, vm)) return PSCI_0_1;
-  return words.get32(vm + VERSION) || VERSIONS.at(-1)!.version;
+  return words.get32(vm + VERSION) || NEWEST;
 }
 
 export const versionRow = (version: number): PsciVersionRow =>

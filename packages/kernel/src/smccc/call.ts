@@ -17,7 +17,7 @@ import {
 
 import type { Host } from '../host.ts';
 import { psciCall } from '../psci/call.ts';
-import { Block } from '../state/block.ts';
+import type { Block } from '../state/block.ts';
 import { argumentLow, setResult, setResults } from '../state/call-registers.ts';
 import { exitHypercall } from '../state/exit.ts';
 import { VM_BLOCK, X } from '../state/vcpu-state.ts';
@@ -29,8 +29,9 @@ import type { SmcccService } from './service.ts';
 import { trngServices } from './trng.ts';
 import { vendorServices } from './vendor.ts';
 
+/** Function ids of 32 bits as signed numbers, which are cheaper keys. */
 const services = new Map<number, SmcccService>(
-  [...archServices, ...pvtimeServices, ...trngServices, ...vendorServices].map((each) => [each.id, each]),
+  [...archServices, ...pvtimeServices, ...trngServices, ...vendorServices].map((each) => [each.id | 0, each]),
 );
 
 /** Numbers of the standard service that are PSCI's. */
@@ -46,7 +47,7 @@ const isAvailable = (vcpu: Block, { bitmap, bit = 0 }: SmcccService): boolean =>
 
 function serve(vcpu: Block, id: number, host: Host): 'resume' | 'exit' {
   if (isPsci(id)) return psciCall(vcpu, id, host);
-  const service = services.get(id);
+  const service = services.get(id | 0);
   if (service !== undefined && isAvailable(vcpu, service)) service.handle(vcpu, host);
   else setResults(vcpu, SMCCC_RET_NOT_SUPPORTED);
   return 'resume';
@@ -68,7 +69,7 @@ export function smccc(vcpu: Block, smc: boolean, immediate: number, host: Host):
     vcpu.set64(X + 8, 0n);
     return 'resume';
   }
-  switch (filterAction(new Block(vcpu.words, vcpu.get32(VM_BLOCK)), id)) {
+  switch (filterAction(vcpu.words, vcpu.get32(VM_BLOCK), id)) {
     case KVM_SMCCC_FILTER_DENY:
       setResults(vcpu, SMCCC_RET_NOT_SUPPORTED);
       return 'resume';

@@ -14,6 +14,7 @@ import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
 import { withLock } from '../state/lock.ts';
 import { STATE_LOCK, VM_HAS_RUN } from '../state/vm-control.ts';
+import type { Words } from '../state/words.ts';
 import { copyFromUser } from '../uaccess.ts';
 import { FILTER, FILTER_COUNT, FILTER_END } from './state.ts';
 
@@ -70,12 +71,16 @@ export function addFilter(vm: Block, userAddress: number, host: Host): number {
   });
 }
 
-/** The action for a function id: a KVM_SMCCC_FILTER_*. It is fixed once a vCPU runs, so no lock is needed. */
-export function filterAction(vm: Block, id: number): number {
-  const count = vm.get32(FILTER_COUNT);
+/**
+ * The action for a function id: a KVM_SMCCC_FILTER_*. It is fixed once a vCPU runs, so no lock is needed.
+ * @param vm - address of the VM block
+ */
+export function filterAction(words: Words, vm: number, id: number): number {
+  const count = words.get32(vm + FILTER_COUNT);
   for (let n = 0; n < count; n++) {
-    const entry = FILTER + n * ENTRY_SIZE;
-    if (id >= vm.get32(entry + FIRST) && id <= vm.get32(entry + LAST)) return vm.get32(entry + ACTION);
+    const entry = vm + FILTER + n * ENTRY_SIZE;
+    if (id >= words.get32(entry + FIRST) && id <= words.get32(entry + LAST))
+      return words.get32(entry + ACTION);
   }
   return KVM_SMCCC_FILTER_HANDLE;
 }

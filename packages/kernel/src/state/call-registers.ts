@@ -17,11 +17,16 @@ export function setResult(vcpu: Block, value: number): void {
   vcpu.set32(X + 4, value < 0 ? -1 : 0);
 }
 
-/** Puts results into x0 to x3; those not given are zero. */
-export function setResults(vcpu: Block, value: number, ...more: readonly number[]): void {
-  setResult(vcpu, value);
-  for (let n = 1; n <= 3; n++) {
-    vcpu.set32(X + 8 * n, more[n - 1] ?? 0);
-    vcpu.set32(X + 8 * n + 4, 0);
-  }
+/** Puts results into x0 to x3; x1 to x3 are words. */
+export function setResults(vcpu: Block, x0: number, x1 = 0, x2 = 0, x3 = 0): void {
+  const { u32 } = vcpu.words;
+  const at = (vcpu.base + X) >>> 2;
+  u32[at] = x0;
+  u32[at + 1] = x0 < 0 ? -1 : 0;
+  u32[at + 2] = x1;
+  u32[at + 3] = 0;
+  u32[at + 4] = x2;
+  u32[at + 5] = 0;
+  u32[at + 6] = x3;
+  u32[at + 7] = 0;
 }
