@@ -65,16 +65,19 @@ export async function runCooperatively(options: CooperativeOptions): Promise<Mac
   const { vcpus, host, tick, nextTick, canBeWoken, stopped, stats } = options;
   const turns = vcpus.map((vcpu) => new Turn(vcpu, options));
   for (;;) {
-    const end = host.monotonic() + QUANTUM;
+    let now = host.monotonic();
+    const end = now + QUANTUM;
     let busy: boolean;
     do {
       busy = false;
       for (const turn of turns) {
+        if (!turn.isDue(now)) continue;
         const stop = turn.take(end);
         if (stop) return stop;
         busy ||= turn.deadline === 0;
       }
-    } while (busy && host.monotonic() < end);
+      now = host.monotonic();
+    } while (busy && now < end);
     tick();
     const stop = stopped();
     if (stop) return stop;
@@ -82,8 +85,7 @@ export async function runCooperatively(options: CooperativeOptions): Promise<Mac
       await host.breathe();
       continue;
     }
-    // A vCPU that became idle before another one sent it an interrupt has a request in its kick word.
-    if (vcpus.some(({ isKicked }) => isKicked)) continue;
+    if (turns.some((turn) => turn.isDue(now))) continue;
     const deadline = Math.min(nextTick(), ...turns.map((turn) => turn.deadline));
     if (deadline === Infinity && !canBeWoken()) return nothingLeft(turns);
     const start = host.monotonic();
@@ -107,6 +109,14 @@ class Turn {
     this.#vcpu = vcpu;
     this.#options = options;
     this.#watchAt = options.host.monotonic() + WATCH_INTERVAL;
+  }
+
+  /**
+   * Whether the vCPU has something to do. One that became idle before another one sent it an interrupt, or turned it
+   * on, has a request in its kick word.
+   */
+  isDue(now: number): boolean {
+    return this.deadline <= now || this.#vcpu.isKicked;
   }
 
   /** Runs the vCPU until it yields, or until about `end`. */
