@@ -27,14 +27,8 @@ import type { Code, Label } from '../wasm/code.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
 import { I32_TYPE, I64_TYPE, V128_TYPE } from '../wasm/opcode.ts';
 import type { I64, Value } from '../wasm/pure.ts';
-import {
-  COLD_JUMP,
-  COLD_LEAVE_WITH_PC,
-  COLD_NEXT,
-  HandlerEmitter,
-  loopLocals,
-  type HandlerImports,
-} from './handlers.ts';
+import { COLD_JUMP, COLD_LEAVE_WITH_PC, COLD_NEXT, loopLocals, type HandlerImports } from './frame.ts';
+import { HandlerEmitter } from './handlers.ts';
 import { LEAVE_EXCEPTION } from './leave.ts';
 import { emitSlowPath } from './slow-path.ts';
 import { OP_SIZE, SPECIAL_HANDLERS } from './uop.ts';

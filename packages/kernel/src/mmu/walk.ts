@@ -28,7 +28,7 @@ import {
   MEMSLOT_SIZE,
   MEMSLOT_USER_ADDRESS,
 } from '../state/vm-state.ts';
-import type { Code, Local } from '../wasm/code.ts';
+import type { Local } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
 import { I32_TYPE, I64_TYPE } from '../wasm/opcode.ts';
 import {

@@ -1,0 +1,50 @@
+/** What handlers are made in: the dispatch loop's locals and labels, and the functions of the module. */
+import type { I32, I64, Routine } from '../a64/emitter.ts';
+import type { Code, Label, Local } from '../wasm/code.ts';
+import { I32_TYPE, I64_TYPE } from '../wasm/opcode.ts';
+import type { SlowPath } from './slow-path.ts';
+
+/** Functions of the module that handlers call. */
+export interface HandlerImports extends SlowPath {
+  readonly vcpu: number;
+  readonly hypercall: number;
+  readonly sysreg: number;
+  /** `(target: i64) → i32`: the decoded page of a target that the fetch TLB misses; 0 = leave. */
+  readonly fetch: number;
+  readonly decode: number;
+  routineIndex(routine: Routine): number;
+}
+
+/** Where a cold handler's function says how to go on. */
+export const COLD_NEXT = 0;
+export const COLD_LEAVE = 1;
+/** The handler chose the next op: OP and ACC are in the state words. */
+export const COLD_JUMP = 2;
+/** As COLD_LEAVE, and the pc word is right already. */
+export const COLD_LEAVE_WITH_PC = 3;
+
+/** The locals and labels of the dispatch loop. */
+export interface LoopFrame {
+  readonly op: Local<I32>;
+  readonly acc: Local<I32>;
+  readonly flags: readonly [Local<I64>, Local<I64>, Local<I64>];
+  readonly vcpu: Local<I32>;
+  readonly tlb: Local<I32>;
+  /** Dispatches `op`. */
+  readonly next: Label;
+  /** Writes `op`, `acc` and flags back, the pc too, and returns. LEAVE is set. */
+  readonly leave: Label;
+  /** As `leave`, but the pc word is right already. */
+  readonly leaveWithPc: Label;
+}
+
+/** The locals of a loop, made in its function. */
+export function loopLocals(code: Code): Omit<LoopFrame, 'next' | 'leave' | 'leaveWithPc'> {
+  return {
+    op: code.local<I32>(I32_TYPE),
+    acc: code.local<I32>(I32_TYPE),
+    flags: [code.local<I64>(I64_TYPE), code.local<I64>(I64_TYPE), code.local<I64>(I64_TYPE)],
+    vcpu: code.local<I32>(I32_TYPE),
+    tlb: code.local<I32>(I32_TYPE),
+  };
+}
