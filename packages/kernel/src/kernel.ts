@@ -158,7 +158,7 @@ function createSyscalls(
     createEngine:
       createEngine ??
       ((options: Parameters<EngineFactory>[0]) => {
-        interpreter ??= createInterpreter(!(words.memory.buffer instanceof ArrayBuffer));
+        interpreter ??= createInterpreter(words.isShared);
         return new Engine({ ...options, interpreter });
       }),
     reportOnce(cause: string): void {

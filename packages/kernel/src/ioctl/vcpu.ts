@@ -1,4 +1,4 @@
-/** Requests of a vCPU's file. The vCPU mutex is held. */
+/** Requests of a vCPU's file, but for KVM_RUN, which dispatch.ts makes itself. The vCPU mutex is held. */
 import {
   E2BIG,
   EFAULT,
@@ -38,14 +38,9 @@ import { initVcpu } from '../vcpu/init.ts';
 import { setMpState } from '../vcpu/mp-state.ts';
 import { getOneReg, listRegisters, setOneReg } from '../vcpu/one-reg.ts';
 import { applyPendingReset } from '../vcpu/reset.ts';
-import { runVcpu } from '../vcpu/run.ts';
 import type { IoctlCall, IoctlEntry } from './handler.ts';
 
 const isInitialised = (vcpu: Block): number => (vcpu.get32(INITIALISED) === 0 ? -ENOEXEC : 0);
-
-function run({ arg, block, thread: { vcpus } }: IoctlCall): number {
-  return arg === 0 ? isInitialised(block) || runVcpu(vcpus.get(block)) : -EINVAL;
-}
 
 /** Signals do not exist here; the kick word takes their place. The mask is checked and has no effect. */
 function setSignalMask({ arg, thread: { words } }: IoctlCall): number {
@@ -127,7 +122,6 @@ const refusedAfterCopy =
     isAccessible(words, arg, iocSize(request), PROT_READ) ? -EINVAL : -EFAULT;
 
 export const vcpuIoctls: readonly IoctlEntry[] = [
-  { name: 'KVM_RUN', handle: run },
   { name: 'KVM_SET_SIGNAL_MASK', handle: setSignalMask, raw: true },
   {
     name: 'KVM_GET_MP_STATE',

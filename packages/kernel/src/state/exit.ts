@@ -23,6 +23,8 @@ import type { Block } from './block.ts';
 import { RUN_PAGE } from './vcpu-state.ts';
 
 const { exit_reason: EXIT_REASON, immediate_exit: IMMEDIATE_EXIT, flags: FLAGS } = kvmRun.offsets;
+const { hardware_exit_reason: HARDWARE_EXIT_REASON } = kvmRunHw.offsets;
+const { device_irq_level: DEVICE_IRQ_LEVEL } = kvmRunSyncRegs.offsets;
 const { phys_addr: PHYS_ADDR, data: DATA, len: LEN, is_write: IS_WRITE } = kvmRunMmio.offsets;
 
 /** User address of the data of an MMIO exit. */
@@ -43,7 +45,8 @@ function setReason(vcpu: Block, reason: number): number {
 export function exitUnknown(vcpu: Block): void {
   const page = setReason(vcpu, KVM_EXIT_UNKNOWN);
   vcpu.words.u16[(page + FLAGS) >>> 1] = 0;
-  vcpu.words.set64(page + kvmRunHw.offsets.hardware_exit_reason, 0n);
+  vcpu.words.set32(page + HARDWARE_EXIT_REASON, 0);
+  vcpu.words.set32(page + HARDWARE_EXIT_REASON + 4, 0);
 }
 
 /** A signal: KVM_RUN answers EINTR. */
@@ -129,8 +132,9 @@ export function exitIdle(vcpu: Block, why: number, deadline: number): void {
 
 /** Output levels of in-kernel timers for an interrupt controller in user space: `KVM_ARM_DEV_*` bits. */
 export const deviceIrqLevel = (vcpu: Block): number =>
-  vcpu.words.get32(vcpu.get32(RUN_PAGE) + kvmRunSyncRegs.offsets.device_irq_level);
+  vcpu.words.get32(vcpu.get32(RUN_PAGE) + DEVICE_IRQ_LEVEL);
 
 export function setDeviceIrqLevel(vcpu: Block, level: number): void {
-  vcpu.words.setNumber(vcpu.get32(RUN_PAGE) + kvmRunSyncRegs.offsets.device_irq_level, level);
+  vcpu.words.set32(vcpu.get32(RUN_PAGE) + DEVICE_IRQ_LEVEL, level);
+  vcpu.words.set32(vcpu.get32(RUN_PAGE) + DEVICE_IRQ_LEVEL + 4, 0);
 }

@@ -14,6 +14,11 @@ const CONTENDED = 2;
 
 /** @returns whether the lock was free and is now held */
 export function tryLock(words: Words, address: number): boolean {
+  if (!words.isShared) {
+    if (words.get32(address) !== FREE) return false;
+    words.set32(address, HELD);
+    return true;
+  }
   return Atomics.compareExchange(words.i32, address >>> 2, FREE, HELD) === FREE;
 }
 
@@ -23,6 +28,7 @@ export function tryLock(words: Words, address: number): boolean {
  */
 export function lockOrRefuse(words: Words, address: number, host: Host): boolean {
   if (tryLock(words, address)) return true;
+  if (!words.isShared) return false;
   const index = address >>> 2;
   while (Atomics.exchange(words.i32, index, CONTENDED) !== FREE) {
     if (!host.wait(words.i32, index, CONTENDED, Infinity)) return false;
@@ -42,6 +48,10 @@ export function lock(words: Words, address: number, host: Host): void {
 }
 
 export function unlock(words: Words, address: number, host: Host): void {
+  if (!words.isShared) {
+    words.set32(address, FREE);
+    return;
+  }
   const index = address >>> 2;
   if (Atomics.exchange(words.i32, index, FREE) === CONTENDED) host.wake(words.i32, index);
 }

@@ -28,8 +28,9 @@ export function request(vcpu: Block, bits: number, host: Host): void {
   host.wake(i32, kick);
 }
 
-/** Takes all request bits of a vCPU. Called on its own thread. */
+/** Takes all request bits of a vCPU. Called on its own thread; a bit that comes later comes with a kick. */
 export function takeRequests(vcpu: Block): number {
+  if (vcpu.get32(REQUESTS) === 0) return 0;
   return Atomics.exchange(vcpu.words.i32, (vcpu.base + REQUESTS) >>> 2, 0);
 }
 

@@ -1,6 +1,8 @@
 /** Typed views of the process memory. It never grows (docs/architecture.md), so they are made once a thread. */
 export class Words {
   readonly memory: WebAssembly.Memory;
+  /** Whether there can be another thread. Without one, words need no atomics. */
+  readonly isShared: boolean;
   readonly u8: Uint8Array;
   readonly u16: Uint16Array;
   readonly i32: Int32Array;
@@ -11,6 +13,7 @@ export class Words {
   constructor(memory: WebAssembly.Memory) {
     const { buffer } = memory;
     this.memory = memory;
+    this.isShared = !(buffer instanceof ArrayBuffer);
     this.u8 = new Uint8Array(buffer);
     this.u16 = new Uint16Array(buffer);
     this.i32 = new Int32Array(buffer);

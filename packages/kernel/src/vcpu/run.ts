@@ -105,12 +105,16 @@ function firstRun({ block, vm, thread: { words, host } }: Vcpu): number {
 function runUntilExit(vcpu: Vcpu, slice: number): number {
   const { block, vm, engine, thread } = vcpu;
   const { host } = thread;
-  const { i32 } = block.words;
+  const { words } = block;
+  const { i32 } = words;
   const kick = kickIndex(block);
+  const inGuest = (block.base + IN_GUEST) >>> 2;
+  const paused = vm.base + PAUSED;
   const mayWait = slice === Infinity;
   let left = slice;
   for (;;) {
-    if ((Atomics.exchange(i32, kick, 0) & VKVM_KICK_SIGNAL_MASK) !== 0) return interrupt(vcpu);
+    if (i32[kick] !== 0 && (Atomics.exchange(i32, kick, 0) & VKVM_KICK_SIGNAL_MASK) !== 0)
+      return interrupt(vcpu);
     if (left <= 0) {
       exitIntr(block);
       return -EINTR;
@@ -148,15 +152,16 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
     deliverInterrupt(vcpu);
     if ((block.get32(PSTATE_SS_IL) & PSTATE_IL) !== 0) raiseIllegalState(block, engine);
 
-    const inGuest = (block.base + IN_GUEST) >>> 2;
-    Atomics.store(i32, inGuest, 1);
-    if (Atomics.load(i32, (vm.base + PAUSED) >>> 2) !== 0) {
-      leaveForPause(vcpu, inGuest);
-      continue;
+    if (words.isShared) {
+      // Pairs with vm/memslots.ts, which stores PAUSED and then loads IN_GUEST.
+      Atomics.store(i32, inGuest, 1);
+      if (words.get32(paused) !== 0) {
+        leaveForPause(vcpu, inGuest);
+        continue;
+      }
     }
     const leave = engine.run(Math.min(left, vcpu.untilClock));
-    Atomics.store(i32, inGuest, 0);
-    if (Atomics.load(i32, (vm.base + PAUSED) >>> 2) !== 0) host.wake(i32, inGuest);
+    i32[inGuest] = 0;
 
     const { retired } = engine;
     left -= retired + EXCEPTION_COST;
@@ -178,8 +183,7 @@ function interrupt({ block }: Vcpu): number {
 /** Memslots are changing: stay outside until that is done. */
 function leaveForPause({ block, vm, thread: { host } }: Vcpu, inGuest: number): void {
   const { i32 } = block.words;
-  Atomics.store(i32, inGuest, 0);
-  host.wake(i32, inGuest);
+  i32[inGuest] = 0;
   const paused = (vm.base + PAUSED) >>> 2;
   while (Atomics.load(i32, paused) !== 0) host.wait(i32, paused, 1, Infinity);
 }

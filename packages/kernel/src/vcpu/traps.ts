@@ -31,6 +31,9 @@ export const PORT_EXCEPTION = 2;
 /** An external abort of the access to FAULT_VA. */
 export const PORT_EXTERNAL_ABORT = 3;
 
+/** The first guest-physical address that the VM does not have. */
+const addressEnd = (vm: Block): number => (1 << (vm.get32(IPA_BITS) - 32)) * 0x1_0000_0000;
+
 /** Where an access outside of memory goes. */
 export const NOWHERE_ABORT = 0;
 export const NOWHERE_FAULT = 1;
@@ -41,7 +44,7 @@ export const NOWHERE_USER = 2;
  * @returns an abort (beyond the VM's addresses), EFAULT (a memslot without memory), or user space
  */
 export function nowhere(vm: Block, gpa: number, write: boolean): 0 | 1 | 2 {
-  if (gpa >= 2 ** vm.get32(IPA_BITS)) return NOWHERE_ABORT;
+  if (gpa >= addressEnd(vm)) return NOWHERE_ABORT;
   if (vm.get32(UNBACKED_COUNT) !== 0 && isUnbacked(vm, gpa)) return NOWHERE_FAULT;
   if (write && vm.get32(WRITE_PROTECTED_COUNT) !== 0 && isWriteProtected(vm, gpa)) return NOWHERE_FAULT;
   return NOWHERE_USER;

@@ -23,6 +23,7 @@ export class Vcpu {
   readonly thread: VcpuThread;
   readonly engine: VcpuEngine;
   readonly traps: VcpuTraps;
+  readonly #generation: number;
   /** Instructions this thread may run before it looks at the clock again. */
   untilClock = 0;
 
@@ -30,6 +31,7 @@ export class Vcpu {
     const { words, host, createEngine, reportOnce } = thread;
     const vm = new Block(words, block.get32(VM_BLOCK));
     this.block = block;
+    this.#generation = block.get32(GENERATION);
     this.vm = vm;
     this.thread = thread;
     // The ports run only while the engine does, so they may name it before it exists.
@@ -48,23 +50,33 @@ export class Vcpu {
       block.set32(FORMATTED, 1);
     }
   }
+
+  /** Whether the block is still this vCPU's. */
+  get isCurrent(): boolean {
+    return this.block.get32(GENERATION) === this.#generation;
+  }
 }
 
 /** The vCPUs that this thread has run. One that was destroyed is told from its successor in the same block. */
 export class VcpuCache {
   readonly #thread: VcpuThread;
-  readonly #vcpus = new Map<number, { readonly generation: number; readonly vcpu: Vcpu }>();
+  readonly #vcpus = new Map<number, Vcpu>();
+  #last: Vcpu | undefined;
 
   constructor(thread: VcpuThread) {
     this.#thread = thread;
   }
 
-  get(block: Block): Vcpu {
-    const generation = block.get32(GENERATION);
-    const known = this.#vcpus.get(block.base);
-    if (known?.generation === generation) return known.vcpu;
-    const vcpu = new Vcpu(block, this.#thread);
-    this.#vcpus.set(block.base, { generation, vcpu });
+  /** @param base - address of the vCPU's block */
+  get(base: number): Vcpu {
+    const last = this.#last;
+    if (last?.block.base === base && last.isCurrent) return last;
+    let vcpu = this.#vcpus.get(base);
+    if (!vcpu?.isCurrent) {
+      vcpu = new Vcpu(new Block(this.#thread.words, base), this.#thread);
+      this.#vcpus.set(base, vcpu);
+    }
+    this.#last = vcpu;
     return vcpu;
   }
 }

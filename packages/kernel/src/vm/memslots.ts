@@ -55,6 +55,8 @@ const WRITE_PROTECTED = 0x8000_0000;
 /** User addresses end here on Linux; beyond is EINVAL at once. */
 const USER_ADDRESS_END = 2 ** 48;
 const MAX_PAGES = 2 ** 31 - 1;
+/** Nobody wakes the thread that waits for vCPUs to leave guest code: ns after which it looks again. */
+const LOOK_AGAIN = 50_000;
 
 /** Memslots without memory, unsorted: entries as in MEMSLOTS, with all 64 bits of the user address in its place. */
 const UNBACKED = MEMSLOTS + MAX_MEMSLOTS * MEMSLOT_SIZE;
@@ -218,7 +220,7 @@ function change(vm: Block, host: Host, body: () => number): number {
   for (const vcpu of vcpus) request(vcpu, REQUEST_FLUSH_ALL, host);
   for (const vcpu of vcpus) {
     const inGuest = (vcpu.base + IN_GUEST) >>> 2;
-    while (Atomics.load(i32, inGuest) !== 0) host.wait(i32, inGuest, 1, Infinity);
+    while (Atomics.load(i32, inGuest) !== 0) host.wait(i32, inGuest, 1, host.now() + LOOK_AGAIN);
   }
   const result = withLock(words, PROCESS_LOCK, host, body);
   Atomics.store(i32, paused, 0);
