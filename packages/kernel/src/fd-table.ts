@@ -1,6 +1,6 @@
 /**
- * Descriptors as words of the process memory: {kind, object} each. All functions want the process lock held, except
- * {@link lookUp}.
+ * Descriptors as words of the process memory: {kind, object} each. Opening and closing want the process
+ * lock held.
  */
 import { EMFILE } from '@vkvm/uapi';
 
@@ -15,7 +15,7 @@ export const FILE_SYSTEM = 1;
 export const FILE_VM = 2;
 /** Object: address of the vCPU's block. */
 export const FILE_VCPU = 3;
-/** Object: address of the VM's block; the device's type stands in {@link deviceType}. */
+/** The GIC of a VM. Object: address of the VM's block. */
 export const FILE_DEVICE = 4;
 /** Object: address of the eventfd's words. */
 export const FILE_EVENTFD = 5;
@@ -23,31 +23,25 @@ export type FileKind = 0 | 1 | 2 | 3 | 4 | 5;
 
 /** Descriptors below are user space's own streams, as on Linux. */
 const FIRST_FD = 3;
-const KIND_MASK = 0xff;
-const DEVICE_TYPE_SHIFT = 8;
 
 const addressOf = (fd: number): number => DESCRIPTORS + fd * DESCRIPTOR_SIZE;
 
 /** @returns the kind of file a descriptor stands for; FILE_NONE for anything that is not one */
 export function fileKind(words: Words, fd: number): FileKind {
   if (!(Number.isInteger(fd) && fd >= 0 && fd < MAX_DESCRIPTORS)) return FILE_NONE;
-  return (words.get32(addressOf(fd)) & KIND_MASK) as FileKind;
+  return words.get32(addressOf(fd)) as FileKind;
 }
 
 /** The object of an open descriptor. */
 export const fileObject = (words: Words, fd: number): number => words.get32(addressOf(fd) + 4);
 
-/** The KVM_DEV_TYPE_* of a device's descriptor. */
-export const deviceType = (words: Words, fd: number): number =>
-  words.get32(addressOf(fd)) >>> DEVICE_TYPE_SHIFT;
-
 /** @returns the lowest free descriptor, or -EMFILE */
-export function openFile(words: Words, kind: FileKind, object: number, type = 0): number {
+export function openFile(words: Words, kind: FileKind, object: number): number {
   for (let fd = FIRST_FD; fd < MAX_DESCRIPTORS; fd++) {
     const address = addressOf(fd);
     if (words.get32(address) !== FILE_NONE) continue;
     words.set32(address + 4, object);
-    words.set32(address, kind | (type << DEVICE_TYPE_SHIFT));
+    words.set32(address, kind);
     return fd;
   }
   return -EMFILE;
@@ -55,12 +49,4 @@ export function openFile(words: Words, kind: FileKind, object: number, type = 0)
 
 export function closeFile(words: Words, fd: number): void {
   words.set32(addressOf(fd), FILE_NONE);
-}
-
-/** @returns whether any descriptor stands for this file */
-export function isOpen(words: Words, kind: FileKind, object: number): boolean {
-  for (let fd = FIRST_FD; fd < MAX_DESCRIPTORS; fd++) {
-    if (fileKind(words, fd) === kind && fileObject(words, fd) === object) return true;
-  }
-  return false;
 }

@@ -29,4 +29,5 @@ const raised = syscalls.ioctl(vm, KVM_IRQ_LINE, arg);
 kvmOneReg.write(memory, arg, { id: register, addr: arg + 64 });
 const read = syscalls.ioctl(vcpu, KVM_GET_ONE_REG, arg);
 const value = new DataView(memory.buffer).getBigUint64(arg + 64, true);
+// oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port of Node's, not a window
 parentPort?.postMessage({ raised, read, value });

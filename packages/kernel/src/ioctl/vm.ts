@@ -93,7 +93,7 @@ function createDevice({ block: vm, thread: { words, host, argument } }: IoctlCal
   const error = createVgicV3(vm, host);
   if (error !== 0) return error;
   return withLock(words, PROCESS_LOCK, host, () => {
-    const fd = openFile(words, FILE_DEVICE, vm.base, device.type);
+    const fd = openFile(words, FILE_DEVICE, vm.base);
     if (fd < 0) return fd;
     retainVm(vm);
     device.fd = fd;

@@ -1,5 +1,5 @@
 /** Eventfds as words of the process memory: a 64-bit count, flags, and how many descriptors and users hold it. */
-import { EAGAIN, EFD_NONBLOCK, EFD_SEMAPHORE, EINVAL } from '@vkvm/uapi';
+import { EAGAIN, EFD_SEMAPHORE, EINVAL } from '@vkvm/uapi';
 
 import { EVENTFDS, EVENTFD_SIZE, MAX_DESCRIPTORS } from './arena.ts';
 import type { Words } from './words.ts';
@@ -51,6 +51,3 @@ export function writeEventfd(words: Words, address: number, value: bigint): numb
     if (Atomics.compareExchange(words.u64, index, count, count + value) === count) return 0;
   }
 }
-
-/** Flags that `eventfd` takes. */
-export const EVENTFD_FLAGS = EFD_SEMAPHORE | EFD_NONBLOCK | 0x8_0000;

@@ -1,7 +1,6 @@
 /** The only writer of `kvm_run`: one function an exit. Offsets are those of `@vkvm/uapi`'s kvm-run.ts. */
 import {
   KVM_EXIT_ARM_NISV,
-  KVM_EXIT_FAIL_ENTRY,
   KVM_EXIT_HYPERCALL,
   KVM_EXIT_INTERNAL_ERROR,
   KVM_EXIT_INTR,
@@ -108,11 +107,6 @@ export function exitNisv(vcpu: Block, iss: number, gpa: number): void {
   const page = setReason(vcpu, KVM_EXIT_ARM_NISV);
   vcpu.words.setNumber(page + kvmRunArmNisv.offsets.esr_iss, iss);
   vcpu.words.setNumber(page + kvmRunArmNisv.offsets.fault_ipa, gpa);
-}
-
-/** The guest state cannot be entered; KVM_RUN answers EINVAL and the union stays as it was. */
-export function exitFailEntry(vcpu: Block): void {
-  setReason(vcpu, KVM_EXIT_FAIL_ENTRY);
 }
 
 /** Our own mistake. As on arm64 Linux, the union is not written. */

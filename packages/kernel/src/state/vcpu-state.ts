@@ -105,6 +105,8 @@ export const TPIDR_EL1 = 0x4d8;
 /** Interpreter: the entry op (16 bytes); end of the decoded pages in use, relative to {@link POOL} (u32). */
 export const ENTRY_OP = 0x4e0;
 export const POOL_USED = 0x4f0;
+/** Bytes of decoded code that the block has room for (u32). Fixed when the vCPU is created. */
+export const POOL_LIMIT = 0x4f4;
 
 /** What the walk needs of TCR_EL1 and SCTLR_EL1, unpacked when they change. Layout: mmu/regime.ts. 0x100 bytes. */
 export const REGIME = 0x500;
@@ -139,5 +141,10 @@ export const TLB = 0x50_0000;
 export const TLB_TABLE_SIZE = 0x80_0000;
 /** Decoded ops. */
 export const POOL = 0x250_0000;
+/** What the first vCPUs of a VM get: a Linux boot decodes 27 MiB. Many vCPUs have to share 4 GiB with RAM. */
 export const POOL_SIZE = 0x200_0000;
-export const VCPU_BLOCK_SIZE = POOL + POOL_SIZE;
+export const SMALL_POOL_SIZE = 0x80_0000;
+export const VCPUS_WITH_LARGE_POOL = 4;
+
+/** @param pool - bytes for decoded code */
+export const vcpuBlockSize = (pool: number): number => POOL + pool;

@@ -31,8 +31,6 @@ export const NISV_TO_USER = VM_CONTROL + 0x30;
 export const SYSTEM_SUSPEND = VM_CONTROL + 0x34;
 /** Instructions a KVM_RUN may take, 64 bits; 0 = no limit, and KVM_RUN waits. VKVM_CAP_SLICE. */
 export const SLICE = VM_CONTROL + 0x38;
-/** `args[0]` of KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2. */
-export const MANUAL_DIRTY_LOG_PROTECT = VM_CONTROL + 0x40;
 /** Not 0: KVM_CAP_ARM_WRITABLE_IMP_ID_REGS was enabled. */
 export const WRITABLE_IMP_ID_REGS = VM_CONTROL + 0x44;
 /** Feature ID registers (op0 3, op1 0, CRn 0) as this VM shows them: eight bytes each, by CRm then op2. */

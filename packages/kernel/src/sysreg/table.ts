@@ -25,7 +25,7 @@ const KEYS = 1 << 16;
 export class SysregTable {
   /** By ascending encoding. */
   readonly rows: readonly PlacedSysreg[];
-  readonly #byKey: (PlacedSysreg | undefined)[] = new Array<PlacedSysreg | undefined>(KEYS);
+  readonly #byKey: (PlacedSysreg | undefined)[] = Array.from({ length: KEYS });
   /** By the key that user space uses. */
   readonly #byUserKey = new Map<number, PlacedSysreg>();
 

@@ -28,23 +28,22 @@ import {
 } from './pstate.ts';
 
 /** What must hear that the exception level changed. */
-export interface ContextListener {
+interface ContextListener {
   contextChanged(): void;
 }
 
 /** Vector within its group of four. */
-export const VECTOR_SYNCHRONOUS = 0x000;
+const VECTOR_SYNCHRONOUS = 0x000;
 export const VECTOR_IRQ = 0x080;
 export const VECTOR_FIQ = 0x100;
-export const VECTOR_SERROR = 0x180;
+const VECTOR_SERROR = 0x180;
 /** Groups: EL1 on SP_EL0, EL1 on SP_EL1, EL0. */
 const FROM_EL1 = 0x200;
 const FROM_EL0 = 0x400;
 const VECTOR_BITS = 0x7ff;
 
 /** Exception classes of ESR_ELx. */
-export const EC_SHIFT = 26;
-export const EC_WFX = 0x01;
+const EC_SHIFT = 26;
 const EC_ILLEGAL_STATE = 0x0e;
 const EC_INSTRUCTION_ABORT = 0x20;
 const EC_PC_ALIGNMENT = 0x22;
@@ -52,7 +51,7 @@ const EC_DATA_ABORT = 0x24;
 const EC_SERROR = 0x2f;
 const EC_WATCHPOINT = 0x34;
 /** ESR_ELx.IL: a 32-bit instruction. */
-export const ESR_IL = 1 << 25;
+const ESR_IL = 1 << 25;
 /** Class 0, "unknown reason": UNDEFINED. */
 export const ESR_UNDEFINED = ESR_IL;
 /** Fault status of an external abort that is not on a table walk. */

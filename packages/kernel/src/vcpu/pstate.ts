@@ -45,13 +45,6 @@ export function stepPc(block: Block): void {
   if (low < INSTRUCTION) block.set32(PC + 4, block.get32(PC + 4) + 1);
 }
 
-/** Steps the pc back to the instruction before it. */
-export function unstepPc(block: Block): void {
-  const low = block.get32(PC);
-  block.set32(PC, low - INSTRUCTION);
-  if (low < INSTRUCTION) block.set32(PC + 4, block.get32(PC + 4) - 1);
-}
-
 /** Signed order of two 64-bit words given as halves. */
 const isLess = (aHigh: number, aLow: number, bHigh: number, bLow: number): boolean =>
   aHigh === bHigh ? aLow < bLow : (aHigh | 0) < (bHigh | 0);

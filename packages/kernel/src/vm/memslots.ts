@@ -18,7 +18,7 @@ import {
 
 import type { Host } from '../host.ts';
 import { PROCESS_LOCK } from '../state/arena.ts';
-import { Block } from '../state/block.ts';
+import type { Block } from '../state/block.ts';
 import { IN_GUEST } from '../state/control.ts';
 import { withLock } from '../state/lock.ts';
 import { isAccessible, pinMapping, unpinMapping } from '../state/mappings.ts';

@@ -8,7 +8,15 @@ import { GENERATION, MP_STATE, VCPU_ID, VCPU_INDEX } from '../state/control.ts';
 import { withLock } from '../state/lock.ts';
 import { addMapping, removeFile } from '../state/mappings.ts';
 import { REQUEST_VM_DEAD, request } from '../state/requests.ts';
-import { RUN_PAGE, VCPU_BLOCK_SIZE, VM_BLOCK } from '../state/vcpu-state.ts';
+import {
+  POOL_LIMIT,
+  POOL_SIZE,
+  RUN_PAGE,
+  SMALL_POOL_SIZE,
+  VCPUS_WITH_LARGE_POOL,
+  VM_BLOCK,
+  vcpuBlockSize,
+} from '../state/vcpu-state.ts';
 import { IPA_BITS, MAX_VCPUS, VM_DEAD, VM_REFERENCES } from '../state/vm-control.ts';
 import { VCPU_COUNT, VCPU_TABLE, VM_BLOCK_SIZE } from '../state/vm-state.ts';
 import type { Words } from '../state/words.ts';
@@ -49,7 +57,7 @@ export function releaseVm(vm: Block): void {
   releaseMemslots(vm);
   for (const vcpu of vcpusOf(vm).toReversed()) {
     removeFile(words, vcpu.get32(RUN_PAGE));
-    freeBlock(words, vcpu.base, VCPU_BLOCK_SIZE);
+    freeBlock(words, vcpu.base, vcpuBlockSize(vcpu.get32(POOL_LIMIT)));
   }
   freeBlock(words, vm.base, VM_BLOCK_SIZE);
 }
@@ -66,7 +74,7 @@ export function createVcpu(vm: Block, id: number, host: Host): Block | number {
   if (findVcpu(vm, id)) return -EEXIST;
   if (initialised(vm)) return -EBUSY;
   if (id >= vm.get32(MAX_VCPUS)) return -EINVAL;
-  const vcpu = withLock(vm.words, PROCESS_LOCK, host, () => allocateVcpu(vm.words));
+  const vcpu = withLock(vm.words, PROCESS_LOCK, host, () => allocateVcpu(vm.words, count));
   if (!vcpu) return -ENOMEM;
   vcpu.set32(VM_BLOCK, vm.base);
   vcpu.set32(VCPU_ID, id);
@@ -78,16 +86,18 @@ export function createVcpu(vm: Block, id: number, host: Host): Block | number {
   return vcpu;
 }
 
-function allocateVcpu(words: Words): Block | undefined {
-  const base = allocateBlock(words, VCPU_BLOCK_SIZE);
+function allocateVcpu(words: Words, index: number): Block | undefined {
+  const pool = index < VCPUS_WITH_LARGE_POOL ? POOL_SIZE : SMALL_POOL_SIZE;
+  const base = allocateBlock(words, vcpuBlockSize(pool));
   if (base === 0) return undefined;
   const page = addMapping(words, VCPU_FILE_SIZE, 0, base);
   if (page === 0) {
-    freeBlock(words, base, VCPU_BLOCK_SIZE);
+    freeBlock(words, base, vcpuBlockSize(pool));
     return undefined;
   }
   const vcpu = new Block(words, base);
   vcpu.set32(RUN_PAGE, page);
+  vcpu.set32(POOL_LIMIT, pool);
   vcpu.set32(GENERATION, nextGeneration(words));
   return vcpu;
 }
