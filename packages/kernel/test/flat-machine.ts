@@ -9,6 +9,8 @@ import {
   EL,
   FAULT_VA,
   PC,
+  POOL_LIMIT,
+  POOL_SIZE,
   RUN_PAGE,
   SCTLR_EL1,
   SP_SLOT,
@@ -126,6 +128,7 @@ export class FlatMachine {
     this.script = FlatMachine.#silent();
     this.setMemslots([RAM_SLOT]);
     this.vcpu.set32(RUN_PAGE, RUN_AT);
+    this.vcpu.set32(POOL_LIMIT, POOL_SIZE);
     this.vcpu.set32(EL, 1);
     this.vcpu.set64(CPACR_EL1, fpAtEveryLevel);
     this.engine.format();

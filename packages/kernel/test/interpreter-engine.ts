@@ -5,12 +5,14 @@ import { LEAVE_BUDGET, LEAVE_EXCEPTION, LEAVE_UNDEFINED } from '../src/interp/le
 import {
   CPACR_EL1,
   MAIR_EL1,
+  POOL_LIMIT,
+  POOL_SIZE,
   RUN_PAGE,
   SCTLR_EL1,
   SYNDROME,
   TCR_EL1,
   TTBR0_EL1,
-  VCPU_BLOCK_SIZE,
+  vcpuBlockSize,
   VM_BLOCK,
 } from '../src/state/vcpu-state.ts';
 import {
@@ -33,7 +35,7 @@ const TABLES_AT = 0x10_2000;
 const WINDOW_AT = 0x11_0000;
 const VM_AT = 0x20_0000;
 const VCPU_AT = 0x40_0000;
-const PAGES = (VCPU_AT + VCPU_BLOCK_SIZE) / 0x1_0000;
+const PAGES = (VCPU_AT + vcpuBlockSize(POOL_SIZE)) / 0x1_0000;
 
 /** Where the guest's page tables lie: levels 1, 2 and 3, a page each. */
 const TABLES = 0x4020_0000;
@@ -82,6 +84,7 @@ function formatGuest(words: Words): void {
   mapGuest(words);
   words.set32(VCPU_AT + VM_BLOCK, VM_AT);
   words.set32(VCPU_AT + RUN_PAGE, RUN_AT);
+  words.set32(VCPU_AT + POOL_LIMIT, POOL_SIZE);
   words.set64(VCPU_AT + TTBR0_EL1, BigInt(TABLES));
   words.set64(VCPU_AT + TCR_EL1, TCR);
   words.set64(VCPU_AT + MAIR_EL1, 0xffn);

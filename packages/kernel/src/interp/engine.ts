@@ -32,7 +32,7 @@ import {
   LEAVE,
   OP,
   POOL,
-  POOL_SIZE,
+  POOL_LIMIT,
   POOL_USED,
   SCRATCH,
   SINK_SLOT,
@@ -96,7 +96,6 @@ const LOG_HIGH_WATER = FILL_LOG_CAPACITY - 0x4000;
 /** Retired instructions are counted in sixteenths of an i32. */
 const MAX_BUDGET = 0x400_0000;
 const PAGE = 4096;
-const POOL_PAGES_END = POOL_SIZE - DECODED_PAGE_SIZE;
 
 interface Exports {
   run(): void;
@@ -237,7 +236,7 @@ export class Engine {
 
   #openPage(user: number): number {
     const vcpu = this.#vcpu;
-    if (vcpu.get32(POOL_USED) > POOL_PAGES_END) this.flushCode();
+    if (vcpu.get32(POOL_USED) + DECODED_PAGE_SIZE > vcpu.get32(POOL_LIMIT)) this.flushCode();
     const used = vcpu.get32(POOL_USED);
     const page = vcpu.base + POOL + used;
     vcpu.words.u8.fill(0, page, page + OPS_PER_PAGE * OP_SIZE);

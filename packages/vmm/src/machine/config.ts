@@ -36,10 +36,10 @@ export class ConfigError extends Error {
 export const MEMORY_MIN = 8 * MIB;
 
 /**
- * Bytes of the process memory that are not RAM, with room to spare: state, TLBs and decoded code of each vCPU, and the
- * VMM's own mappings.
+ * Bytes of the process memory that are not RAM, with room to spare: what the kernel keeps for a VM and for each vCPU
+ * (state, TLBs, decoded code; the first four get more room for code), and the VMM's own mappings.
  */
-const overhead = (smp: number): number => (40 + smp * 70) * MIB;
+const overhead = (smp: number): number => (40 + Math.min(smp, 4) * 70 + Math.max(smp - 4, 0) * 46) * MIB;
 
 /** Most RAM a machine with `smp` vCPUs can have. */
 export const memoryMax = (smp: number): number =>
