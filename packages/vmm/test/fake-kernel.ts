@@ -37,7 +37,7 @@ import {
   sysregId,
   vkvmRunIdle,
 } from '@vkvm/uapi';
-import type { Process, RegId, Syscalls } from '@vkvm/uapi';
+import type { Process, PsciVersion, RegId, Syscalls } from '@vkvm/uapi';
 import { createProcess } from '../src/kvm/process.ts';
 
 /** One answer of `KVM_RUN`: fills `kvm_run`, and returns what the ioctl returns. */
@@ -73,6 +73,8 @@ export class FakeKernel implements Syscalls {
   readonly mapped = new Map<number, number>();
   readonly #files = new Map<number, File>();
   apiVersion = KVM_API_VERSION;
+  /** What KVM_REG_ARM_PSCI_VERSION of a new vCPU reads. */
+  psci: PsciVersion = PSCI_1_3;
   #fd = 3;
   #top: number;
 
@@ -124,7 +126,7 @@ export class FakeKernel implements Syscalls {
         return 0;
       case KVM_CREATE_VCPU: {
         const regs = new Map<RegId, bigint>([
-          [KVM_REG_ARM_PSCI_VERSION, BigInt(PSCI_1_3)],
+          [KVM_REG_ARM_PSCI_VERSION, BigInt(this.psci)],
           [sysregId(SYSREGS.MPIDR_EL1), 0x8000_0000n | BigInt(arg)],
         ]);
         const vcpu = { id: arg, memory, run: this.#allocate(8192), regs, mpState: 0 };

@@ -30,15 +30,18 @@ const strings = (value: Uint8Array | undefined) => new TextDecoder().decode(valu
 
 describe('machineTree', () => {
   test.skipIf(!hasDtc).each([
-    [3, 2],
-    [3, 20],
-    [2, 8],
-  ] as const)('is a tree that dtc has nothing to say about: GICv%i, %i vCPUs', (gicVersion, vcpus) => {
-    const blob = encodeFdt(machineTree(options(PSCI_1_1, gicVersion, vcpus)));
-    const { status, stderr } = spawnSync('dtc', ['-I', 'dtb', '-O', 'dts', '-'], { input: blob });
-    expect(stderr.toString()).toBe('');
-    expect(status).toBe(0);
-  });
+    [3, 2, PSCI_1_1],
+    [3, 20, PSCI_0_1],
+    [2, 8, PSCI_0_2],
+  ] as const)(
+    'is a tree that dtc has nothing to say about: GICv%i, %i vCPUs, PSCI %i',
+    (gicVersion, vcpus, psci) => {
+      const blob = encodeFdt(machineTree(options(psci, gicVersion, vcpus)));
+      const { status, stderr } = spawnSync('dtc', ['-I', 'dtb', '-O', 'dts', '-'], { input: blob });
+      expect(stderr.toString()).toBe('');
+      expect(status).toBe(0);
+    },
+  );
 
   test.each([
     [PSCI_0_1, ['arm,psci']],
@@ -48,6 +51,12 @@ describe('machineTree', () => {
     const psci = find(machineTree(options(version)), 'psci');
     expect(strings(psci?.properties.get('compatible'))).toEqual(compatible);
     expect(psci?.properties.has('cpu_on')).toBe(version === PSCI_0_1);
+  });
+
+  test('has a power control only where PSCI cannot turn the machine off', () => {
+    const names = (psci: PsciVersion) => machineTree(options(psci)).children.map(({ name }) => name);
+    expect(names(PSCI_0_1)).toEqual(expect.arrayContaining(['power-control@90f0000', 'poweroff', 'reboot']));
+    expect(names(PSCI_0_2)).not.toContain('poweroff');
   });
 
   test('names CPUs by affinity, which has 16 to a cluster', () => {

@@ -1,11 +1,12 @@
 /**
  * This machine as a device tree. Sources: Linux Documentation/devicetree/bindings (arm/psci.yaml, arm/cpus.yaml,
  * interrupt-controller/arm,gic-v3.yaml and arm,gic.yaml, timer/arm,arch_timer.yaml, serial/pl011.yaml,
- * rtc/arm,pl031.yaml); dt-schema chosen.yaml.
+ * rtc/arm,pl031.yaml, power/reset/syscon-poweroff.yaml); dt-schema chosen.yaml.
  */
 import { PSCI_0_1, PSCI_0_1_FUNCTIONS, PSCI_0_2 } from '@vkvm/uapi';
 import type { PsciVersion } from '@vkvm/uapi';
-import { APB_CLOCK_HZ, GICC, GICD, GICR, PL011, PL031, TIMER_PPIS } from '../machine/layout.ts';
+import { POWER_CONTROL, POWER_CONTROL_OFF, POWER_CONTROL_RESET } from '../devices/power-control.ts';
+import { APB_CLOCK_HZ, GICC, GICD, GICR, PL011, PL031, POWER, TIMER_PPIS } from '../machine/layout.ts';
 import { cells, cells64, flag, node, text } from './tree.ts';
 import type { FdtNode } from './tree.ts';
 
@@ -34,6 +35,7 @@ export interface ChosenOptions {
 
 const GIC_PHANDLE = 1;
 const CLOCK_PHANDLE = 2;
+const POWER_PHANDLE = 3;
 
 /** First cell of an interrupt specifier. Source: dt-bindings/interrupt-controller/arm-gic.h. */
 const GIC_SPI = 0;
@@ -41,6 +43,9 @@ const GIC_PPI = 1;
 const IRQ_TYPE_LEVEL_HIGH = 4;
 
 const SERIAL_NAME = `pl011@${PL011.base.toString(16)}`;
+
+/** Whether the machine needs a power control: PSCI before 0.2 has no SYSTEM_OFF. */
+export const hasPowerControl = (psci: PsciVersion): boolean => psci === PSCI_0_1;
 
 /** The whole tree. */
 export function machineTree({ ram, affinities, gicVersion, psci, chosen }: MachineTreeOptions): FdtNode {
@@ -77,6 +82,7 @@ export function machineTree({ ram, affinities, gicVersion, psci, chosen }: Machi
       }),
       primeCell(SERIAL_NAME, 'arm,pl011', PL011, ['uartclk', 'apb_pclk']),
       primeCell(`pl031@${PL031.base.toString(16)}`, 'arm,pl031', PL031, ['apb_pclk']),
+      ...(hasPowerControl(psci) ? powerNodes() : []),
     ],
   );
   applyChosen(root, chosen);
@@ -185,3 +191,19 @@ const primeCell = (
     clocks: cells(...clocks.map(() => CLOCK_PHANDLE)),
     'clock-names': text(...clocks),
   });
+
+function powerNodes(): FdtNode[] {
+  const syscon = (name: string, value: number): FdtNode =>
+    node(name, {
+      compatible: text(`syscon-${name}`),
+      regmap: cells(POWER_PHANDLE),
+      offset: cells(POWER_CONTROL),
+      value: cells(value),
+    });
+  const control = node(`power-control@${POWER.base.toString(16)}`, {
+    compatible: text('vkvm,power-control', 'syscon'),
+    reg: cells64(POWER.base, POWER.size),
+    phandle: cells(POWER_PHANDLE),
+  });
+  return [control, syscon('poweroff', POWER_CONTROL_OFF), syscon('reboot', POWER_CONTROL_RESET)];
+}

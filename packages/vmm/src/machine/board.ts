@@ -4,10 +4,12 @@ import { createSpiLine } from '../bus/irq-line.ts';
 import { MmioBus } from '../bus/mmio-bus.ts';
 import { Pl011 } from '../devices/pl011.ts';
 import { Pl031 } from '../devices/pl031.ts';
+import { PowerControl } from '../devices/power-control.ts';
+import type { PowerRequest } from '../devices/power-control.ts';
 import type { Vm } from '../kvm/vm.ts';
 import type { MachineConfig } from './config.ts';
 import type { MachineHost } from './host.ts';
-import { PL011, PL031 } from './layout.ts';
+import { PL011, PL031, POWER } from './layout.ts';
 
 /** Characters that are collected before they are handed on in one piece. */
 const OUTPUT_SIZE = 4096;
@@ -18,6 +20,8 @@ export interface BoardOptions {
   readonly host: MachineHost;
   readonly output: MachineConfig['output'];
   readonly unmapped?: MachineConfig['unmapped'];
+  /** Called when the guest uses the power control; absent: the machine has none. */
+  readonly power?: (request: PowerRequest) => void;
 }
 
 /** Everything on the bus. */
@@ -100,6 +104,8 @@ export class Board {
     const bus = new MmioBus(this.#options.unmapped);
     bus.attach({ name: 'pl011', base: PL011.base, size: PL011.size, device: this.#uart });
     bus.attach({ name: 'pl031', base: PL031.base, size: PL031.size, device: this.#rtc });
+    const { power } = this.#options;
+    if (power) bus.attach({ name: 'power control', ...POWER, device: new PowerControl(power) });
     return bus;
   }
 }

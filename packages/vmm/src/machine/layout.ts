@@ -3,9 +3,6 @@
  * unchanged. Addresses are guest-physical; sizes are bytes. Source: QEMU docs/system/arm/virt.rst and its device tree.
  */
 
-/** Flash, two banks of 64 MiB; reserved for firmware. */
-export const FLASH = { base: 0x0000_0000, size: 0x0800_0000 } as const;
-
 /** GIC distributor, versions 2 and 3. */
 export const GICD = { base: 0x0800_0000, size: 0x1_0000 } as const;
 /** GICv2 CPU interface. */
@@ -19,6 +16,9 @@ export const GICR_MAX_VCPUS = GICR.size / 0x2_0000;
 export const PL011 = { base: 0x0900_0000, size: 0x1000, spi: 1 } as const;
 /** Real-time clock. */
 export const PL031 = { base: 0x0901_0000, size: 0x1000, spi: 2 } as const;
+
+/** Power control, of vkvm's own; only where PSCI cannot turn the machine off. */
+export const POWER = { base: 0x090f_0000, size: 0x1000 } as const;
 
 /** Start of RAM. */
 export const RAM_BASE = 0x4000_0000;

@@ -16,6 +16,7 @@ import {
   KVM_SYSTEM_EVENT_SUSPEND,
   KVM_SYSTEM_EVENT_WAKEUP,
   KVM_REG_ARM_PSCI_VERSION,
+  PSCI_0_1,
   PSCI_0_2,
   PSCI_1_1,
   SYSREGS,
@@ -90,6 +91,13 @@ async function build({
     return machine.run();
   };
   return { kernel, machine, run, console: () => output.join(''), ...control };
+}
+
+/** A kernel whose VMs have PSCI 0.1. */
+function psci01(): FakeKernel {
+  const kernel = new FakeKernel();
+  kernel.psci = PSCI_0_1;
+  return kernel;
 }
 
 const off = systemEvent(KVM_SYSTEM_EVENT_SHUTDOWN);
@@ -317,6 +325,24 @@ describe('run', () => {
         'the exception vector itself raises an instruction fetch from an address without memory or permission (ESR_EL1 0x86000006)',
       ),
     });
+  });
+});
+
+describe('the power control of a machine with PSCI 0.1', () => {
+  test.each([
+    ['shutdown', [0x55, 0x55, 0, 0]],
+    ['reset', [0x77, 0x77, 0, 0]],
+  ])('ends the run: %s', async (kind, write) => {
+    const { kernel, run } = await build({ psci: PSCI_0_1, kernel: psci01() });
+    kernel.rest = sliceEnd;
+    expect(await run(mmio(0x90f_0000, { write: [0, 0, 0, 0] }), mmio(0x90f_0000, { write }))).toEqual({
+      kind,
+    });
+  });
+
+  test('is not there with a newer PSCI', async () => {
+    const { run } = await build();
+    expect(await run(mmio(0x90f_0000, { write: [0x77, 0x77, 0, 0] }), off)).toEqual({ kind: 'shutdown' });
   });
 });
 

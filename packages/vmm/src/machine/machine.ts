@@ -17,8 +17,10 @@ import {
   xRegId,
 } from '@vkvm/uapi';
 import type { Process, PsciVersion, Syscalls } from '@vkvm/uapi';
+import type { PowerRequest } from '../devices/power-control.ts';
 import type { MachineStop } from '../exits/stop.ts';
 import { handleExit } from '../exits/table.ts';
+import { hasPowerControl } from '../fdt/machine-tree.ts';
 import { checkAbi } from '../kvm/abi-check.ts';
 import type { Need } from '../kvm/abi-check.ts';
 import type { KvmError } from '../kvm/error.ts';
@@ -227,7 +229,9 @@ export class Machine implements Disposable {
     this.psci = psci;
     this.dtb = createBootTree(config, plan, { ram, affinities, psci, random: host.random });
     this.#segments = bootSegments(config, plan, this.dtb);
-    this.#board = new Board({ vm, host, output: config.output, unmapped: config.unmapped });
+    const { output, unmapped } = config;
+    const power = hasPowerControl(psci) && { power: (kind: PowerRequest) => void (this.#stop = { kind }) };
+    this.#board = new Board({ vm, host, output, unmapped, ...power });
     this.#load();
   }
 
@@ -257,6 +261,7 @@ export class Machine implements Disposable {
   /** Puts the machine back to where it was when it was built; RAM keeps what the boot files do not cover. */
   reset(): void {
     const { hardware, config } = this.#state;
+    this.#stop = undefined;
     initVcpus(hardware.vcpus, hardware.target, config.psci);
     hardware.gic.reset(hardware.affinities);
     this.#board.reset();

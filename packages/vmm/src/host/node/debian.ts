@@ -52,7 +52,6 @@ export async function debianGuest(request: DebianRequest, options: DebianOptions
   }
   const home = join(cache, 'debian', wanted);
   try {
-    await mkdir(home, { recursive: true });
     const cached = request.refresh ? undefined : await readManifest(home);
     return await assemble(
       home,
@@ -116,6 +115,7 @@ async function fetchPackages(
   await apt.update({ patience, onProgress: (line) => progress(`fetching Debian's package lists: ${line}`) });
   const name = await apt.resolveKernel(wanted);
   const [version, busybox] = await Promise.all([apt.version(name), apt.version('busybox-static')]);
+  await mkdir(home, { recursive: true });
   const work = await mkdtemp(join(home, 'new-'));
   try {
     progress(`downloading ${name} ${version} and busybox-static ${busybox}`);
