@@ -41,9 +41,13 @@ export class KvmFile implements Disposable {
     return this.user.scratch;
   }
 
+  /** Gives back what belongs to the descriptor beside it. Called once. */
+  protected release(): void {}
+
   [Symbol.dispose](): void {
     if (!this.#open) return;
     this.#open = false;
+    this.release();
     this.user.syscalls.close(this.fd);
   }
 }

@@ -1,16 +1,29 @@
 /** `/dev/kvm`. */
-import { KVM_CHECK_EXTENSION, KVM_CREATE_VM, KVM_GET_API_VERSION, KVM_GET_VCPU_MMAP_SIZE } from '@vkvm/uapi';
+import {
+  KVM_CHECK_EXTENSION,
+  KVM_CREATE_VM,
+  KVM_GET_API_VERSION,
+  KVM_GET_VCPU_MMAP_SIZE,
+  PAGE_SIZE,
+} from '@vkvm/uapi';
 import type { Process, Syscalls, UserAddress } from '@vkvm/uapi';
 import { KvmError } from './error.ts';
 import { KvmFile } from './file.ts';
 import { UserSpace } from './process.ts';
 import { Vm } from './vm.ts';
 
-/** The system descriptor: asks what the kernel can do, and creates VMs. Made by {@link openKvm}. */
+/**
+ * The system descriptor: asks what the kernel can do, and creates VMs. Made by {@link openKvm}. Close it after the VMs
+ * it created: they share its page for arguments.
+ */
 export class Kvm extends KvmFile {
   /** @param fd - what `open('/dev/kvm')` answered */
   constructor(user: UserSpace, fd: number) {
     super(user, fd, 'system');
+  }
+
+  protected override release(): void {
+    this.user.unmap(this.scratch, PAGE_SIZE);
   }
 
   apiVersion(): number {

@@ -71,6 +71,11 @@ export class UserSpace {
     return address;
   }
 
+  /** Gives a mapping back. */
+  unmap(address: UserAddress, length: number): void {
+    this.syscalls.munmap(address, length);
+  }
+
   /** The bytes of a mapping, without a copy. */
   bytes(address: UserAddress, length: number): Uint8Array {
     return new Uint8Array(this.memory.buffer, address, length);

@@ -29,6 +29,7 @@ export class Vcpu extends KvmFile {
   readonly id: number;
   /** User address of `kvm_run`. */
   readonly runPage: UserAddress;
+  readonly #mmapSize: number;
   readonly #exits: ExitReader;
   readonly #kick: Int32Array;
 
@@ -40,6 +41,7 @@ export class Vcpu extends KvmFile {
   ) {
     super(user, fd, 'vcpu');
     this.id = id;
+    this.#mmapSize = mmapSize;
     this.runPage = user.mapFile(fd, mmapSize);
     this.#exits = new ExitReader(user.memory, this.runPage);
     this.#kick = new Int32Array(user.memory.buffer, this.runPage + VKVM_KICK_OFFSET, 1);
@@ -134,7 +136,7 @@ export class Vcpu extends KvmFile {
       this.ioctl(KVM_GET_REG_LIST, list);
       return [...new BigUint64Array(memory.buffer, list + kvmRegList.size, n)];
     } finally {
-      syscalls.munmap(list, length);
+      this.user.unmap(list, length);
     }
   }
 
@@ -148,6 +150,10 @@ export class Vcpu extends KvmFile {
   set mpState(mp_state: number) {
     kvmMpState.write(this.user.memory, this.scratch, { mp_state });
     this.ioctl(KVM_SET_MP_STATE, this.scratch);
+  }
+
+  protected override release(): void {
+    this.user.unmap(this.runPage, this.#mmapSize);
   }
 
   #oneReg(request: number, id: RegId): void {
