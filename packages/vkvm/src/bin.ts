@@ -12,5 +12,3 @@ if (Number.parseInt(process.versions.node, 10) < LEAST_NODE) {
   const { command } = await import('./command.ts');
   process.exitCode = await command(process.argv.slice(2));
 }
-
-export {};
