@@ -249,7 +249,8 @@ describe('stolen time', () => {
 });
 
 describe('the filter', () => {
-  test.each([
+  type Range = readonly [base: number, count: number, action: number, pad: number];
+  const ranges: readonly (readonly [string, Range, number])[] = [
     ['pads', [0x8400_0000, 1, KVM_SMCCC_FILTER_DENY, 1], -EINVAL],
     ['an empty range', [0x8400_0000, 0, KVM_SMCCC_FILTER_DENY, 0], -EINVAL],
     ['an action there is not', [0x8400_0000, 1, 3, 0], -EINVAL],
@@ -260,7 +261,8 @@ describe('the filter', () => {
     ['just below them', [0xbfff_ffff, 1, KVM_SMCCC_FILTER_DENY, 0], 0],
     ['the last id', [0xffff_ffff, 1, KVM_SMCCC_FILTER_DENY, 0], 0],
     ['the first id', [0, 1, KVM_SMCCC_FILTER_DENY, 0], 0],
-  ] as const)('%s', (_name, range, expected) => {
+  ];
+  test.each(ranges)('%s', (_name, range, expected) => {
     expect(guest().filter(...range)).toBe(expected);
   });
 
