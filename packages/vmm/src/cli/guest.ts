@@ -19,9 +19,6 @@ system, builds an initial ramdisk, and prints where they are.
 ${describeOptions(GUEST_OPTIONS)}
 `;
 
-/** Seconds for a mirror's first answer: whoever asks for the guest wants it. */
-const PATIENCE = 30;
-
 /** @returns the exit status */
 export async function guest(
   host: CliHost,
@@ -32,11 +29,7 @@ export async function guest(
   if (which !== 'debian' || more.length > 0) {
     throw new UsageError(`${['guest', ...operands].join(' ')}: there is one guest to get: vkvm guest debian`);
   }
-  const files = await host.debianGuest({
-    kernel: options.kernel ?? 'cloud',
-    refresh: options.refresh,
-    patience: PATIENCE,
-  });
+  const files = await host.debianGuest({ kernel: options.kernel ?? 'cloud', refresh: options.refresh });
   if (options.json) host.stdout(`${JSON.stringify(files, null, 2)}\n`);
   else host.stdout(`kernel ${files.kernel}\ninitrd ${files.initrd}\n`);
   return STATUS_OK;

@@ -16,10 +16,10 @@ export interface GuestFiles {
 export interface DebianRequest {
   /** `cloud`, `full`, or the name of a package. */
   readonly kernel: string;
-  /** Fetch it even if it is cached. */
-  readonly refresh: boolean;
-  /** Seconds to wait for the first answer of a mirror. */
-  readonly patience: number;
+  /** Fetch it even if it is cached. Default: false. */
+  readonly refresh?: boolean;
+  /** Seconds to wait for the first answer of a mirror. Default: 30. */
+  readonly patience?: number;
 }
 
 /** Where the keyboard's bytes go. */

@@ -59,7 +59,7 @@ export async function start(host: CliHost, options: Options<typeof START_OPTIONS
 
 async function findDebian(host: CliHost): Promise<GuestFiles | undefined> {
   try {
-    return await host.debianGuest({ kernel: 'cloud', refresh: false, patience: PATIENCE });
+    return await host.debianGuest({ kernel: 'cloud', patience: PATIENCE });
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'GuestError') throw error;
     host.stderr(`${error.message}; starting the built-in guest instead`);

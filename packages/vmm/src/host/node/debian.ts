@@ -17,6 +17,9 @@ const KERNELS: Readonly<Record<string, string>> = {
   full: 'linux-image-arm64',
 };
 
+/** Seconds to wait for a mirror by default. */
+const PATIENCE = 30;
+
 /** What was cached, and how to know it again. */
 interface Manifest {
   /** Of this file's form. */
@@ -55,7 +58,8 @@ export async function debianGuest(request: DebianRequest, options: DebianOptions
     const cached = request.refresh ? undefined : await readManifest(home);
     return await assemble(
       home,
-      cached ?? (await fetchPackages(wanted, { cache, home, progress, patience: request.patience })),
+      cached ??
+        (await fetchPackages(wanted, { cache, home, progress, patience: request.patience ?? PATIENCE })),
     );
   } catch (error) {
     if (!(error instanceof Error) || !('syscall' in error)) throw error;
