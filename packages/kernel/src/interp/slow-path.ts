@@ -5,6 +5,7 @@
 import { EC, type I32, type I64 } from '../a64/emitter.ts';
 import { ACCESS_ORDERED, ACCESS_REGISTER_SHIFT, ACCESS_SYNDROME, ACCESS_WRITE } from '../mmu/access.ts';
 import { REGIME_ALIGN } from '../mmu/regime.ts';
+import { HIT_LIMIT } from '../mmu/tlb.ts';
 import {
   ALIGNMENT_FAULT,
   TRANSLATE_FAULT,
@@ -25,6 +26,9 @@ import {
   PC_DELTA,
   SCRATCH,
   SYNDROME,
+  TLB,
+  TLB_BASE,
+  TLB_TABLE_SIZE,
 } from '../state/vcpu-state.ts';
 import type { Code, Local, ValueType } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
@@ -148,16 +152,39 @@ class SlowFunction {
     });
   }
 
-  /** Translates; a fault leaves. @returns the host address, or TRANSLATE_NO_MEMORY */
+  /** Translates, by the TLB or by a walk; a fault leaves. @returns the host address, or TRANSLATE_NO_MEMORY */
   translate(va: I64, kind: number, result: number): Local<I32> {
     const { code } = this;
-    const { i32 } = code.ops;
+    const { i32, i64 } = code.ops;
     const address = code.letI64(va);
     const unprivileged = i32.mul(this.has(FORM_UNPRIVILEGED), i32.const(TRANSLATE_UNPRIVILEGED));
     const purpose = code.letI32(i32.or(i32.or(unprivileged, i32.const(kind)), this.unaligned.get()));
-    const host = code.letI32(code.call<I32>(this.#imports.translate, address.get(), purpose.get()));
-    code.if(i32.eq(host.get(), i32.const(TRANSLATE_FAULT)), () => this.leave(LEAVE_EXCEPTION, result));
+    const host = code.letI32(i32.const(0));
+    // The handler did not look at the TLB's answer for an unaligned address.
+    code.if(this.unaligned.get(), () => {
+      const sum = this.#lookup(address, kind);
+      code.if(i64.lt_u(sum.get(), i64.const(HIT_LIMIT)), () => host.set(i32.wrap_i64(sum.get())));
+    });
+    code.if(i32.eqz(host.get()), () => {
+      host.set(code.call<I32>(this.#imports.translate, address.get(), purpose.get()));
+      code.if(i32.eq(host.get(), i32.const(TRANSLATE_FAULT)), () => this.leave(LEAVE_EXCEPTION, result));
+    });
     return host;
+  }
+
+  /** Address plus TLB entry: see mmu/tlb.ts. */
+  #lookup(address: Local<I64>, kind: number): Local<I64> {
+    const { code } = this;
+    const { i32, i64 } = code.ops;
+    const base = code.letI32(code.load<I32>('i32.load', this.vcpu.get(), TLB_BASE));
+    code.if(this.has(FORM_UNPRIVILEGED), () => base.set(i32.add(this.vcpu.get(), i32.const(TLB))));
+    const index = i32.and(
+      i32.wrap_i64(i64.shr_u(address.get(), i64.const(9))),
+      i32.const(TLB_TABLE_SIZE - 8),
+    );
+    const table = kind === TRANSLATE_WRITE ? TLB_TABLE_SIZE : 0;
+    const entry = code.load<I64>('i64.load', i32.add(index, base.get()), table);
+    return code.letI64(i64.add(entry, address.get()));
   }
 
   isDevice(host: Local<I32>): I32 {

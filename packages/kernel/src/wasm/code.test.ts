@@ -213,7 +213,7 @@ describe('memory', () => {
       const { i32 } = code.ops;
       code.store('v128.store', i32.const(100), code.load<V128>('v128.load', i32.const(33)));
     })();
-    expect([...bytes.slice(100, 116)]).toEqual([...PATTERN, ...PATTERN.toReversed()]);
+    expect([...bytes.subarray(100, 116)]).toEqual([...PATTERN, ...PATTERN.toReversed()]);
   });
 
   const COMPUTE: Record<string, (old: bigint, value: bigint) => bigint> = {
@@ -262,7 +262,7 @@ describe('memory', () => {
           if (wide) code.atomicStore(name as AtomicOpName, address, value, 64);
           else code.atomicStore(name as AtomicOpName, address, code.ops.i32.wrap_i64(value), 64);
         })(BigInt.asIntN(64, WORD));
-        expect([...bytes.slice(72, 72 + width / 8)]).toEqual(PATTERN.slice(0, width / 8));
+        expect([...bytes.subarray(72, 72 + width / 8)]).toEqual(PATTERN.slice(0, width / 8));
       } else {
         const f = compile([], [wide ? I64_TYPE : I32_TYPE], (code) =>
           code.atomic<I64>(name as AtomicOpName, code.ops.i32.const(0), [], 64),
@@ -279,6 +279,6 @@ describe('memory', () => {
       code.memoryFill(i32.const(10), i32.const(0x55), i32.const(3));
       code.atomicFence();
     })();
-    expect([...bytes.slice(9, 14)]).toEqual([0, 0x55, 0x55, 0x55, 0]);
+    expect([...bytes.subarray(9, 14)]).toEqual([0, 0x55, 0x55, 0x55, 0]);
   });
 });
