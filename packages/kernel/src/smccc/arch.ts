@@ -40,9 +40,10 @@ function featuresOf(vcpu: Block, id: number): number {
 }
 
 export const archServices: readonly SmcccService[] = [
-  { id: ARM_SMCCC_VERSION_FUNC_ID, handle: (vcpu) => setResults(vcpu, ARM_SMCCC_VERSION_1_1) },
+  { id: ARM_SMCCC_VERSION_FUNC_ID, since: '4.16', handle: (vcpu) => setResults(vcpu, ARM_SMCCC_VERSION_1_1) },
   {
     id: ARM_SMCCC_ARCH_FEATURES_FUNC_ID,
+    since: '4.16',
     handle: (vcpu) => setResults(vcpu, featuresOf(vcpu, argumentLow(vcpu, 1))),
   },
 ];

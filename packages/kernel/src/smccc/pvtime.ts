@@ -73,7 +73,9 @@ function stolenTime(vcpu: Block): void {
   vcpu.setNumber(X, gpa);
 }
 
+const gated = { since: '5.5', bitmap: STD_HYP, bit: KVM_REG_ARM_STD_HYP_BIT_PV_TIME } as const;
+
 export const pvtimeServices: readonly SmcccService[] = [
-  { id: ARM_SMCCC_HV_PV_TIME_FEATURES, handle: features },
-  { id: ARM_SMCCC_HV_PV_TIME_ST, handle: stolenTime },
-].map((service) => ({ ...service, bitmap: STD_HYP, bit: KVM_REG_ARM_STD_HYP_BIT_PV_TIME }));
+  { id: ARM_SMCCC_HV_PV_TIME_FEATURES, ...gated, handle: features },
+  { id: ARM_SMCCC_HV_PV_TIME_ST, ...gated, handle: stolenTime },
+];

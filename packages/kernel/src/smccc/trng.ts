@@ -62,6 +62,7 @@ const HANDLERS: readonly (readonly [number, SmcccHandler])[] = [
 
 export const trngServices: readonly SmcccService[] = HANDLERS.map(([id, handle]) => ({
   id,
+  since: '5.12',
   bitmap: STD,
   bit: KVM_REG_ARM_STD_BIT_TRNG_V1_0,
   handle,

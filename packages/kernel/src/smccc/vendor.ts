@@ -34,18 +34,21 @@ function precisionTime(vcpu: Block, host: Host): void {
 export const vendorServices: readonly SmcccService[] = [
   {
     id: ARM_SMCCC_VENDOR_HYP_CALL_UID_FUNC_ID,
+    since: '5.13',
     bitmap: VENDOR_HYP,
     bit: KVM_REG_ARM_VENDOR_HYP_BIT_FUNC_FEAT,
     handle: (vcpu) => setResults(vcpu, ...ARM_SMCCC_VENDOR_HYP_UID_KVM),
   },
   {
     id: ARM_SMCCC_VENDOR_HYP_KVM_FEATURES_FUNC_ID,
+    since: '5.13',
     bitmap: VENDOR_HYP,
     bit: KVM_REG_ARM_VENDOR_HYP_BIT_FUNC_FEAT,
     handle: (vcpu) => setResults(vcpu, low(bitmapOf(vcpu, VENDOR_HYP)), 0, low(bitmapOf(vcpu, VENDOR_HYP_2))),
   },
   {
     id: ARM_SMCCC_VENDOR_HYP_KVM_PTP_FUNC_ID,
+    since: '5.13',
     bitmap: VENDOR_HYP,
     bit: KVM_REG_ARM_VENDOR_HYP_BIT_PTP,
     handle: precisionTime,
