@@ -352,3 +352,33 @@ describe('exceptions', () => {
     ]);
   });
 });
+
+describe('EL0 with the MMU on', () => {
+  /** RAM as one read-only block of both levels, at its own address. @param tcr - bits besides size and granule */
+  function user(tcr: bigint): TestVcpu {
+    const vcpu = guest([STAY]);
+    const { ram, process } = vcpu.vm;
+    const TABLE = 0x1_0000;
+    const BLOCK = BigInt(RAM) | (1n << 10n) | (3n << 6n) | 1n; // AF, AP = read-only for both, block
+    process.data.setBigUint64(ram + TABLE + 8, BLOCK, true);
+    vcpu.vm.load([STAY], 0x1400);
+    vcpu.set(VBAR, BigInt(RAM + 0x1000));
+    vcpu.set(sysregId(SYSREGS.MAIR_EL1), 0xffn);
+    vcpu.set(sysregId(SYSREGS.TTBR0_EL1), BigInt(RAM + TABLE));
+    vcpu.set(sysregId(SYSREGS.TCR_EL1), 25n | (2n << 32n) | tcr);
+    vcpu.set(sysregId(SYSREGS.SCTLR_EL1), 0xc5_0079n);
+    vcpu.set(KVM_REG_PSTATE, 0n);
+    return vcpu;
+  }
+
+  test('executes what it may', () => {
+    const vcpu = user(0n);
+    expect([vcpu.run(), vcpu.get(KVM_REG_PC)]).toEqual(['EINTR', BigInt(RAM)]);
+  });
+
+  test('finds nothing in a half that TCR_EL1.E0PD0 keeps from it, while EL1 does', () => {
+    const vcpu = user(1n << 55n);
+    expect([vcpu.run(), vcpu.get(KVM_REG_PC)]).toEqual(['EINTR', BigInt(RAM + 0x1400)]);
+    expect([vcpu.get(ESR), vcpu.get(FAR)]).toEqual([0x8200_0004n, BigInt(RAM)]);
+  });
+});

@@ -31,6 +31,8 @@ export const HALF_GRANULE = 0x0c;
 export const HALF_START_LEVEL = 0x10;
 /** u32: TCR_EL1.TBIn. */
 export const HALF_TOP_BYTE_IGNORED = 0x14;
+/** u32: TCR_EL1.E0PDn: EL0 finds nothing here. */
+export const HALF_NOT_FOR_EL0 = 0x18;
 
 /** Bits of a physical address, as ID_AA64MMFR0_EL1.PARange says; the limit without translation. */
 export const PHYSICAL_BITS = 48;
@@ -46,12 +48,29 @@ interface HalfFields {
   readonly granule: number; // shift of TGn
   readonly granules: readonly number[];
   readonly topByteIgnored: number; // shift of TBIn
+  readonly notForEl0: number; // shift of E0PDn
   readonly base: number; // offset of TTBRn_EL1
 }
 
 const HALVES: readonly HalfFields[] = [
-  { size: 0, walkDisable: 7, granule: 14, granules: GRANULE_BY_TG0, topByteIgnored: 37, base: TTBR0_EL1 },
-  { size: 16, walkDisable: 23, granule: 30, granules: GRANULE_BY_TG1, topByteIgnored: 38, base: TTBR1_EL1 },
+  {
+    size: 0,
+    walkDisable: 7,
+    granule: 14,
+    granules: GRANULE_BY_TG0,
+    topByteIgnored: 37,
+    notForEl0: 55,
+    base: TTBR0_EL1,
+  },
+  {
+    size: 16,
+    walkDisable: 23,
+    granule: 30,
+    granules: GRANULE_BY_TG1,
+    topByteIgnored: 38,
+    notForEl0: 56,
+    base: TTBR1_EL1,
+  },
 ];
 
 /** Least and greatest TnSZ without FEAT_LVA and FEAT_TTST; values outside are taken as the nearer one. */
@@ -111,5 +130,6 @@ function unpackWords(vcpu: Block): void {
     vcpu.set32(at + HALF_GRANULE, granule);
     vcpu.set32(at + HALF_START_LEVEL, 4 - levels);
     vcpu.set32(at + HALF_TOP_BYTE_IGNORED, field(half.topByteIgnored, 1));
+    vcpu.set32(at + HALF_NOT_FOR_EL0, field(half.notForEl0, 1));
   });
 }

@@ -34,6 +34,7 @@ import { I32_TYPE, I64_TYPE } from '../wasm/opcode.ts';
 import {
   HALF_GRANULE,
   HALF_INPUT_BITS,
+  HALF_NOT_FOR_EL0,
   HALF_START_LEVEL,
   HALF_TABLE,
   HALF_TOP_BYTE_IGNORED,
@@ -294,7 +295,8 @@ function emitTranslate(
     () => {
       // The bits above the input size must be copies of bit 55, but for an ignored top byte.
       const inputBits = code.letI32(halfWord(HALF_INPUT_BITS));
-      code.if(i32.eqz(inputBits.get()), () => fault(i32.const(TRANSLATION_FAULT)));
+      const hidden = i32.and(user.get(), halfWord(HALF_NOT_FOR_EL0));
+      code.if(i32.or(i32.eqz(inputBits.get()), hidden), () => fault(i32.const(TRANSLATION_FAULT)));
       const topBits = code.letI64(i64.extend_i32_u(i32.shl(halfWord(HALF_TOP_BYTE_IGNORED), i32.const(3))));
       const upper = i64.shr_s(
         i64.shl(va.get(), topBits.get()),

@@ -51,6 +51,8 @@ const FEATURE_REGISTERS: readonly IdRegister[] = [
   { name: 'ID_AA64ISAR0_EL1', value: 0x0021_1120n, writable: 0xffff_ffff_f0ff_fff0n },
   // 48-bit physical addresses, 16-bit ASIDs, granules of 4K, 16K and 64K
   { name: 'ID_AA64MMFR0_EL1', value: 0x0010_0025n, writable: 0xff00_ffff_ffff_ff0fn },
+  // E0PD: half of the address space can be kept from EL0 without a table of its own
+  { name: 'ID_AA64MMFR2_EL1', value: 0x1000_0000_0000_0000n, writable: 0xf0ff_000f_f00f_ffffn },
 ];
 
 /** Registers user space sees among CRm 1 to 7: all 56, whatever they are called. */
