@@ -27,6 +27,8 @@ export interface ConsoleInput {
   readonly receive: (bytes: Uint8Array) => void;
   /** No more input will come. */
   readonly end: () => void;
+  /** Bytes that the guest has not taken yet. */
+  readonly backlog: () => number;
 }
 
 /** Files, streams, time, and the two things that cannot be had everywhere: a kernel and Debian. */

@@ -138,6 +138,7 @@ export async function runMachine(host: CliHost, config: MachineConfig, mode: Run
         if (quit) end(STATUS_OK);
       },
       end: () => machine.endInput(),
+      backlog: () => machine.pendingInput,
     }),
   );
 

@@ -251,9 +251,14 @@ export class Pl011 implements MmioDevice {
   }
 
   #writeData(byte: number): void {
-    if (this.#cr & CR_LBE) this.#queue.push(byte);
-    else this.#transmit(byte);
+    if (!(this.#cr & CR_LBE)) this.#transmit(byte);
+    else if (this.#fifo.length < this.#depth()) this.#accept(byte); // a full FIFO overruns: the character is lost
     this.#ris |= INT_TX; // the FIFO has passed its level on the way to empty
+  }
+
+  #accept(byte: number): void {
+    this.#fifo.push(byte);
+    if (this.#fifo.length >= this.#rxLevel()) this.#ris |= INT_RX;
   }
 
   /** Moves characters from the queue into the FIFO until it holds `limit`, and raises what that raises. */
@@ -261,8 +266,7 @@ export class Pl011 implements MmioDevice {
     if (!(this.#cr & CR_UARTEN) || !(this.#cr & CR_RXE)) return;
     const end = Math.min(this.#head + limit - this.#fifo.length, this.#queue.length);
     if (end <= this.#head) return;
-    while (this.#head < end) this.#fifo.push(this.#queue[this.#head++] as number);
-    if (this.#fifo.length >= this.#rxLevel()) this.#ris |= INT_RX;
+    while (this.#head < end) this.#accept(this.#queue[this.#head++] as number);
     if (this.#head < this.#queue.length) return;
     // Nothing more to come for now: the line falls silent, which is what the timeout waits for.
     this.#queue = [];
@@ -271,7 +275,7 @@ export class Pl011 implements MmioDevice {
   }
 
   #wantsInput(): boolean {
-    return (this.#imsc & (INT_RX | INT_RT)) !== 0 || (this.#cr & CR_LBE) !== 0;
+    return (this.#imsc & (INT_RX | INT_RT)) !== 0 && !(this.#cr & CR_LBE);
   }
 
   #depth(): number {

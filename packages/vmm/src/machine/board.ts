@@ -64,6 +64,11 @@ export class Board {
     this.#uart.receive(bytes);
   }
 
+  /** Bytes of input that the guest has not taken yet. */
+  get pendingInput(): number {
+    return this.#uart.pending;
+  }
+
   /** Lets time pass for the devices, and hands on what they have put out. */
   tick(): void {
     this.#rtc.poll();

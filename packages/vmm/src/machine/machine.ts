@@ -274,6 +274,11 @@ export class Machine implements Disposable {
     this.#state.host.wake();
   }
 
+  /** Bytes of input that the guest has not taken yet. */
+  get pendingInput(): number {
+    return this.#board.pendingInput;
+  }
+
   /** Says that no more input will come: a guest that waits for nothing else has then halted. */
   endInput(): void {
     this.#inputEnded = true;

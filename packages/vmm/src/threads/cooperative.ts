@@ -13,7 +13,7 @@ const QUANTUM = 4_000_000;
 /** Exits that are served in a row before the clock is looked at. */
 const EXITS_PER_LOOK = 16;
 /** How often a vCPU is looked at for a loop it cannot leave. Nanoseconds. */
-const WATCH_INTERVAL = 1_000_000_000;
+const WATCH_INTERVAL = 250_000_000;
 
 /** What a machine did. */
 export interface RunStats {
