@@ -27,6 +27,8 @@ export const EPD0 = 1n << 7n;
 export const EPD1 = 1n << 23n;
 export const TBI0 = 1n << 37n;
 export const TBI1 = 1n << 38n;
+export const E0PD0 = 1n << 55n;
+export const E0PD1 = 1n << 56n;
 /** 40 bits of output. */
 export const IPS_40 = 2n << 32n;
 /** TG0 and TG1 by log2 of the granule. */

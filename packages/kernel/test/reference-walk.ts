@@ -78,7 +78,8 @@ export function referenceWalk(
   const inputSize = 64 - tsz;
   const outputSize = Math.min(IPS[Number(bits(TCR, 34, 32))]!, PA_SIZE);
   const sameAs55 = bits(va, top, inputSize) === (upper ? bits(-1n, top, inputSize) : 0n);
-  if (!sameAs55 || flag(TCR, upper ? 23 : 7)) return { status: 0x04 };
+  const keptFromEl0 = access.user && flag(TCR, upper ? 56 : 55); // E0PDn
+  if (!sameAs55 || keptFromEl0 || flag(TCR, upper ? 23 : 7)) return { status: 0x04 };
 
   const stride = granule - 3;
   let level = 4 - Math.ceil((inputSize - granule) / stride);

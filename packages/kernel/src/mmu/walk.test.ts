@@ -4,6 +4,8 @@ import { FlatMachine, NOWHERE, RAM, RAM_SIZE } from '../../test/flat-machine.ts'
 import {
   AF,
   BLOCK,
+  E0PD0,
+  E0PD1,
   EPD0,
   EPD1,
   IPS_40,
@@ -179,6 +181,22 @@ describe('a walk with 4 KiB pages', () => {
     expect(translate(HIGH & ~(0xffn << 56n))).toEqual({ gpa: RAM + SIZE_4K });
   });
 
+  test('keeps a half of the address space from EL0 where it is told to, LDTR and STTR included', () => {
+    tables.map(LOW, RAM, USER);
+    tables.map(HIGH, RAM, USER);
+    for (const [bit, hidden, seen] of [
+      [E0PD0, LOW, HIGH],
+      [E0PD1, HIGH, LOW],
+    ] as const) {
+      tables.use(0n, bit);
+      for (const access of [{ el: 0 }, { unprivileged: true }, { el: 0, kind: 'fetch' }] as const) {
+        expect(translate(hidden, access)).toEqual({ status: 0x04 });
+        expect(translate(seen, access)).toEqual({ gpa: RAM });
+      }
+      expect(translate(hidden)).toEqual({ gpa: RAM });
+    }
+  });
+
   test('aligns a small first table to its size and not to more', () => {
     // 16 KiB granule and 48 bits: the first table has two entries.
     const first = RAM + 0x30;
@@ -315,7 +333,7 @@ describe('the walk equals the reference walk', () => {
         tg0: fc.constantFrom(...Object.values(TG0)),
         tg1: fc.constantFrom(...Object.values(TG1), 0n),
         ips: fc.bigInt({ min: 0n, max: 5n }),
-        rest: fc.constantFrom(0n, 0n, EPD0, EPD1, TBI0, TBI1, TBI0 | TBI1),
+        rest: fc.constantFrom(0n, 0n, EPD0, EPD1, TBI0, TBI1, TBI0 | TBI1, E0PD0, E0PD1),
       })
       .map(({ t0, t1, tg0, tg1, ips, rest }) => t0sz(t0) | t1sz(t1) | tg0 | tg1 | (ips << 32n) | rest),
     TTBR0: fc.integer({ min: 0, max: ALL_FRAMES / 16 - 1 }).map((n) => BigInt(FRAMES + 16 * n)),
