@@ -62,6 +62,17 @@ describe('encodeFdt', () => {
     expect(decodeFdt(compiled)).toEqual(decodeFdt(blob));
   });
 
+  test('takes the names of trees in the wild when told to', () => {
+    const wild = node('', {}, [
+      node(`${'very-'.repeat(8)}long-name@0`, { [`vendor,${'x'.repeat(40)}`]: flag }),
+    ]);
+    expect(() => encodeFdt(wild)).toThrow(FdtError);
+    expect(decodeFdt(encodeFdt(wild, { names: 'any' })).root).toEqual(wild);
+    expect(() => encodeFdt(node('', { 'caf\u00e9': flag }), { names: 'any' })).toThrow(
+      "property name 'caf\u00e9' in /",
+    );
+  });
+
   test.each([
     ['a name with a space', node('', {}, [node('a b')]), "node name 'a b' in /"],
     ['a name of 32 characters', node('', {}, [node('x'.repeat(32))]), 'node name'],

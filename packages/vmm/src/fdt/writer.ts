@@ -19,20 +19,29 @@ export interface FdtOptions {
   readonly reservations?: readonly FdtReservation[];
   /** `boot_cpuid_phys`: `reg` of the CPU that boots. Default: 0. */
   readonly bootCpu?: number;
+  /** `any`: do not hold names against the specification, because somebody else chose them. Default: `standard`. */
+  readonly names?: 'standard' | 'any';
 }
 
-/** Names as the specification's table 2.1 and section 2.2.4.1 allow them. */
-const NODE_NAME = /^[0-9A-Za-z,._+-]{1,31}(@[0-9A-Za-z,._+-]+)?$/;
-const PROPERTY_NAME = /^[0-9A-Za-z,._+?#-]{1,31}$/;
+/** Names as the specification's table 2.1 and section 2.2.4.1 allow them, and as they are found. */
+const NAMES = {
+  standard: { node: /^[0-9A-Za-z,._+-]{1,31}(@[0-9A-Za-z,._+-]+)?$/, property: /^[0-9A-Za-z,._+?#-]{1,31}$/ },
+  any: { node: /^[!-~]+$/, property: /^[!-~]+$/ },
+} as const;
+type Names = (typeof NAMES)[keyof typeof NAMES];
 
 /**
  * @param root - its name must be `''`
  * @throws {@link FdtError} a name that is not allowed, or two siblings or properties with one name
  */
-export function encodeFdt(root: FdtNode, { reservations = [], bootCpu = 0 }: FdtOptions = {}): Uint8Array {
+export function encodeFdt(
+  root: FdtNode,
+  { reservations = [], bootCpu = 0, names = 'standard' }: FdtOptions = {},
+): Uint8Array {
   if (root.name !== '') throw new FdtError(`the root node must have no name, not '${root.name}'`);
   const strings = new StringsBlock();
-  const size = FDT_HEADER_SIZE + (reservations.length + 1) * 16 + structSize(root, strings, '') + 4;
+  const size =
+    FDT_HEADER_SIZE + (reservations.length + 1) * 16 + structSize(root, strings, NAMES[names], '') + 4;
   const blob = new Uint8Array(align4(size + strings.size));
   const view = new DataView(blob.buffer);
 
@@ -86,19 +95,19 @@ class StringsBlock {
 }
 
 /** Checks the names below `node`, collects its strings, and answers how many bytes it takes. */
-function structSize(node: FdtNode, strings: StringsBlock, path: string): number {
+function structSize(node: FdtNode, strings: StringsBlock, names: Names, path: string): number {
   let size = 4 + align4(node.name.length + 1) + 4;
   for (const [name, value] of node.properties) {
-    if (!PROPERTY_NAME.test(name)) throw new FdtError(`property name '${name}' in ${path || '/'}`);
+    if (!names.property.test(name)) throw new FdtError(`property name '${name}' in ${path || '/'}`);
     strings.offset(name);
     size += 12 + align4(value.length);
   }
   const seen = new Set<string>();
   for (const child of node.children) {
-    if (!NODE_NAME.test(child.name)) throw new FdtError(`node name '${child.name}' in ${path || '/'}`);
+    if (!names.node.test(child.name)) throw new FdtError(`node name '${child.name}' in ${path || '/'}`);
     if (seen.has(child.name)) throw new FdtError(`two nodes '${child.name}' in ${path || '/'}`);
     seen.add(child.name);
-    size += structSize(child, strings, `${path}/${child.name}`);
+    size += structSize(child, strings, names, `${path}/${child.name}`);
   }
   return size;
 }

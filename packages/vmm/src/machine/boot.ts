@@ -72,7 +72,7 @@ function completeTree(bytes: Uint8Array, chosen: ChosenOptions, ram: RamRange): 
     const { root, reservations, bootCpu } = decodeFdt(bytes);
     applyMemory(root, ram);
     applyChosen(root, chosen);
-    return encodeFdt(root, { reservations, bootCpu });
+    return encodeFdt(root, { reservations, bootCpu, names: 'any' });
   } catch (error) {
     if (!(error instanceof FdtError)) throw error;
     throw new LoadError(`the device tree is broken: ${error.message}`, { subject: 'dtb', cause: error });
