@@ -47,7 +47,7 @@ describe('machineTree', () => {
     [PSCI_0_1, ['arm,psci']],
     [PSCI_0_2, ['arm,psci-0.2']],
     [PSCI_1_1, ['arm,psci-1.0', 'arm,psci-0.2']],
-  ])('announces the PSCI that answers: %i', (version, compatible) => {
+  ] as const)('announces the PSCI that answers: %i', (version, compatible) => {
     const psci = find(machineTree(options(version)), 'psci');
     expect(strings(psci?.properties.get('compatible'))).toEqual(compatible);
     expect(psci?.properties.has('cpu_on')).toBe(version === PSCI_0_1);

@@ -71,7 +71,7 @@ function testHost() {
 async function build({
   kernel = new FakeKernel(),
   ...config
-}: { kernel?: FakeKernel } & Partial<MachineConfig> = {}) {
+}: { kernel?: FakeKernel } & Partial<Omit<MachineConfig, 'kernel'>> = {}) {
   const { host, ...control } = testHost();
   const output: string[] = [];
   const machine = await createMachine({

@@ -23,7 +23,8 @@ test('every encoding that is not reserved is another mask', () => {
   for (let N = 0; N < 2; N++) {
     for (let imms = 0; imms < 64; imms++) {
       const log = elementLog(N, imms);
-      for (let immr = 0; log >= 0 && immr < 1 << log; immr++) masks.add(mask(N, imms, immr));
+      const rotations = log < 0 ? 0 : 1 << log;
+      for (let immr = 0; immr < rotations; immr++) masks.add(mask(N, imms, immr));
     }
   }
   // The sum over element sizes e of e rotations of e − 1 lengths.
