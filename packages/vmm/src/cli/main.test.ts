@@ -72,6 +72,7 @@ describe('vkvm run', () => {
     host.isTerminalInput = true;
     expect(await run(host, 'run --kernel Image --memory 64')).toBe(0);
     expect(host.keyboard).toBeUndefined();
+    expect(host.err).toBe('quit\n');
   });
 
   test('ends with the status of a signal', async () => {

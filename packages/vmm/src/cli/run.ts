@@ -163,6 +163,8 @@ export async function runMachine(host: CliHost, config: MachineConfig, mode: Run
       case 'stopped':
         if (status === STATUS_TIMEOUT) {
           host.stderr(`the guest was still running after ${mode.timeout} s (--timeout)`);
+        } else if (status === STATUS_OK) {
+          host.stderr('quit');
         }
         return status ?? STATUS_OK;
     }

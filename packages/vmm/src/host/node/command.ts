@@ -24,15 +24,20 @@ export type CommandOptions = Pick<CliHost, 'createSyscalls'>;
  */
 export function runCommand(argv: readonly string[], { createSyscalls }: CommandOptions): Promise<number> {
   const status = new StatusLine();
+  let midLine = false;
   const host: CliHost = {
     readFile: readInput,
     stdout: (data) => {
       status.clear();
       process.stdout.write(data);
+      midLine = data.at(-1) !== '\n' && data.at(-1) !== NEWLINE;
     },
     stderr: (line) => {
       status.clear();
-      process.stderr.write(`vkvm: ${line}\n`);
+      // What the guest printed last may not have ended its line on the screen that both share.
+      const start = midLine && process.stdout.isTTY && process.stderr.isTTY ? '\n' : '';
+      process.stderr.write(`${start}vkvm: ${line}\n`);
+      midLine = false;
     },
     isTerminalInput: process.stdin.isTTY,
     isTerminalOutput: process.stdout.isTTY,
@@ -54,6 +59,8 @@ export function runCommand(argv: readonly string[], { createSyscalls }: CommandO
   };
   return main(argv, host);
 }
+
+const NEWLINE = 0x0a;
 
 /** Why a file cannot be read, for the errors people meet. */
 const READ_ERRORS: Readonly<Record<string, string>> = {
