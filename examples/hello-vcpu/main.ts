@@ -1,11 +1,6 @@
 // A vCPU in sixty lines: a few instructions, MMIO exits for what they print, and a PSCI SYSTEM_OFF.
 import { createKernel } from '@vkvm/kernel';
-import {
-  KVM_ARM_VCPU_PSCI_0_2,
-  KVM_REG_PC,
-  KVM_SYSTEM_EVENT_SHUTDOWN,
-  PAGE_SIZE,
-} from '@vkvm/uapi';
+import { KVM_ARM_VCPU_PSCI_0_2, KVM_REG_PC, KVM_SYSTEM_EVENT_SHUTDOWN, PAGE_SIZE } from '@vkvm/uapi';
 import { createProcess, openKvm } from '@vkvm/vmm';
 
 /** Guest-physical addresses: the program, and a device that the program writes characters to. */
@@ -39,7 +34,7 @@ vm.setMemslot({ slot: 0, base: PROGRAM, size: PAGE_SIZE, userAddress });
 vcpu.init(vm.preferredTarget(), [KVM_ARM_VCPU_PSCI_0_2]);
 vcpu.setReg(KVM_REG_PC, BigInt(PROGRAM));
 
-for (let running = true; running; ) {
+for (let running = true; running;) {
   const exit = vcpu.run();
   switch (exit.reason) {
     case 'mmio':
