@@ -5,7 +5,7 @@
  * reference.ts. A case runs by returning from a signal into its state; it ends in the next signal: the BRK behind its
  * words, or what the words raised. So all registers, flags and the stack pointer can have any value.
  *
- * Build: aarch64-linux-gnu-gcc -O2 -static -o driver driver.c
+ * Build: aarch64-linux-gnu-gcc -O2 -static-pie -o driver driver.c
  * Run:   qemu-aarch64 -cpu max,sve=off,sme=off,pauth=off driver < cases > results
  */
 #define _GNU_SOURCE

@@ -12,7 +12,7 @@ import { formatChanges, wordsText, type Expected } from '../../packages/kernel/t
 import { INSNS } from '../../packages/kernel/src/a64/table.ts';
 import type { DecodeSite, Insn } from '../../packages/kernel/src/a64/pattern.ts';
 import { PLANS, type Plan, type RowPlan } from './plans.ts';
-import { runReference, type ReferenceCase } from './reference.ts';
+import { Reference, type ReferenceCase } from './reference.ts';
 import { assembleSequences } from './sequences.ts';
 
 interface Job extends ReferenceCase {
@@ -91,10 +91,11 @@ function format(jobs: readonly Job[], results: readonly Expected[]): string {
 }
 
 const wanted = process.argv.slice(2);
+using reference = new Reference();
 for (const [file, plan] of Object.entries(PLANS)) {
   if (wanted.length > 0 && !wanted.includes(file)) continue;
   const jobs = [...jobsOf(plan)];
-  const text = format(jobs, runReference(jobs, CODE, plan.cpu ?? 'armv8.0'));
+  const text = format(jobs, reference.run(jobs, CODE, plan.cpu ?? 'armv8.0'));
   writeFileSync(join(VECTORS, file), text);
   console.log(`${file}: ${jobs.length} cases, ${text.length} bytes`);
 }

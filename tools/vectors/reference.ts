@@ -12,7 +12,7 @@ export interface ReferenceCase {
 }
 
 /** Sizes and offsets of `struct test` and `struct result` of driver.c, in bytes. */
-const MAX_WORDS = 8;
+export const MAX_WORDS = 8;
 const STATE_SIZE = 784;
 const TEST_SIZE = 40 + STATE_SIZE;
 const RESULT_SIZE = 24 + STATE_SIZE;
@@ -65,13 +65,30 @@ function stopOf(signal: number, pc: bigint, inCode: boolean): Stop {
   return signal === SIGILL ? 'undefined' : 'fault';
 }
 
-/** Runs all cases. @param code - where their words lie */
-export function runReference(cases: readonly ReferenceCase[], code: number, cpu: Cpu): Expected[] {
-  const directory = mkdtempSync(join(tmpdir(), 'vkvm-vectors-'));
-  try {
-    const driver = join(directory, 'driver');
+/**
+ * The reference, ready to run cases. Disposing of it removes the driver.
+ *
+ * @throws Error there is no cross compiler
+ */
+export class Reference {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'vkvm-vectors-'));
+
+  constructor() {
     const source = join(import.meta.dirname, 'driver.c');
-    execFileSync('aarch64-linux-gnu-gcc', ['-O2', '-static', '-o', driver, source]);
+    // Position-independent, so that it lies far from where registers point.
+    execFileSync('aarch64-linux-gnu-gcc', ['-O2', '-static-pie', '-o', this.#driver, source]);
+  }
+
+  get #driver(): string {
+    return join(this.#directory, 'driver');
+  }
+
+  /**
+   * Runs all cases, in one process.
+   *
+   * @param code - where their words lie
+   */
+  run(cases: readonly ReferenceCase[], code: number, cpu: Cpu): Expected[] {
     const input = new Uint8Array(cases.length * TEST_SIZE);
     const view = new DataView(input.buffer);
     for (const [i, { words, state }] of cases.entries()) {
@@ -80,13 +97,15 @@ export function runReference(cases: readonly ReferenceCase[], code: number, cpu:
       for (const [n, word] of words.entries()) view.setUint32(i * TEST_SIZE + 4 + 4 * n, word, true);
       writeState(view, i * TEST_SIZE + 40, state);
     }
-    const output = execFileSync(EMULATOR, ['-cpu', CPUS[cpu], driver], {
+    const output = execFileSync(EMULATOR, ['-cpu', CPUS[cpu], this.#driver], {
       input,
       maxBuffer: OUTPUT_LIMIT,
     });
     return readResults(new DataView(output.buffer, output.byteOffset, output.length), cases, code);
-  } finally {
-    rmSync(directory, { recursive: true });
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#directory, { recursive: true });
   }
 }
 

@@ -1,0 +1,150 @@
+/**
+ * The cases of a campaign. Chunk n of seed s is always the same, so that a campaign can go on where it stopped and be
+ * spread over threads.
+ */
+import { CODE, Random, type Profile } from '../../packages/kernel/test/cpu-state.ts';
+import { DecodeTable } from '../../packages/kernel/src/a64/decode.ts';
+import type { DecodeSite, Insn } from '../../packages/kernel/src/a64/pattern.ts';
+import { INSNS } from '../../packages/kernel/src/a64/table.ts';
+import { PLANS, type RowPlan } from '../vectors/plans.ts';
+import { MAX_WORDS, type Cpu } from '../vectors/reference.ts';
+import { chooseVectorWord, chooseWord } from '../vectors/sweep.ts';
+
+/** Words to run one after the other, from the state that `profile` and `seed` stand for. */
+export interface FuzzCase {
+  readonly cpu: Cpu;
+  readonly profile: Profile;
+  readonly seed: number;
+  readonly words: readonly number[];
+}
+
+/** Cases of one chunk: a few seconds of work. */
+export const CHUNK_CASES = 4096;
+
+/** Tries to find a word that a row takes. */
+const PATIENCE = 64;
+
+const SITE: DecodeSite = { offset: CODE & 0xfff, plainSysreg: () => -1 };
+
+/** A row with what the vectors' plan says of it. */
+interface Subject {
+  readonly row: Insn;
+  readonly profile: Profile;
+  readonly adjust: RowPlan['adjust'];
+}
+
+/** Rows that can follow one another. */
+interface Group {
+  /** Cases of a thousand. */
+  readonly share: number;
+  readonly profiles: readonly Profile[];
+  /** Words of a case, at most. */
+  readonly words: number;
+  readonly has: (profile: Profile) => boolean;
+}
+
+const GROUPS: readonly Group[] = [
+  {
+    share: 600,
+    profiles: ['integer', 'float'],
+    words: MAX_WORDS,
+    has: (profile) => profile === 'integer' || profile === 'float',
+  },
+  { share: 130, profiles: ['memory'], words: 4, has: (profile) => profile === 'memory' },
+  { share: 90, profiles: ['aligned'], words: 6, has: (profile) => profile === 'aligned' },
+  { share: 60, profiles: ['branch'], words: 1, has: (profile) => profile === 'branch' },
+];
+
+const SUBJECTS: readonly Subject[] = Object.values(PLANS).flatMap((plan) =>
+  'choose' in plan
+    ? []
+    : INSNS.filter(({ name }) => plan.rows(name)).map((row) => ({
+        row,
+        profile: plan.profile(row.name),
+        adjust: plan.adjust,
+      })),
+);
+
+const SUBJECTS_OF = new Map(
+  GROUPS.map((group) => {
+    const rows = SUBJECTS.filter(({ profile }) => group.has(profile));
+    return [
+      group,
+      { rows, handlers: rows.flatMap((subject) => Array<Subject>(subject.row.size).fill(subject)) },
+    ];
+  }),
+);
+
+const TABLE = new DecodeTable(INSNS);
+const isTaken = (word: number): boolean => (TABLE.find(word)?.select(word, SITE) ?? -1) >= 0;
+
+const SP = 31 << 5;
+/** Not CASP, which has the place of the exclusive pairs of bytes and halfwords. */
+const isExclusive = (word: number): boolean =>
+  (word & 0x3f80_0000) === 0x0800_0000 && (word & 0x8020_0000) !== 0x0020_0000;
+const isExclusiveLoad = (word: number): boolean => isExclusive(word) && (word & 0x0040_0000) !== 0;
+/** Size, and whether it is a pair. */
+const EXCLUSIVE_SIZE = 0xc020_0000;
+
+/**
+ * Makes exclusives what the architecture defines. Whether a store that must fail can fault is open: so all go to SP,
+ * which no access without write-back changes. And a store must have the size of the load before it.
+ * Source: Arm DDI 0487, B2 "Load-Exclusive and Store-Exclusive instruction usage restrictions", and
+ * `AArch64.ExclusiveMonitorsPass`.
+ */
+function defineExclusives(words: readonly number[]): number[] {
+  let size: number | undefined;
+  return words.map((word) => {
+    if (!isExclusive(word)) return word;
+    if (isExclusiveLoad(word)) size = word & EXCLUSIVE_SIZE;
+    return ((word & ~EXCLUSIVE_SIZE) | (size ?? word & EXCLUSIVE_SIZE) | SP) >>> 0;
+  });
+}
+
+/** A word of a group: half of the time each row is as likely as any other, else each handler. */
+function wordOf(group: Group, random: Random): number {
+  const { rows, handlers } = SUBJECTS_OF.get(group)!;
+  for (;;) {
+    const { row, adjust } = random.pick(random.below(2) ? rows : handlers);
+    for (let tries = 0; tries < PATIENCE; tries++) {
+      const any = (row.value | (random.next() & ~row.mask)) >>> 0;
+      const word = (adjust?.(row.name, any, random) ?? any) >>> 0;
+      // An exception to the row may have another plan.
+      if (TABLE.find(word) === row && row.select(word, SITE) >= 0) return word;
+    }
+  }
+}
+
+/** A word of the whole space. Refused words are for the reference that has no more than we announce. */
+function sweep(random: Random): Omit<FuzzCase, 'seed'> {
+  const isVector = random.below(2) === 1;
+  const word = isVector ? chooseVectorWord(random) : chooseWord(random);
+  return {
+    cpu: isTaken(word) ? 'lse' : 'armv8.0',
+    profile: isVector ? 'float' : 'branch',
+    words: [word],
+  };
+}
+
+function draw(random: Random): Omit<FuzzCase, 'seed'> {
+  let share = random.below(1000);
+  for (const group of GROUPS) {
+    share -= group.share;
+    if (share >= 0) continue;
+    const words = Array.from({ length: 1 + random.below(group.words) }, () => wordOf(group, random));
+    return { cpu: 'lse', profile: random.pick(group.profiles), words: defineExclusives(words) };
+  }
+  return sweep(random);
+}
+
+/** @param seed - of the campaign @param chunk - from 0 */
+export function chunkOf(seed: number, chunk: number, count = CHUNK_CASES): FuzzCase[] {
+  const random = new Random(Math.imul(seed, 0x85eb_ca6b) + chunk);
+  return Array.from({ length: count }, () => ({ ...draw(random), seed: random.next() }));
+}
+
+/** Which cases a seed stands for depends on the table: this number does too. */
+export function tableFingerprint(): number {
+  const numbers = SUBJECTS.flatMap(({ row }) => [row.mask, row.value, row.size]);
+  return numbers.reduce((hash, number) => Math.imul(hash ^ number, 0x0100_0193) >>> 0, 0x811c_9dc5);
+}
