@@ -21,10 +21,10 @@ describe('createMachineHost', () => {
 
   test('lets events happen when it breathes', async () => {
     const { breathe } = createMachineHost();
-    let happened = false;
-    setTimeout(() => (happened = true), 0);
-    while (!happened) await breathe();
-    expect(happened).toBe(true);
+    const events: string[] = [];
+    setTimeout(() => events.push('timer'), 0);
+    while (events.length === 0) await breathe();
+    expect(events).toEqual(['timer']);
   });
 
   test('counts the monotonic clock from 2026 in nanoseconds', () => {
