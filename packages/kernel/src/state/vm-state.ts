@@ -8,9 +8,8 @@ export const VM_CONTROL = 0x0000;
 /** Block addresses of the vCPUs in the order of creation: u32 count, then u32 each. */
 export const VCPU_COUNT = 0x1000;
 export const VCPU_TABLE = 0x1008;
-/** Distributor and other VM-wide interrupt state: vgic/. Written under the vGIC lock, by any thread. */
+/** Distributor and other VM-wide interrupt state, to 0x5_FFFF: vgic/. Written under the vGIC lock, by any thread. */
 export const VM_VGIC = 0x1_0000;
-export const VM_VGIC_END = 0x6_0000;
 /** PSCI, SMCCC filter, firmware registers, timer offsets: smccc/, psci/, timer/. Written under the state lock. */
 export const VM_SMCCC = 0x6_0000;
 export const VM_TIMER = 0x7_0000;
