@@ -44,7 +44,7 @@ export const RAM_SIZE = 0x100_0000;
 /** No memslot is there. */
 export const NOWHERE = 0x0900_0000;
 /** Where guests are loaded. */
-export const CODE = RAM;
+export const CODE = 0x4000_0000;
 
 const PAGES = (RAM_AT + RAM_SIZE) / 0x1_0000;
 
