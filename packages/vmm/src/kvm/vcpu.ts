@@ -1,17 +1,22 @@
 /** One virtual CPU. */
 import {
   KVM_ARM_VCPU_INIT,
+  KVM_EXIT_UNKNOWN,
   KVM_GET_MP_STATE,
   KVM_GET_ONE_REG,
   KVM_GET_REG_LIST,
+  KVM_GET_VCPU_EVENTS,
   KVM_RUN,
   KVM_SET_MP_STATE,
   KVM_SET_ONE_REG,
+  KVM_SET_VCPU_EVENTS,
   VKVM_KICK_OFFSET,
   VKVM_KICK_REQUEST,
   kvmMpState,
   kvmOneReg,
   kvmRegList,
+  kvmRun,
+  kvmVcpuEvents,
   kvmVcpuInit,
   regSize,
 } from '@vkvm/uapi';
@@ -23,6 +28,12 @@ import type { UserSpace } from './process.ts';
 
 /** Distance from a request's struct to the value it points to, in the scratch page. */
 const VALUE = 64;
+
+/** An SError that waits for the guest to unmask it. */
+export interface PendingSerror {
+  /** ISS of its syndrome; absent on a CPU without RAS. */
+  readonly syndrome?: bigint;
+}
 
 /** A vCPU descriptor. All of its methods but {@link kick} belong to the thread that runs it. */
 export class Vcpu extends KvmFile {
@@ -74,6 +85,22 @@ export class Vcpu extends KvmFile {
     return exit;
   }
 
+  /**
+   * Finishes what the last exit has begun, such as a load whose answer lies in `kvm_run`: the kernel commits that with
+   * the next `KVM_RUN` only. Registers are final after it. A vCPU that has never run does not count as run by it.
+   *
+   * @throws {KvmError} as {@link run}
+   */
+  settle(): void {
+    const run = kvmRun.view(this.user.memory, this.runPage);
+    if (run.exit_reason === KVM_EXIT_UNKNOWN) return;
+    run.immediate_exit = 1;
+    try {
+      this.run();
+    } finally {
+      run.immediate_exit = 0;
+    }
+  }
   /** Makes `KVM_RUN` return with `intr`, now or at its next call. From any thread. */
   kick(): void {
     Atomics.add(this.#kick, 0, 1);
@@ -154,6 +181,23 @@ export class Vcpu extends KvmFile {
 
   protected override release(): void {
     this.user.unmap(this.runPage, this.#mmapSize);
+  }
+
+  /** The SError that is pending. @throws {KvmError} `ENOEXEC` not initialised */
+  get serror(): PendingSerror | undefined {
+    this.ioctl(KVM_GET_VCPU_EVENTS, this.scratch);
+    const { serror_pending, serror_has_esr, serror_esr } = kvmVcpuEvents.view(this.user.memory, this.scratch);
+    if (serror_pending === 0) return undefined;
+    return serror_has_esr === 0 ? {} : { syndrome: serror_esr };
+  }
+
+  /** @throws {KvmError} `EINVAL` a syndrome this CPU cannot have */
+  injectSerror({ syndrome }: PendingSerror): void {
+    kvmVcpuEvents.write(this.user.memory, this.scratch, {
+      serror_pending: 1,
+      ...(syndrome !== undefined && { serror_has_esr: 1, serror_esr: syndrome }),
+    });
+    this.ioctl(KVM_SET_VCPU_EVENTS, this.scratch);
   }
 
   #oneReg(request: number, id: RegId): void {
