@@ -174,6 +174,11 @@ export const VKVM_CAP_ABI_REVISION = 0x564b_0001;
 export const VKVM_CAP_PROFILE = 0x564b_0002;
 /** args[0]: guest instructions after which `KVM_RUN` returns `-EINTR`; it never waits then, but exits with `VKVM_EXIT_IDLE`. */
 export const VKVM_CAP_SLICE = 0x564b_0003;
+/**
+ * args[0]: who owns PSCI, a `VKVM_PSCI_OWNER_*`; takes back every `VKVM_PSCI_ROUTE`, and is fixed by the first
+ * `KVM_RUN`. The value has bit n set where owner n can be chosen. Since ABI revision 2.
+ */
+export const VKVM_CAP_PSCI_OWNER = 0x564b_0004;
 
 const rows = [
   { name: 'KVM_CAP_IRQCHIP', number: KVM_CAP_IRQCHIP },
@@ -264,6 +269,7 @@ const rows = [
   { name: 'VKVM_CAP_ABI_REVISION', number: VKVM_CAP_ABI_REVISION },
   { name: 'VKVM_CAP_PROFILE', number: VKVM_CAP_PROFILE },
   { name: 'VKVM_CAP_SLICE', number: VKVM_CAP_SLICE },
+  { name: 'VKVM_CAP_PSCI_OWNER', number: VKVM_CAP_PSCI_OWNER },
 ] as const satisfies readonly CapRow[];
 
 /** Name of a capability. */

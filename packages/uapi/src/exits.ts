@@ -106,6 +106,8 @@ export const KVM_EXIT_SNP_REQ_CERTS = 43;
 
 /** The vCPU would wait, under `VKVM_CAP_SLICE`; see `vkvmRunIdle`. vkvm's own. */
 export const VKVM_EXIT_IDLE = 0x564b_0001;
+/** A PSCI call that is user space's, by `VKVM_CAP_PSCI_OWNER`; see `vkvmRunPsci`. vkvm's own; since ABI revision 2. */
+export const VKVM_EXIT_PSCI = 0x564b_0002;
 
 const rows = [
   { name: 'KVM_EXIT_UNKNOWN', number: KVM_EXIT_UNKNOWN, arm64: true },
@@ -153,6 +155,7 @@ const rows = [
   { name: 'KVM_EXIT_ARM_LDST64B', number: KVM_EXIT_ARM_LDST64B, arm64: true },
   { name: 'KVM_EXIT_SNP_REQ_CERTS', number: KVM_EXIT_SNP_REQ_CERTS, arm64: false },
   { name: 'VKVM_EXIT_IDLE', number: VKVM_EXIT_IDLE, arm64: true },
+  { name: 'VKVM_EXIT_PSCI', number: VKVM_EXIT_PSCI, arm64: true },
 ] as const satisfies readonly ExitRow[];
 
 /** Name of an exit reason. */

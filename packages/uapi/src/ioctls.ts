@@ -17,6 +17,7 @@ import {
   vkvmFlushIcache,
 } from './memory.ts';
 import { kvmOneReg, kvmRegList } from './one-reg.ts';
+import { vkvmPsciRoute } from './psci-exit.ts';
 import {
   kvmArmCounterOffset,
   kvmEnableCap,
@@ -146,6 +147,8 @@ export const KVM_GET_DEVICE_ATTR = 0x4018_aee2;
 export const KVM_HAS_DEVICE_ATTR = 0x4018_aee3;
 /** User space changed code in guest memory: its own IC IVAU. vkvm's own. */
 export const VKVM_FLUSH_ICACHE = 0x4010_5600;
+/** Give some PSCI functions another owner than `VKVM_CAP_PSCI_OWNER` says. vkvm's own; since ABI revision 2. */
+export const VKVM_PSCI_ROUTE = 0x4010_5601;
 
 /** Refused on arm64. */
 export const KVM_SET_TSS_ADDR = 0xae47;
@@ -431,6 +434,13 @@ const rows = [
     number: VKVM_FLUSH_ICACHE,
     files: ['vm'],
     argument: vkvmFlushIcache,
+    direction: 'in',
+  },
+  {
+    name: 'VKVM_PSCI_ROUTE',
+    number: VKVM_PSCI_ROUTE,
+    files: ['vm'],
+    argument: vkvmPsciRoute,
     direction: 'in',
   },
   { name: 'KVM_SET_TSS_ADDR', number: KVM_SET_TSS_ADDR, files: [], argument: 'none', direction: 'none' },

@@ -1,7 +1,7 @@
 /**
- * Names the ledger this package was published with: `abi/r1.json`. A kernel answers it to
+ * Names the ledger this package was published with: `abi/r2.json`. A kernel answers it to
  * `KVM_CHECK_EXTENSION(VKVM_CAP_ABI_REVISION)`; 0 there means that it is not vkvm.
  *
- * What each revision added: 1, everything there is.
+ * What each revision added: 1, everything that has no other; 2, owners of PSCI (psci-exit.ts).
  */
-export const ABI_REVISION = 1;
+export const ABI_REVISION = 2;
