@@ -50,7 +50,7 @@ import { getUser, putUser } from './uaccess.ts';
 import { VcpuCache } from './vcpu/vcpu.ts';
 import type { EngineFactory } from './vcpu/vcpu.ts';
 import { vmOf } from './vm/vcpus.ts';
-import { VCPU_FILE_SIZE, releaseVm, retainVm } from './vm/vm.ts';
+import { VCPU_FILE_SIZE, destroyVm, releaseVm, retainVm } from './vm/vm.ts';
 
 export interface KernelOptions {
   /** What the platform gives; each part that is left out comes from globals. */
@@ -191,7 +191,7 @@ class KernelSyscalls implements Syscalls {
   }
 
   close(fd: number): number {
-    return this.#guard('close', (words) => closeDescriptor(words, fd));
+    return this.#release('close', (words, released) => closeDescriptor(words, fd, released));
   }
 
   ioctl(fd: number, request: number, arg = 0): number {
@@ -221,12 +221,12 @@ class KernelSyscalls implements Syscalls {
   }
 
   munmap(address: number, length: number): number {
-    return this.#guard('munmap', (words) => {
+    return this.#release('munmap', (words, released) => {
       if (!Number.isInteger(address) || address < 0 || address % PAGE_SIZE !== 0) return -EINVAL;
       if (!(Number.isInteger(length) && length > 0)) return -EINVAL;
       const files = removeMappings(words, address, length);
       if (!files) return -EINVAL;
-      for (const vcpu of files) releaseVm(vmOf(new Block(words, vcpu)));
+      released.push(...files.map((vcpu) => vmOf(new Block(words, vcpu))));
       return 0;
     });
   }
@@ -263,6 +263,23 @@ class KernelSyscalls implements Syscalls {
     });
   }
 
+  /** Runs a system call that may let go of VMs, and ends those that nothing refers to any more. */
+  #release(name: string, body: (words: Words, released: Block[]) => number): number {
+    const ended: Block[] = [];
+    const result = this.#guard(name, (words) => {
+      const released: Block[] = [];
+      const answer = body(words, released);
+      ended.push(...released.filter(releaseVm));
+      return answer;
+    });
+    try {
+      for (const vm of ended) destroyVm(vm, this.#thread.host);
+    } catch (error) {
+      return this.#fail(name, error);
+    }
+    return result;
+  }
+
   /** Runs a system call other than ioctl, with the process lock held. */
   #guard(name: string, body: (words: Words) => number): number {
     const { words, host } = this.#thread;
@@ -291,7 +308,8 @@ function checkCount(words: Words, fd: number, length: number): number {
   return kind === FILE_EVENTFD && length >= COUNT_SIZE ? 0 : -EINVAL;
 }
 
-function closeDescriptor(words: Words, fd: number): number {
+/** @param released - takes the VM that the descriptor kept */
+function closeDescriptor(words: Words, fd: number, released: Block[]): number {
   const kind = fileKind(words, fd);
   if (kind === FILE_NONE) return -EBADF;
   const object = fileObject(words, fd);
@@ -300,10 +318,10 @@ function closeDescriptor(words: Words, fd: number): number {
   switch (kind) {
     case FILE_VM:
     case FILE_DEVICE:
-      releaseVm(block);
+      released.push(block);
       break;
     case FILE_VCPU:
-      releaseVm(vmOf(block));
+      released.push(vmOf(block));
       break;
     case FILE_EVENTFD:
       releaseEventfd(words, object);

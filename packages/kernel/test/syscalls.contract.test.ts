@@ -1,5 +1,6 @@
 /** What each system call answers, and in which order it checks: Linux 7.3 on arm64. */
 import {
+  ABI_REVISION,
   EFD_NONBLOCK,
   EFD_SEMAPHORE,
   IOCTLS,
@@ -70,7 +71,7 @@ describe('/dev/kvm', () => {
     [KVM_CAP_MAX_VCPUS, 512],
     [KVM_CAP_ARM_VM_IPA_SIZE, 48],
     [KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED, 'EINVAL'],
-    [VKVM_CAP_ABI_REVISION, 1],
+    [VKVM_CAP_ABI_REVISION, ABI_REVISION],
     [VKVM_CAP_PROFILE, 0x7_0003],
     [0xffff_ffff, 0],
     [0x1_0000_0000, 0],

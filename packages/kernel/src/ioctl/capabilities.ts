@@ -34,7 +34,9 @@ import {
   KVM_CAP_NR_MEMSLOTS,
   KVM_CAP_NR_VCPUS,
   KVM_CAP_ONE_REG,
+  KVM_CAP_PTP_KVM,
   KVM_CAP_READONLY_MEM,
+  KVM_CAP_STEAL_TIME,
   KVM_CAP_SYNC_MMU,
   KVM_CAP_SYSTEM_EVENT_DATA,
   KVM_CAP_USER_MEMORY,
@@ -118,6 +120,8 @@ const CAPABILITIES: readonly CapabilityRow[] = [
   { number: KVM_CAP_ARM_INJECT_EXT_DABT, value: 1 },
   // A wait here never polls.
   { number: KVM_CAP_HALT_POLL, value: 1, enable: () => 0 },
+  { number: KVM_CAP_STEAL_TIME, value: 1 },
+  { number: KVM_CAP_PTP_KVM, value: 1 },
   { number: KVM_CAP_SYSTEM_EVENT_DATA, value: 1 },
   { number: KVM_CAP_ARM_SYSTEM_SUSPEND, value: 1, enable: setFlag(SYSTEM_SUSPEND) },
   { number: KVM_CAP_COUNTER_OFFSET, value: 1 },

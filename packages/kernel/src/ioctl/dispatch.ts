@@ -17,7 +17,7 @@ import {
 } from '../fd-table.ts';
 import type { FileKind } from '../fd-table.ts';
 import { Block } from '../state/block.ts';
-import { INITIALISED, VCPU_MUTEX } from '../state/control.ts';
+import { INITIALISED, IN_GUEST, VCPU_MUTEX } from '../state/control.ts';
 import { lock, lockOrRefuse, unlock } from '../state/lock.ts';
 import { VM_BLOCK } from '../state/vcpu-state.ts';
 import { VM_DEAD, VM_LOCK } from '../state/vm-control.ts';
@@ -98,6 +98,8 @@ function dispatchRun(thread: KernelThread, base: number, arg: number): number {
     if (words.get32(base + INITIALISED) === 0) return -ENOEXEC;
     return runVcpu(thread.vcpus.get(base));
   } finally {
+    // Also where something was thrown in guest code.
+    words.set32(base + IN_GUEST, 0);
     unlock(words, base + VCPU_MUTEX, host);
   }
 }

@@ -5,7 +5,7 @@ import { FILE_VM, openFile } from '../fd-table.ts';
 import { PROCESS_LOCK } from '../state/arena.ts';
 import { withLock } from '../state/lock.ts';
 import { DEFAULT_IPA_BITS, MAX_IPA_BITS, MIN_IPA_BITS } from '../vm/features.ts';
-import { VCPU_FILE_SIZE, createVm, releaseVm } from '../vm/vm.ts';
+import { VCPU_FILE_SIZE, createVm, discardVm } from '../vm/vm.ts';
 import { checkExtension } from './capabilities.ts';
 import type { IoctlCall, IoctlEntry } from './handler.ts';
 
@@ -24,7 +24,7 @@ function createVmFile({ arg, thread: { words, host } }: IoctlCall): number {
     const vm = createVm(words, bits);
     if (!vm) return -ENOMEM;
     const fd = openFile(words, FILE_VM, vm.base);
-    if (fd < 0) releaseVm(vm);
+    if (fd < 0) discardVm(vm);
     return fd;
   });
 }

@@ -40,18 +40,20 @@ import { createVgicV3 } from '../vgic/device.ts';
 import { setIrqLine } from '../vm/irq-line.ts';
 import { setMemoryRegion } from '../vm/memslots.ts';
 import { vcpusOf } from '../vm/vcpus.ts';
-import { createVcpu, retainVm } from '../vm/vm.ts';
+import { createVcpu, discardVcpu, retainVm } from '../vm/vm.ts';
 import { checkExtension, enableCapability } from './capabilities.ts';
 import type { IoctlCall, IoctlEntry } from './handler.ts';
 
 function createVcpuFile({ block: vm, arg, thread: { words, host } }: IoctlCall): number {
   const vcpu = createVcpu(vm, arg, host);
   if (typeof vcpu === 'number') return vcpu;
-  return withLock(words, PROCESS_LOCK, host, () => {
-    const fd = openFile(words, FILE_VCPU, vcpu.base);
-    if (fd >= 0) retainVm(vm);
-    return fd;
+  const fd = withLock(words, PROCESS_LOCK, host, () => {
+    const opened = openFile(words, FILE_VCPU, vcpu.base);
+    if (opened >= 0) retainVm(vm);
+    return opened;
   });
+  if (fd < 0) discardVcpu(vm, vcpu, host);
+  return fd;
 }
 
 /** Both forms: the second one's guest_memfd is refused by its flag. */

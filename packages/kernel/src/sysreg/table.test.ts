@@ -48,13 +48,12 @@ describe('a table', () => {
 
 describe('the table of the CPU', () => {
   test('names its rows as the ABI names their encodings', () => {
-    for (const {
-      row: { name, key },
-    } of SYSREG_TABLE.rows) {
-      const known =
-        SYSREGS[name as keyof typeof SYSREGS] ?? SYSOPS[name.replace(' ', '_') as keyof typeof SYSOPS];
-      if (name !== 'reserved') expect(known, name).toBe(key);
-    }
+    const keyOf = (name: string): number =>
+      SYSREGS[name as keyof typeof SYSREGS] ?? SYSOPS[name.replace(' ', '_') as keyof typeof SYSOPS];
+    const named = SYSREG_TABLE.rows.filter(({ row: { name } }) => name !== 'reserved');
+    expect(named.map(({ row }) => [row.name, row.key])).toEqual(
+      named.map(({ row }) => [row.name, keyOf(row.name)]),
+    );
   });
 
   test('has in place what a kernel touches at every switch', () => {
@@ -68,11 +67,7 @@ describe('the table of the CPU', () => {
   });
 
   test('says where everything is stored that has a reset value', () => {
-    for (const {
-      row: { name, reset },
-      offset,
-    } of SYSREG_TABLE.rows) {
-      if (reset !== undefined) expect(offset, name).toBeGreaterThan(0);
-    }
+    const homeless = SYSREG_TABLE.rows.filter(({ row, offset }) => row.reset !== undefined && offset < 0);
+    expect(homeless).toEqual([]);
   });
 });

@@ -20,11 +20,13 @@ import {
   PSTATE_REST,
   SERROR_PENDING,
   SERROR_SYNDROME,
+  VCPU_ID,
   WAITING,
 } from '../state/control.ts';
 import {
   deviceIrqLevel,
   exitIdle,
+  exitReason,
   exitIntr,
   exitSystemEvent,
   exitUnknown,
@@ -68,7 +70,7 @@ const SERROR_LINE = 4;
 
 /** Runs a vCPU that is initialised. @returns 0 with an exit in kvm_run, or -errno */
 export function runVcpu(vcpu: Vcpu): number {
-  const { block, vm } = vcpu;
+  const { block, vm, thread } = vcpu;
   const refused = firstRun(vcpu);
   if (refused !== 0) return refused;
   completeMmio(block);
@@ -78,6 +80,7 @@ export function runVcpu(vcpu: Vcpu): number {
   block.set32(PSTATE_REST + 4, 0);
   const result = runUntilExit(vcpu, vm.getNumber(SLICE) || Infinity);
   if (vm.get32(IRQCHIP) === 0) setDeviceIrqLevel(block, timerLevels(block));
+  thread.trace?.kvm_userspace_exit?.(block.get32(VCPU_ID), exitReason(block), Math.max(0, -result));
   return result;
 }
 

@@ -4,8 +4,8 @@ import { EBUSY, EEXIST, EINVAL, ENOMEM, KVM_MP_STATE_RUNNABLE } from '@vkvm/uapi
 import type { Host } from '../host.ts';
 import { PROCESS_LOCK, allocateBlock, freeBlock, nextGeneration } from '../state/arena.ts';
 import { Block } from '../state/block.ts';
-import { GENERATION, MP_STATE, VCPU_ID, VCPU_INDEX } from '../state/control.ts';
-import { withLock } from '../state/lock.ts';
+import { GENERATION, MP_STATE, VCPU_ID, VCPU_INDEX, VCPU_MUTEX } from '../state/control.ts';
+import { lock, withLock } from '../state/lock.ts';
 import { addMapping, removeFile } from '../state/mappings.ts';
 import { REQUEST_VM_DEAD, request } from '../state/requests.ts';
 import {
@@ -17,7 +17,7 @@ import {
   VM_BLOCK,
   vcpuBlockSize,
 } from '../state/vcpu-state.ts';
-import { IPA_BITS, MAX_VCPUS, VM_DEAD, VM_REFERENCES } from '../state/vm-control.ts';
+import { IPA_BITS, MAX_VCPUS, VM_DEAD, VM_LOCK, VM_REFERENCES } from '../state/vm-control.ts';
 import { VCPU_COUNT, VCPU_TABLE, VM_BLOCK_SIZE } from '../state/vm-state.ts';
 import type { Words } from '../state/words.ts';
 import { initIdRegisters } from '../sysreg/id.ts';
@@ -43,23 +43,38 @@ export function createVm(words: Words, ipaBits: number): Block | undefined {
   return vm;
 }
 
+/** Undoes a {@link createVm}. The process lock is held. */
+export function discardVm(vm: Block): void {
+  freeBlock(vm.words, vm.base, VM_BLOCK_SIZE);
+}
+
 /** One more descriptor or mapping keeps the VM. The process lock is held. */
 export function retainVm(vm: Block): void {
   vm.set32(VM_REFERENCES, vm.get32(VM_REFERENCES) + 1);
 }
 
-/** One less; the last takes the VM, its vCPUs and its hold on user memory along. The process lock is held. */
-export function releaseVm(vm: Block): void {
+/** One less. The process lock is held. @returns whether it was the last: {@link destroyVm} is due */
+export function releaseVm(vm: Block): boolean {
   const references = vm.get32(VM_REFERENCES) - 1;
   vm.set32(VM_REFERENCES, references);
-  if (references !== 0) return;
+  return references === 0;
+}
+
+/**
+ * Takes a VM that nothing refers to any more, its vCPUs and its hold on user memory. A vCPU that another thread still
+ * runs is ended first. No lock is held.
+ */
+export function destroyVm(vm: Block, host: Host): void {
   const { words } = vm;
-  releaseMemslots(vm);
-  for (const vcpu of vcpusOf(vm).toReversed()) {
-    removeFile(words, vcpu.get32(RUN_PAGE));
-    freeBlock(words, vcpu.base, vcpuBlockSize(vcpu.get32(POOL_LIMIT)));
-  }
-  freeBlock(words, vm.base, VM_BLOCK_SIZE);
+  const vcpus = vcpusOf(vm);
+  killVm(vm, host);
+  lock(words, vm.base + VM_LOCK, host);
+  for (const vcpu of vcpus) lock(words, vcpu.base + VCPU_MUTEX, host);
+  withLock(words, PROCESS_LOCK, host, () => {
+    releaseMemslots(vm);
+    for (const vcpu of vcpus.toReversed()) freeVcpu(vcpu);
+    freeBlock(words, vm.base, VM_BLOCK_SIZE);
+  });
 }
 
 /**
@@ -84,6 +99,17 @@ export function createVcpu(vm: Block, id: number, host: Host): Block | number {
   vm.set32(VCPU_TABLE + 4 * count, vcpu.base);
   vm.set32(VCPU_COUNT, count + 1);
   return vcpu;
+}
+
+/** Undoes the last {@link createVcpu}, of which nobody has heard yet. The VM lock is held. */
+export function discardVcpu(vm: Block, vcpu: Block, host: Host): void {
+  vm.set32(VCPU_COUNT, vm.get32(VCPU_COUNT) - 1);
+  withLock(vm.words, PROCESS_LOCK, host, () => freeVcpu(vcpu));
+}
+
+function freeVcpu(vcpu: Block): void {
+  removeFile(vcpu.words, vcpu.get32(RUN_PAGE));
+  freeBlock(vcpu.words, vcpu.base, vcpuBlockSize(vcpu.get32(POOL_LIMIT)));
 }
 
 function allocateVcpu(words: Words, index: number): Block | undefined {
