@@ -11,13 +11,23 @@ export interface Outcome {
   readonly stderr: string;
 }
 
-/** Runs `vkvm` with these arguments. @param input - typed on the console, which then ends */
-export function vkvm(args: readonly string[], input = ''): Promise<Outcome> {
+export interface RunOptions {
+  /** Typed on the console, which then ends. */
+  readonly input?: string;
+  /** Ends the run once it holds of what was printed so far. */
+  readonly until?: (stdout: string) => boolean;
+}
+
+/** Runs `vkvm` with these arguments. */
+export function vkvm(args: readonly string[], { input = '', until }: RunOptions = {}): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [COMMAND, ...args], { stdio: 'pipe' });
     let stdout = '';
     let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+      if (until?.(stdout)) child.kill();
+    });
     child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
     child.on('error', reject);
     child.on('close', (status) => resolve({ status, stdout, stderr }));
