@@ -2,7 +2,7 @@
 import { PSCI_VERSIONS } from '@vkvm/uapi';
 import type { PsciVersion } from '@vkvm/uapi';
 import { MIB } from '../loader/ram.ts';
-import { formatPsci } from '../machine/machine.ts';
+import { formatPsci } from '../machine/hardware.ts';
 import { UsageError } from './status.ts';
 
 const UNITS: Readonly<Record<string, number>> = { '': MIB, K: 1024, M: MIB, G: 1024 * MIB };
