@@ -55,3 +55,13 @@ export { builtinGuest } from './guest/builtin.ts';
 export { USER_SPACE_LINE, encodeScript } from './guest/init-script.ts';
 export { buildInitramfs } from './guest/initramfs.ts';
 export { GuestError } from './guest/error.ts';
+
+export { replay } from './replay/replay.ts';
+export type { KernelFactory, Verdict } from './replay/replay.ts';
+export { parseScenario } from './replay/scenario.ts';
+export type { Scenario } from './replay/scenario.ts';
+export { parseTrace } from './replay/trace.ts';
+export type { Trace } from './replay/trace.ts';
+export { formatResult } from './replay/report.ts';
+export type { ReplayResult } from './replay/report.ts';
+export { FormatError } from './replay/json.ts';

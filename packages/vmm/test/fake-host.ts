@@ -47,6 +47,13 @@ export class FakeHost implements CliHost {
     return file;
   };
 
+  readonly listFolder = async (path: string): Promise<readonly string[] | undefined> => {
+    if (this.files.has(path)) return undefined;
+    const names = [...this.files.keys()].filter((each) => each.startsWith(`${path}/`));
+    if (names.length === 0) throw new UsageError(`${path}: there is no such file`);
+    return names.map((each) => each.slice(path.length + 1)).filter((each) => !each.includes('/'));
+  };
+
   readonly stdout = (data: Uint8Array | string): void => {
     this.out += typeof data === 'string' ? data : new TextDecoder('latin1').decode(data);
     if (typeof data !== 'string') this.bytes = data;

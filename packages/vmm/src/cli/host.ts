@@ -10,12 +10,16 @@ export interface GuestFiles {
   readonly initrd: string;
   /** The first line that the guest prints from user space. */
   readonly marker: string;
+  /** What was asked for beside busybox, with what that depends on: `name version`. */
+  readonly packages?: readonly string[];
 }
 
 /** Which Debian guest is wanted. */
 export interface DebianRequest {
   /** `cloud`, `full`, or the name of a package. */
   readonly kernel: string;
+  /** Packages for its user space beside busybox; what they depend on comes too. Default: none. */
+  readonly with?: readonly string[];
   /** Fetch it even if it is cached. Default: false. */
   readonly refresh?: boolean;
   /** Seconds to wait for the first answer of a mirror. Default: 30. */
@@ -35,6 +39,8 @@ export interface ConsoleInput {
 export interface CliHost {
   /** @throws {UsageError} it cannot be read; says why */
   readonly readFile: (path: string) => Promise<Uint8Array>;
+  /** Names of the files in a folder; undefined: the path is no folder. @throws {UsageError} it cannot be read */
+  readonly listFolder: (path: string) => Promise<readonly string[] | undefined>;
   /** Writes to the guest's console, or the command's results. */
   readonly stdout: (data: Uint8Array | string) => void;
   /** Writes a line in vkvm's own name. */
@@ -52,8 +58,13 @@ export interface CliHost {
    * The kernel's side of the boundary for a process.
    *
    * @param report - takes lines that the kernel has for a developer
+   * @param now - its monotonic clock, in nanoseconds; the machine's if absent
    */
-  readonly createSyscalls: (process: Process, report: (line: string) => void) => Syscalls | Promise<Syscalls>;
+  readonly createSyscalls: (
+    process: Process,
+    report: (line: string) => void,
+    now?: () => number,
+  ) => Syscalls | Promise<Syscalls>;
   /**
    * Gets Debian's kernel and our initramfs, from the cache or through apt.
    *

@@ -5,6 +5,7 @@ import { CAPS_HELP, CAPS_OPTIONS, caps } from './caps.ts';
 import { DUMP_DTB_HELP, DUMP_DTB_OPTIONS, dumpDtb } from './dump-dtb.ts';
 import { GUEST_HELP, GUEST_OPTIONS, guest } from './guest.ts';
 import type { CliHost } from './host.ts';
+import { REPLAY_HELP, REPLAY_OPTIONS, replay } from './replay.ts';
 import { RUN_HELP, RUN_OPTIONS, run } from './run.ts';
 import { START_HELP, START_OPTIONS, start } from './start.ts';
 import { STATUS_OK, UsageError, explain } from './status.ts';
@@ -41,6 +42,15 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     guest,
   ),
   caps: command({ summary: 'list what the kernel can do', help: CAPS_HELP, options: CAPS_OPTIONS }, caps),
+  replay: command(
+    {
+      summary: 'compare with what Linux answered',
+      help: REPLAY_HELP,
+      options: REPLAY_OPTIONS,
+      operands: true,
+    },
+    replay,
+  ),
   'dump-dtb': command(
     { summary: "write a machine's device tree", help: DUMP_DTB_HELP, options: DUMP_DTB_OPTIONS },
     dumpDtb,

@@ -2,6 +2,8 @@
 
 /** The guest powered off, or the command did what it was asked. */
 export const STATUS_OK = 0;
+/** What was compared differs. */
+export const STATUS_FAILURE = 1;
 /** Wrong usage, or an input that cannot be read or used. */
 export const STATUS_USAGE = 2;
 /** The guest asked for a reset under `--no-reboot`. */

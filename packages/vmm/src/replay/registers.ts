@@ -76,10 +76,10 @@ const ids: ReadonlyMap<string, RegId> = new Map<string, RegId>([
 /** @param register - a name, or an id in hex @returns undefined for an unknown name */
 export const registerId = (register: string): RegId | undefined => ids.get(register) ?? parseWord(register);
 
-/** A register's bytes as a trace has them: hex up to 64 bits; above, bytes without trailing zeros. */
+/** A register's bytes as a trace has them: hex up to 64 bits; above, bytes without trailing zeros, but at least one. */
 export function formatRegister(value: Uint8Array): string {
   if (value.length > 8) {
-    const end = value.findLastIndex((byte) => byte !== 0) + 1;
+    const end = Math.max(1, value.findLastIndex((byte) => byte !== 0) + 1);
     return `${PREFIX_BYTES}${formatBytes(value.subarray(0, end))}`;
   }
   return formatWord(value.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n));

@@ -35,6 +35,14 @@ export interface Buffer {
   readonly size: number;
 }
 
+/** A buffer as the guest sees it. */
+export interface Slot {
+  /** Guest-physical address. */
+  readonly base: bigint;
+  readonly size: bigint;
+  readonly address: UserAddress;
+}
+
 /** A scenario asks for something that has not been made, such as a buffer. */
 export class ScenarioError extends Error {
   override readonly name = 'ScenarioError';
@@ -59,6 +67,7 @@ export class Session {
   readonly threads = new Map<string, VcpuRun>();
   readonly #roles = new Map<string, Role>();
   readonly #buffers = new Map<string, Buffer>();
+  readonly #slots: Slot[] = [];
   readonly #vms = new Set<number>();
   readonly #argument: UserAddress;
 
@@ -127,6 +136,18 @@ export class Session {
     area.set(bytes);
     area.fill(0, bytes.length);
     return address;
+  }
+
+  /** Notes that a memslot was made, so that guest-physical addresses can be looked up. */
+  addSlot(slot: Slot): void {
+    this.#slots.unshift(slot);
+  }
+
+  /** The word of guest memory at an address. @returns undefined where no buffer backs it */
+  guestWord(gpa: bigint): number | undefined {
+    const slot = this.#slots.find(({ base, size }) => gpa >= base && gpa + 4n <= base + size);
+    if (!slot) return undefined;
+    return new DataView(this.user.memory.buffer).getUint32(slot.address + Number(gpa - slot.base), true);
   }
 
   /** Copies user memory out. */

@@ -1,5 +1,5 @@
 /** The command on Node: streams, files, signals, apt. */
-import { readFile } from 'node:fs/promises';
+import { readFile, readdir, stat } from 'node:fs/promises';
 import type { CliHost } from '../../cli/host.ts';
 import { main } from '../../cli/main.ts';
 import { UsageError } from '../../cli/status.ts';
@@ -27,6 +27,7 @@ export function runCommand(argv: readonly string[], { createSyscalls }: CommandO
   let midLine = false;
   const host: CliHost = {
     readFile: readInput,
+    listFolder,
     stdout: (data) => {
       status.clear();
       process.stdout.write(data);
@@ -75,9 +76,21 @@ async function readInput(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-    throw new UsageError(`${path}: ${READ_ERRORS[code] ?? `it cannot be read (${code})`}`, { cause });
+    throw unreadable(path, cause);
   }
+}
+
+async function listFolder(path: string): Promise<readonly string[] | undefined> {
+  try {
+    return (await stat(path)).isDirectory() ? await readdir(path) : undefined;
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+function unreadable(path: string, cause: unknown): UsageError {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  return new UsageError(`${path}: ${READ_ERRORS[code] ?? `it cannot be read (${code})`}`, { cause });
 }
 
 /** Signals that ask a program to end, and the status that says so. */

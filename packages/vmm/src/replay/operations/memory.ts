@@ -64,7 +64,9 @@ export const memoryOperations = [
     (session, { fd, slot, flags, gpa, size, buf, off, uaddr }) => {
       const userspace_addr = buf === undefined ? session.literal(uaddr) : session.buffer(buf, off, 0);
       const region = { slot, flags, guest_phys_addr: gpa, memory_size: size, userspace_addr };
-      return answer(session.call(fd, KVM_SET_USER_MEMORY_REGION, encode(kvmUserspaceMemoryRegion, region)));
+      const result = session.call(fd, KVM_SET_USER_MEMORY_REGION, encode(kvmUserspaceMemoryRegion, region));
+      if (result === 0 && buf !== undefined) session.addSlot({ base: gpa, size, address: userspace_addr });
+      return answer(result);
     },
   ),
 

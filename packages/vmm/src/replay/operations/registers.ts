@@ -18,7 +18,9 @@ import { answer, answerWith, errorName } from '../session.ts';
 import type { Session } from '../session.ts';
 
 const WORD_SIZE = 8;
+/** A register of zero, as a trace writes it. */
 const ZERO = '0x0';
+const ZERO_BYTES = 'le:00';
 
 const ascending = (a: bigint, b: bigint): number => (a < b ? -1 : Number(a > b));
 
@@ -84,7 +86,7 @@ export const registerOperations = [
     (session, { fd, nonzero_only }) => {
       const { result, ids } = listRegisters(session, fd, LIST_ROOM);
       const regs = ids.map((id) => [formatWord(id), showRegister(session, fd, id)] as const);
-      const shown = regs.filter(([, value]) => !nonzero_only || (value !== ZERO && value !== 'le:'));
+      const shown = regs.filter(([, value]) => !nonzero_only || (value !== ZERO && value !== ZERO_BYTES));
       return answerWith(result, () => ({ regs: Object.fromEntries(shown) }));
     },
   ),

@@ -1,0 +1,112 @@
+/** `vkvm replay`: recorded scenarios against this kernel. */
+import { VKVM_CAP_PROFILE } from '@vkvm/uapi';
+import { openKvm } from '../kvm/kvm.ts';
+import { createProcess } from '../kvm/process.ts';
+import { MIB } from '../loader/ram.ts';
+import { FormatError } from '../replay/json.ts';
+import { replay as replayScenario } from '../replay/replay.ts';
+import type { KernelFactory } from '../replay/replay.ts';
+import { countResults, formatCounts, formatResult } from '../replay/report.ts';
+import type { ReplayResult } from '../replay/report.ts';
+import { parseScenario } from '../replay/scenario.ts';
+import { parseTrace } from '../replay/trace.ts';
+import { describeOptions } from './args.ts';
+import type { Options } from './args.ts';
+import type { CliHost } from './host.ts';
+import { STATUS_FAILURE, STATUS_OK, UsageError } from './status.ts';
+
+export const REPLAY_OPTIONS = {
+  profile: {
+    value: 'P',
+    help: 'compare with this kernel, such as linux-7.3; default: all the kernel can be',
+  },
+  json: { help: 'print JSON' },
+} as const;
+
+/** Text of `vkvm replay --help`. */
+export const REPLAY_HELP = `Usage: vkvm replay PATH... [options]
+
+Performs recorded KVM scenarios on this kernel and compares every answer with what Linux answered. PATH
+is a scenario file or a folder of them; the traces lie in folders beside theirs, named as profiles are.
+
+Prints a line for each scenario and profile: ok; machine, where all that differs follows from a CPU
+feature, an ID register or the recording machine; or the first step that differs. Exit status 1: some did.
+
+${describeOptions(REPLAY_OPTIONS)}
+`;
+
+/** Room for a VM without vCPUs. */
+const PROCESS_SIZE = 64 * MIB;
+const SCENARIO = '.json';
+const TRACE = '.jsonl';
+
+/** Scenarios try on purpose what no CPU has. */
+const quiet = (): void => {};
+
+/** @returns the exit status */
+export async function replay(
+  host: CliHost,
+  { profile: wanted, json }: Options<typeof REPLAY_OPTIONS>,
+  paths: readonly string[],
+): Promise<number> {
+  if (paths.length === 0) throw new UsageError('replay needs a scenario, or a folder of them; see --help');
+  const profile = await kernelProfile(host);
+  if (wanted !== undefined && wanted !== profile) {
+    throw new UsageError(`this kernel does not have profile ${wanted}; it has ${profile}`);
+  }
+  const results: ReplayResult[] = [];
+  for (const path of await findScenarios(host, paths)) {
+    const result = await replayFile(host, path, profile);
+    results.push(result);
+    if (!json) host.stdout(`${formatResult(result)}\n`);
+  }
+  const counts = countResults(results);
+  host.stdout(`${json ? JSON.stringify({ results, ...counts }, null, 2) : formatCounts(counts)}\n`);
+  return counts.failed === 0 ? STATUS_OK : STATUS_FAILURE;
+}
+
+/** The Linux release that the kernel answers as. */
+async function kernelProfile(host: CliHost): Promise<string> {
+  const process = createProcess({ size: PROCESS_SIZE, shared: false });
+  using kvm = openKvm(await host.createSyscalls(process, quiet), process);
+  const release = kvm.checkExtension(VKVM_CAP_PROFILE);
+  return `linux-${release >>> 16}.${release & 0xffff}`;
+}
+
+async function findScenarios(host: CliHost, paths: readonly string[]): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const path of paths) {
+    const names = await host.listFolder(path);
+    if (names === undefined) {
+      found.push(path);
+      continue;
+    }
+    const scenarios = names.filter((name) => name.endsWith(SCENARIO));
+    if (scenarios.length === 0) throw new UsageError(`${path}: there is no scenario in it`);
+    found.push(...scenarios.toSorted().map((name) => `${path.replace(/\/+$/, '')}/${name}`));
+  }
+  return found;
+}
+
+/** Where the trace of a scenario lies: `scenarios/x.json` → `linux-7.3/x.jsonl`. */
+function tracePath(path: string, profile: string): string {
+  const parts = path.split('/');
+  const file = (parts.pop() ?? '').slice(0, -SCENARIO.length);
+  return [...(parts.length === 0 ? ['..'] : [...parts, '..']), profile, `${file}${TRACE}`].join('/');
+}
+
+async function replayFile(host: CliHost, path: string, profile: string): Promise<ReplayResult> {
+  const name = (path.split('/').at(-1) ?? path).replace(/\.json$/, '');
+  const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+  const createKernel: KernelFactory = (process, now) => host.createSyscalls(process, quiet, now);
+  const text = decode(await host.readFile(path));
+  try {
+    const scenario = parseScenario(text, path);
+    const source = tracePath(path, profile);
+    const trace = parseTrace(decode(await host.readFile(source)), source);
+    return { scenario: name, profile, verdict: await replayScenario(scenario, trace, createKernel) };
+  } catch (error) {
+    if (!(error instanceof FormatError) && !(error instanceof UsageError)) throw error;
+    return { scenario: name, profile, verdict: { verdict: 'unreadable', message: error.message } };
+  }
+}
