@@ -1,7 +1,16 @@
 /** All state is in the process memory: a second thread adopts the kernel and uses what the first has made. */
 import { Worker } from 'node:worker_threads';
 
-import { KVM_EXIT_MMIO, KVM_REG_PC, SYSREGS, encodeIrq, kvmRunMmio, sysregId, xRegId } from '@vkvm/uapi';
+import {
+  EBADF,
+  KVM_EXIT_MMIO,
+  KVM_REG_PC,
+  SYSREGS,
+  encodeIrq,
+  kvmRunMmio,
+  sysregId,
+  xRegId,
+} from '@vkvm/uapi';
 import { describe, expect, test } from 'vitest';
 
 import { adopt } from '../src/index.ts';
@@ -70,6 +79,15 @@ describe('a second thread', () => {
     const report = send(errandOf(vcpu, KVM_REG_PC));
     expect([vcpu.run(), vcpu.exitReason]).toEqual([0, KVM_EXIT_MMIO]);
     expect((await report).raised).toBe(0);
+  });
+
+  test('ends a vCPU that runs by closing all that keeps its VM', async () => {
+    const vcpu = interruptible([0x1400_0000]);
+    const { process, fd } = vcpu.vm;
+    process.syscalls.munmap(vcpu.page, 0x2000);
+    const report = send({ ...errandOf(vcpu, KVM_REG_PC), close: [fd, vcpu.fd] });
+    expect(vcpu.run()).toBe('EIO');
+    expect((await report).read).toBe(-EBADF);
   });
 
   test('is refused a memory of another layout', () => {

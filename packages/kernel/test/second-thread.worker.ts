@@ -1,4 +1,4 @@
-/** The other thread of second-thread.contract.test.ts: it adopts the kernel and does what it is told by the numbers it is given. */
+/** The other thread of second-thread.contract.test.ts: it adopts the kernel and does what its errand says. */
 import { parentPort, workerData } from 'node:worker_threads';
 
 import { KVM_GET_ONE_REG, KVM_IRQ_LINE, kvmIrqLevel, kvmOneReg } from '@vkvm/uapi';
@@ -16,14 +16,18 @@ export interface Errand {
   readonly irq: number;
   /** Register to read then. */
   readonly register: bigint;
+  /** Descriptors to close in between. */
+  readonly close?: readonly number[];
 }
 
-const { token, vm, vcpu, arg, irq, register } = workerData as Errand;
+const { token, vm, vcpu, arg, irq, register, close = [] } = workerData as Errand;
 const syscalls = adopt(token);
 const { memory } = token;
 
 kvmIrqLevel.write(memory, arg, { irq, level: 1 });
 const raised = syscalls.ioctl(vm, KVM_IRQ_LINE, arg);
+
+for (const fd of close) syscalls.close(fd);
 
 // Waits while the vCPU is in KVM_RUN on the other thread.
 kvmOneReg.write(memory, arg, { id: register, addr: arg + 64 });

@@ -45,9 +45,12 @@ import {
   KVM_CAP_VCPU_EVENTS,
   VKVM_CAP_ABI_REVISION,
   VKVM_CAP_PROFILE,
+  VKVM_CAP_PSCI_OWNER,
   VKVM_CAP_SLICE,
 } from '@vkvm/uapi';
 
+import type { Host } from '../host.ts';
+import { PSCI_OWNERS, setPsciOwner } from '../psci/owner.ts';
 import type { Block } from '../state/block.ts';
 import { MAX_VCPUS, NISV_TO_USER, SLICE, SYSTEM_SUSPEND, WRITABLE_IMP_ID_REGS } from '../state/vm-control.ts';
 import { MAX_MEMSLOTS, VCPU_COUNT } from '../state/vm-state.ts';
@@ -66,7 +69,7 @@ interface CapabilityRow {
   /** A function answers for one VM; `undefined` is `/dev/kvm`. */
   readonly value: number | ((vm: Block | undefined) => number);
   /** Absent: not to be enabled. @returns 0 or -errno */
-  readonly enable?: (vm: Block, cap: EnableCap) => number;
+  readonly enable?: (vm: Block, cap: EnableCap, host: Host) => number;
 }
 
 /** Linux 7.3: major, minor. */
@@ -136,6 +139,7 @@ const CAPABILITIES: readonly CapabilityRow[] = [
   { number: VKVM_CAP_ABI_REVISION, value: ABI_REVISION },
   { number: VKVM_CAP_PROFILE, value: PROFILE },
   { number: VKVM_CAP_SLICE, value: 1, enable: enableSlice },
+  { number: VKVM_CAP_PSCI_OWNER, value: PSCI_OWNERS, enable: enablePsciOwner },
 ];
 
 const byNumber = new Map(CAPABILITIES.map((row) => [row.number, row]));
@@ -146,9 +150,19 @@ export function checkExtension(number: number, vm?: Block): number {
   return typeof value === 'function' ? value(vm) : value;
 }
 
-/** @returns 0, or -EINVAL for what cannot be enabled, or not so */
-export function enableCapability(vm: Block, number: number, cap: EnableCap): number {
-  return byNumber.get(number)?.enable?.(vm, cap) ?? -EINVAL;
+/** @returns 0 or -errno: EINVAL what cannot be enabled, or not so; EBUSY not any more */
+export function enableCapability(vm: Block, number: number, cap: EnableCap, host: Host): number {
+  return byNumber.get(number)?.enable?.(vm, cap, host) ?? -EINVAL;
+}
+
+/** args[0] a VKVM_PSCI_OWNER_*. */
+function enablePsciOwner(
+  vm: Block,
+  { args: [owner = 0n, ...rest], padIsZero }: EnableCap,
+  host: Host,
+): number {
+  if (!padIsZero || rest.some((word) => word !== 0n)) return -EINVAL;
+  return setPsciOwner(vm, owner, host);
 }
 
 /** args[0] instructions per KVM_RUN; 0 takes it back. Of our own structs, what is reserved must be zero. */

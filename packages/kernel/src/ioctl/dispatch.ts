@@ -77,7 +77,7 @@ export function dispatch(thread: KernelThread, fd: number, request: number, arg:
   if (lockKind !== 'none' && isDead(block, lockKind)) return -EIO;
   const found = requests.get(request);
   if (!found) return unknown;
-  const call = { thread, block, arg, fd };
+  const call = { thread, block, arg };
   switch (lockKind) {
     case 'none':
       return perform(call, found.row, found.entry);

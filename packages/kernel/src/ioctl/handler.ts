@@ -15,7 +15,6 @@ export interface IoctlCall {
   readonly block: Block;
   /** The argument as it was passed: a scalar, or the user address of the struct. */
   readonly arg: number;
-  readonly fd: number;
 }
 
 /** @returns 0 or more, or -errno */

@@ -24,9 +24,11 @@ import {
   regMaskRange,
   sysregKey,
   vkvmFlushIcache,
+  vkvmPsciRoute,
 } from '@vkvm/uapi';
 
 import { FILE_DEVICE, FILE_VCPU, openFile } from '../fd-table.ts';
+import { addPsciRoute } from '../psci/owner.ts';
 import { PROCESS_LOCK } from '../state/arena.ts';
 import { withLock } from '../state/lock.ts';
 import { isAccessible } from '../state/mappings.ts';
@@ -82,10 +84,10 @@ function preferredTarget({ thread: { argument } }: IoctlCall): number {
   return 0;
 }
 
-function enableCap({ block: vm, thread: { argument } }: IoctlCall): number {
+function enableCap({ block: vm, thread: { host, argument } }: IoctlCall): number {
   const { cap, flags, args, pad } = kvmEnableCap.read(argument, 0);
   if (flags !== 0) return -EINVAL;
-  return enableCapability(vm, cap, { args, padIsZero: pad.every((byte) => byte === 0) });
+  return enableCapability(vm, cap, { args, padIsZero: pad.every((byte) => byte === 0) }, host);
 }
 
 function createDevice({ block: vm, thread: { words, host, argument } }: IoctlCall): number {
@@ -160,4 +162,9 @@ export const vmIoctls: readonly IoctlEntry[] = [
   { name: 'KVM_CREATE_DEVICE', handle: createDevice },
   { name: 'KVM_ARM_GET_REG_WRITABLE_MASKS', handle: getRegWritableMasks },
   { name: 'VKVM_FLUSH_ICACHE', handle: flushIcache },
+  {
+    name: 'VKVM_PSCI_ROUTE',
+    handle: ({ block: vm, thread: { host, argument } }) =>
+      addPsciRoute(vm, vkvmPsciRoute.read(argument, 0), host),
+  },
 ];

@@ -8,6 +8,7 @@ import { REQUEST_FLUSH_CODE, REQUEST_FLUSH_TLB } from '../state/requests.ts';
 import {
   EL,
   FAULT_VA,
+  MAIR_EL1,
   PAR_EL1,
   RUN_PAGE,
   SCTLR_EL1,
@@ -181,9 +182,14 @@ describe('cache maintenance and AT', () => {
   });
 
   test('AT puts the address or the fault into PAR_EL1', () => {
-    const good = cpu({ gpa: 0x4000_1234, user: undefined, descriptor: 0n });
+    const good = cpu({ gpa: 0x4000_1234, user: undefined, descriptor: (3n << 8n) | (2n << 2n) });
     good.access(msr(SYSOPS.AT_S1E1R));
-    expect(good.vcpu.get64(PAR_EL1)).toBe(0x4000_1800n);
+    // Without translation: Device-nGnRnE, outer shareable.
+    expect(good.vcpu.get64(PAR_EL1)).toBe(0x4000_1900n);
+    good.vcpu.set32(SCTLR_EL1, 1);
+    good.vcpu.set64(MAIR_EL1, 0xff_4404n);
+    good.access(msr(SYSOPS.AT_S1E1R));
+    expect(good.vcpu.get64(PAR_EL1)).toBe(0xff00_0000_4000_1980n);
     const bad = cpu({ syndrome: 0x9600_0007n });
     bad.access(msr(SYSOPS.AT_S1E0W));
     expect(bad.vcpu.get64(PAR_EL1)).toBe(0x80fn);

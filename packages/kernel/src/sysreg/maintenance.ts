@@ -6,7 +6,7 @@ import { SYSOPS } from '@vkvm/uapi';
 
 import type { Block } from '../state/block.ts';
 import { REQUEST_FLUSH_CODE, REQUEST_FLUSH_TLB } from '../state/requests.ts';
-import { EL, FAULT_VA, PAR_EL1, SCTLR_EL1, SYNDROME } from '../state/vcpu-state.ts';
+import { EL, FAULT_VA, MAIR_EL1, PAR_EL1, SCTLR_EL1, SYNDROME } from '../state/vcpu-state.ts';
 import { broadcast } from './broadcast.ts';
 import { SYSREG_DONE, SYSREG_EXCEPTION, SYSREG_TRAP } from './row.ts';
 import type { SysregEngine, SysregEnv, SysregOutcome, SysregRow } from './row.ts';
@@ -134,10 +134,24 @@ const icRows: readonly SysregRow[] = [
 
 // ---- AT
 
-/** PAR_EL1 of a translation that succeeded: write-back memory, inner shareable; without MMU Device-nGnRnE. */
-const PAR_NORMAL = (0xffn << 56n) | (3n << 7n);
 const PAR_RES1 = 1n << 11n;
 const PAR_ADDRESS = 0xffff_ffff_f000n;
+const PAR_SH_SHIFT = 7n;
+const PAR_ATTR_SHIFT = 56n;
+const OUTER_SHAREABLE = 2n;
+/** Device-nGnRnE, which is also what there is without translation. */
+const DEVICE = 0n;
+/** Attributes of Normal memory that no cache holds; Device memory has no bits above its low four. */
+const NON_CACHEABLE = 0x44n;
+const DEVICE_MASK = 0xf0n;
+
+/** Attributes as PAR_EL1 has them. @param descriptor - of the leaf: AttrIndx in bits 4:2, SH in 9:8 */
+function attributesOf(vcpu: Block, descriptor: bigint): bigint {
+  const isOn = (vcpu.get32(SCTLR_EL1) & M) !== 0;
+  const attr = isOn ? (vcpu.get64(MAIR_EL1) >> (8n * ((descriptor >> 2n) & 7n))) & 0xffn : DEVICE;
+  const isShared = attr === NON_CACHEABLE || (attr & DEVICE_MASK) === 0n;
+  return (attr << PAR_ATTR_SHIFT) | ((isShared ? OUTER_SHAREABLE : (descriptor >> 8n) & 3n) << PAR_SH_SHIFT);
+}
 
 const at = (name: Op, access: 'read' | 'write', unprivileged: boolean): SysregRow => ({
   name,
@@ -145,12 +159,11 @@ const at = (name: Op, access: 'read' | 'write', unprivileged: boolean): SysregRo
   writeEl: 1,
   write(vcpu, from, { engine }) {
     const result = engine.translate(vcpu.get64(from), access, unprivileged);
-    const attributes = (vcpu.get32(SCTLR_EL1) & M) === 0 ? 0n : PAR_NORMAL;
     vcpu.set64(
       PAR_EL1,
-      'gpa' in result
-        ? (BigInt(result.gpa) & PAR_ADDRESS) | attributes | PAR_RES1
-        : ((result.syndrome & 0x3fn) << 1n) | PAR_RES1 | 1n,
+      'syndrome' in result
+        ? ((result.syndrome & 0x3fn) << 1n) | PAR_RES1 | 1n
+        : (BigInt(result.gpa) & PAR_ADDRESS) | attributesOf(vcpu, result.descriptor) | PAR_RES1,
     );
     return SYSREG_DONE;
   },
