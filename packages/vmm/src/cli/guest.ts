@@ -6,6 +6,7 @@ import { STATUS_OK, UsageError } from './status.ts';
 
 export const GUEST_OPTIONS = {
   kernel: { value: 'NAME', help: 'cloud (default), full, or the name of a Debian kernel package' },
+  with: { value: 'LIST', help: 'packages for its user space, with commas: python3-minimal,sqlite3' },
   refresh: { help: 'fetch the newest even if one is cached' },
   json: { help: 'print JSON' },
 } as const;
@@ -14,7 +15,8 @@ export const GUEST_OPTIONS = {
 export const GUEST_HELP = `Usage: vkvm guest debian [options]
 
 Gets Debian's arm64 kernel and static busybox through apt, as any user and without changing the
-system, builds an initial ramdisk, and prints where they are.
+system, builds an initial ramdisk, and prints where they are. With --with, the ramdisk also has
+these packages and what they depend on, unpacked; none of their scripts has run.
 
 ${describeOptions(GUEST_OPTIONS)}
 `;
@@ -29,7 +31,11 @@ export async function guest(
   if (which !== 'debian' || more.length > 0) {
     throw new UsageError(`${['guest', ...operands].join(' ')}: there is one guest to get: vkvm guest debian`);
   }
-  const files = await host.debianGuest({ kernel: options.kernel ?? 'cloud', refresh: options.refresh });
+  const files = await host.debianGuest({
+    kernel: options.kernel ?? 'cloud',
+    with: options.with?.split(',').filter((name) => name !== '') ?? [],
+    refresh: options.refresh,
+  });
   if (options.json) host.stdout(`${JSON.stringify(files, null, 2)}\n`);
   else host.stdout(`kernel ${files.kernel}\ninitrd ${files.initrd}\n`);
   return STATUS_OK;

@@ -226,4 +226,15 @@ describe('vkvm guest debian', () => {
     expect(await run(host, 'guest debian --json --kernel full')).toBe(0);
     expect(JSON.parse(host.out)).toEqual({ name: 'full', kernel: '/k', initrd: '/i', marker: 'up' });
   });
+
+  test('asks for packages by the names between commas', async () => {
+    const host = hostWith();
+    let asked: readonly string[] | undefined;
+    host.debianGuest = async (request) => {
+      asked = request.with;
+      return { name: 'n', kernel: '/k', initrd: '/i', marker: 'up' };
+    };
+    expect(await run(host, 'guest debian --with bc,sqlite3')).toBe(0);
+    expect(asked).toEqual(['bc', 'sqlite3']);
+  });
 });

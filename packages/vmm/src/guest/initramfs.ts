@@ -1,11 +1,19 @@
-/** Our initial file system: busybox and a script. */
+/** Our initial file system: busybox and a script, beside what packages bring. */
 import { encodeCpio } from './cpio.ts';
+import type { CpioEntry } from './cpio.ts';
 import { INIT_SCRIPT } from './init-script.ts';
 
-/** @param busybox - a static AArch64 busybox @returns a cpio archive, not compressed: it is unpacked by the guest */
-export function buildInitramfs(busybox: Uint8Array): Uint8Array {
-  return encodeCpio([
-    { kind: 'directory', path: 'bin', mode: 0o755 },
+/** Where there are packages, `/bin` is a link of theirs. */
+const DIRECTORIES: readonly CpioEntry[] = [{ kind: 'directory', path: 'bin', mode: 0o755 }];
+
+/**
+ * @param busybox - a static AArch64 busybox
+ * @param packages - a cpio archive with a root directory that has `/bin`; its programs go before those of busybox
+ * @returns a cpio archive, not compressed: it is unpacked by the guest
+ */
+export function buildInitramfs(busybox: Uint8Array, packages?: Uint8Array): Uint8Array {
+  const ours = encodeCpio([
+    ...(packages ? [] : DIRECTORIES),
     { kind: 'directory', path: 'dev', mode: 0o755 },
     // The kernel opens it for init before anything is mounted.
     { kind: 'device', path: 'dev/console', mode: 0o600, major: 5, minor: 1 },
@@ -13,4 +21,10 @@ export function buildInitramfs(busybox: Uint8Array): Uint8Array {
     { kind: 'link', path: 'bin/sh', target: 'busybox' },
     { kind: 'file', path: 'init', mode: 0o755, data: new TextEncoder().encode(INIT_SCRIPT) },
   ]);
+  if (!packages) return ours;
+  // Linux unpacks one archive after the other.
+  const both = new Uint8Array(packages.length + ours.length);
+  both.set(packages);
+  both.set(ours, packages.length);
+  return both;
 }

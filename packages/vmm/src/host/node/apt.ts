@@ -26,6 +26,14 @@ export interface UpdateOptions {
   readonly onProgress: (line: string) => void;
 }
 
+/** Packages that are to be unpacked together. */
+export interface PackageSet {
+  /** Names, as `apt-get download` takes them. */
+  readonly names: readonly string[];
+  /** Bytes to download. */
+  readonly size: number;
+}
+
 /** A private apt in a directory. */
 export class Apt {
   readonly #directory: string;
@@ -112,14 +120,39 @@ export class Apt {
   }
 
   /**
+   * Packages with all that they depend on, as if nothing were installed.
+   *
+   * @throws {GuestError} there is no such package for arm64, or its dependencies cannot be met
+   */
+  async resolve(names: readonly string[]): Promise<PackageSet> {
+    const options = ['-qq', '-y', '--no-install-recommends', '--print-uris'];
+    const result = await this.#run('apt-get', [...options, 'install', ...names]);
+    if (result.status !== 0) {
+      throw new GuestError(`apt cannot put ${names.join(', ')} together (${firstError(result)})`);
+    }
+    // 'URI' NAME_VERSION_ARCHITECTURE.deb SIZE HASH
+    const rows = [...result.stdout.matchAll(/^'[^']*' ([^_\s]+)_\S+\.deb (\d+)/gm)];
+    return {
+      names: rows.map(([, name = '']) => name),
+      size: rows.reduce((sum, [, , bytes]) => sum + Number(bytes), 0),
+    };
+  }
+
+  /**
    * Downloads packages, checked against the signed lists, into an empty directory.
    *
+   * @param onLine - told of each line that apt prints
    * @throws {GuestError} it did not work
    */
-  async download(names: readonly string[], into: string): Promise<void> {
+  async download(
+    names: readonly string[],
+    into: string,
+    onLine: (line: string) => void = () => {},
+  ): Promise<void> {
     const result = await this.#run('apt-get', ['-q', 'download', ...names], {
       cwd: into,
       patience: () => PATIENCE,
+      onLine,
     });
     if (result.status === 0 && !result.hung) return;
     throw new GuestError(

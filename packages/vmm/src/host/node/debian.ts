@@ -9,6 +9,8 @@ import { USER_SPACE_LINE } from '../../guest/init-script.ts';
 import { buildInitramfs } from '../../guest/initramfs.ts';
 import { decompressKernel, parseImage } from '../../loader/image.ts';
 import { Apt } from './apt.ts';
+import { debianPackages, isPackageName } from './debian-packages.ts';
+import type { PackageArchive } from './debian-packages.ts';
 import { pipeTools } from './tool.ts';
 
 /** Kernels by the names that the command gives them. */
@@ -48,19 +50,20 @@ const defaultCache = (): string => join(process.env['XDG_CACHE_HOME'] || join(ho
 export async function debianGuest(request: DebianRequest, options: DebianOptions): Promise<GuestFiles> {
   const { cache = defaultCache(), progress } = options;
   const wanted = KERNELS[request.kernel] ?? request.kernel;
-  if (!/^[a-z0-9][a-z0-9.+~-]+$/.test(wanted)) {
+  if (!isPackageName(wanted)) {
     throw new GuestError(
       `${request.kernel} is not the name of a package; use cloud, full, or one like ${KERNELS['cloud']}`,
     );
   }
   const home = join(cache, 'debian', wanted);
   try {
-    const cached = request.refresh ? undefined : await readManifest(home);
-    return await assemble(
-      home,
-      cached ??
-        (await fetchPackages(wanted, { cache, home, progress, patience: request.patience ?? PATIENCE })),
-    );
+    const { refresh = false, patience = PATIENCE } = request;
+    const cached = refresh ? undefined : await readManifest(home);
+    const manifest = cached ?? (await fetchPackages(wanted, { cache, home, progress, patience }));
+    const names = request.with ?? [];
+    const packages =
+      names.length > 0 ? await debianPackages(names, { cache, progress, patience, refresh }) : undefined;
+    return await assemble(home, manifest, packages);
   } catch (error) {
     if (!(error instanceof Error) || !('syscall' in error)) throw error;
     throw new GuestError(
@@ -89,9 +92,9 @@ async function readManifest(home: string): Promise<Manifest | undefined> {
 }
 
 /** The initramfs is built each time: it takes milliseconds, and its init belongs to this version of vkvm. */
-async function assemble(home: string, manifest: Manifest): Promise<GuestFiles> {
-  const initrd = join(home, 'initramfs.cpio');
-  const archive = buildInitramfs(await readFile(join(home, 'busybox')));
+async function assemble(home: string, manifest: Manifest, packages?: PackageArchive): Promise<GuestFiles> {
+  const initrd = join(home, packages ? `initramfs-${packages.key}.cpio` : 'initramfs.cpio');
+  const archive = buildInitramfs(await readFile(join(home, 'busybox')), packages?.archive);
   const temporary = `${initrd}.${process.pid}`;
   await writeFile(temporary, archive);
   await rename(temporary, initrd);
@@ -100,6 +103,7 @@ async function assemble(home: string, manifest: Manifest): Promise<GuestFiles> {
     kernel: join(home, 'Image'),
     initrd,
     marker: USER_SPACE_LINE,
+    ...(packages && { packages: packages.packages }),
   };
 }
 
