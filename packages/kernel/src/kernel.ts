@@ -143,13 +143,24 @@ const wrongLayout = (found: number): LayoutError =>
       : `the memory has layout ${found}, this kernel has layout ${LAYOUT_VERSION}: use one version of @vkvm/kernel on all threads`,
   );
 
+/** By whether the memory is shared. They never change, and are the same for every kernel of a thread. */
+const interpreters = new Map<boolean, Interpreter>();
+
+function interpreterFor(isShared: boolean): Interpreter {
+  let interpreter = interpreters.get(isShared);
+  if (!interpreter) {
+    interpreter = createInterpreter(isShared);
+    interpreters.set(isShared, interpreter);
+  }
+  return interpreter;
+}
+
 function createSyscalls(
   words: Words,
   { host: given, trace, createEngine }: KernelOptions & EngineOverride,
 ): Syscalls {
   const host: Host = { ...defaultHost(), ...given };
   const reported = new Set<string>();
-  let interpreter: Interpreter | undefined;
   const base = {
     words,
     host,
@@ -158,8 +169,7 @@ function createSyscalls(
     createEngine:
       createEngine ??
       ((options: Parameters<EngineFactory>[0]) => {
-        interpreter ??= createInterpreter(words.isShared);
-        return new Engine({ ...options, interpreter });
+        return new Engine({ ...options, interpreter: interpreterFor(words.isShared) });
       }),
     reportOnce(cause: string): void {
       if (reported.has(cause)) return;
