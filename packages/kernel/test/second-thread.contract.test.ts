@@ -95,7 +95,9 @@ describe('a second thread', () => {
     const { memory } = process;
     expect(() => adopt({ layoutVersion: 999, memory })).toThrow(/layout 999.*one version of @vkvm\/kernel/);
     const empty = new WebAssembly.Memory({ initial: 256 });
-    expect(() => adopt({ layoutVersion: 1, memory: empty })).toThrow(/no kernel has formatted/);
+    expect(() => adopt({ layoutVersion: process.kernel.share().layoutVersion, memory: empty })).toThrow(
+      /no kernel has formatted/,
+    );
     expect(() => process.kernel.attach({ memory })).toThrow(/attached already/);
   });
 });

@@ -16,10 +16,7 @@ import type { LinuxVersion, PsciVersion } from '@vkvm/uapi';
 import type { Block } from '../state/block.ts';
 import { VM_BLOCK } from '../state/vcpu-state.ts';
 import { FEATURES } from '../state/vm-control.ts';
-import { VM_SMCCC } from '../state/vm-state.ts';
-
-/** The version that user space chose; 0 = none. Written under the state lock. */
-const VERSION = VM_SMCCC + 0x00;
+import { VERSION } from './state.ts';
 
 interface PsciVersionRow {
   readonly version: PsciVersion;

@@ -1,22 +1,20 @@
 /**
- * HVC and SMC arrive here: first the filter decides whose the call is, then the firmware bitmaps whether the guest has
- * it, then its handler runs. The order is that of arch/arm64/kvm/hypercalls.c.
+ * HVC and SMC arrive here: first the filter decides whose the call is, then for PSCI its owner, for other services the
+ * firmware bitmaps whether the guest has it; then its handler runs. The order is that of arch/arm64/kvm/hypercalls.c.
  */
 import {
-  ARM_SMCCC_FUNC_MASK,
-  ARM_SMCCC_OWNER_MASK,
-  ARM_SMCCC_OWNER_SHIFT,
-  ARM_SMCCC_OWNER_STANDARD,
   KVM_HYPERCALL_EXIT_SMC,
   KVM_SMCCC_FILTER_DENY,
   KVM_SMCCC_FILTER_FWD_TO_USER,
-  PSCI_0_1_FUNCTIONS,
   SMCCC_RET_NOT_SUPPORTED,
   SMCCC_RET_SUCCESS,
 } from '@vkvm/uapi';
 
 import type { Host } from '../host.ts';
 import { psciCall } from '../psci/call.ts';
+import { beginPsci } from '../psci/exit.ts';
+import { isPsci } from '../psci/ids.ts';
+import { isUserPsci } from '../psci/owner.ts';
 import type { Block } from '../state/block.ts';
 import { argumentLow, setResult, setResults } from '../state/call-registers.ts';
 import { exitHypercall } from '../state/exit.ts';
@@ -34,19 +32,15 @@ const services = new Map<number, SmcccService>(
   [...archServices, ...pvtimeServices, ...trngServices, ...vendorServices].map((each) => [each.id | 0, each]),
 );
 
-/** Numbers of the standard service that are PSCI's. */
-const LAST_PSCI_NUMBER = 0x1f;
-
-const isPsci = (id: number): boolean =>
-  ((id >>> ARM_SMCCC_OWNER_SHIFT) & ARM_SMCCC_OWNER_MASK) === ARM_SMCCC_OWNER_STANDARD
-    ? (id & ARM_SMCCC_FUNC_MASK) <= LAST_PSCI_NUMBER
-    : PSCI_0_1_FUNCTIONS.some((each) => each.id === id);
-
 const isAvailable = (vcpu: Block, { bitmap, bit = 0 }: SmcccService): boolean =>
   bitmap === undefined || ((bitmapOf(vcpu, bitmap) >> BigInt(bit)) & 1n) !== 0n;
 
-function serve(vcpu: Block, id: number, host: Host): 'resume' | 'exit' {
-  if (isPsci(id)) return psciCall(vcpu, id, host);
+function serve(vcpu: Block, smc: boolean, id: number, host: Host): 'resume' | 'exit' {
+  if (isPsci(id)) {
+    if (!isUserPsci(vcpu.words, vcpu.get32(VM_BLOCK), id)) return psciCall(vcpu, id, host);
+    beginPsci(vcpu, smc);
+    return 'exit';
+  }
   const service = services.get(id | 0);
   if (service !== undefined && isAvailable(vcpu, service)) service.handle(vcpu, host);
   else setResults(vcpu, SMCCC_RET_NOT_SUPPORTED);
@@ -77,6 +71,6 @@ export function smccc(vcpu: Block, smc: boolean, immediate: number, host: Host):
       exitHypercall(vcpu, id, smc ? KVM_HYPERCALL_EXIT_SMC : 0);
       return 'exit';
     default:
-      return serve(vcpu, id, host);
+      return serve(vcpu, smc, id, host);
   }
 }

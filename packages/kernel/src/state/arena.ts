@@ -6,7 +6,7 @@
 import type { Words } from './words.ts';
 
 /** Changes with any offset of state/ that threads or snapshots share. */
-export const LAYOUT_VERSION = 1;
+export const LAYOUT_VERSION = 2;
 const MAGIC = 0x4d56_4b56; // "VKVM"
 
 /** Below it nothing is ever mapped: small literal pointers fall here. */

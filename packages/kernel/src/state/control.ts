@@ -44,6 +44,8 @@ export const MMIO_ACCESS = CONTROL + 0x3c;
 /** Not 0: an SError is pending (INTERRUPT_LINES bit 2 follows it); then its syndrome for ESR_ELx.ISS, 64 bits. */
 export const SERROR_PENDING = CONTROL + 0x40;
 export const SERROR_SYNDROME = CONTROL + 0x48;
+/** Not 0: a PSCI exit waits for the results. A reset drops it. */
+export const PSCI_PENDING = CONTROL + 0x50;
 /** Not 0: the vCPU waits for an interrupt; PSCI CPU_SUSPEND sets it as WFI does. */
 export const WAITING = CONTROL + 0x54;
 /** SPSR_abt, SPSR_und, SPSR_irq, SPSR_fiq: storage for user space only, eight bytes each. */

@@ -8,6 +8,7 @@ import {
   KVM_EXIT_SYSTEM_EVENT,
   KVM_EXIT_UNKNOWN,
   VKVM_EXIT_IDLE,
+  VKVM_EXIT_PSCI,
   kvmRun,
   kvmRunArmNisv,
   kvmRunHw,
@@ -16,10 +17,11 @@ import {
   kvmRunSyncRegs,
   kvmRunSystemEvent,
   vkvmRunIdle,
+  vkvmRunPsci,
 } from '@vkvm/uapi';
 
 import type { Block } from './block.ts';
-import { RUN_PAGE } from './vcpu-state.ts';
+import { RUN_PAGE, X } from './vcpu-state.ts';
 
 const { exit_reason: EXIT_REASON, immediate_exit: IMMEDIATE_EXIT, flags: FLAGS } = kvmRun.offsets;
 const { hardware_exit_reason: HARDWARE_EXIT_REASON } = kvmRunHw.offsets;
@@ -100,6 +102,20 @@ export function exitSystemEvent(vcpu: Block, type: number, data0?: number): void
 export function exitHypercall(vcpu: Block, functionId: number, flags: number): void {
   const page = setReason(vcpu, KVM_EXIT_HYPERCALL);
   kvmRunHypercall.write(vcpu.words.memory, page, { nr: BigInt(functionId >>> 0), flags: BigInt(flags) });
+}
+
+/** User address of the results of a PSCI exit. */
+export const psciResults = (vcpu: Block): number => vcpu.get32(RUN_PAGE) + vkvmRunPsci.offsets.ret;
+
+/** A PSCI call that user space serves, out of x0 to x7. @param conduit - `VKVM_PSCI_CONDUIT_*` */
+export function exitPsci(vcpu: Block, conduit: number): void {
+  const page = setReason(vcpu, VKVM_EXIT_PSCI);
+  const { words, base } = vcpu;
+  const { fn, args, ret } = vkvmRunPsci.offsets;
+  words.set32(page + fn, vcpu.get32(X));
+  words.set32(page + vkvmRunPsci.offsets.conduit, conduit);
+  words.u8.copyWithin(page + args, base + X + 8, base + X + 8 + (ret - args));
+  words.u8.fill(0, page + ret, page + vkvmRunPsci.size);
 }
 
 /** @param iss - ESR_EL2.ISS of the access, without what describes it */

@@ -4,6 +4,7 @@ import type { Block } from '../state/block.ts';
 import {
   BANKED_SPSR,
   OSLSR_EL1,
+  PSCI_PENDING,
   RESET_BIG_ENDIAN,
   RESET_CONTEXT,
   RESET_PC,
@@ -55,6 +56,7 @@ export function resetVcpu(vcpu: Block, host: Host): void {
   vcpu.set32(FPSR, 0);
   vcpu.set32(EXCLUSIVE_HOST, 0);
   vcpu.set32(WAITING, 0);
+  vcpu.set32(PSCI_PENDING, 0);
   SYSREG_TABLE.reset(vcpu);
   resetTimers(vcpu, host);
   request(vcpu, REQUEST_FLUSH_ALL | REQUEST_RELOAD, host);

@@ -33,6 +33,7 @@ import {
   immediateExit,
   setDeviceIrqLevel,
 } from '../state/exit.ts';
+import { completePsci } from '../psci/exit.ts';
 import { withLock } from '../state/lock.ts';
 import {
   REQUEST_FLUSH_ALL,
@@ -74,6 +75,7 @@ export function runVcpu(vcpu: Vcpu): number {
   const refused = firstRun(vcpu);
   if (refused !== 0) return refused;
   completeMmio(block);
+  completePsci(block);
   if (immediateExit(block)) return -EINTR;
   exitUnknown(block);
   block.set32(PSTATE_REST, 0);

@@ -1,0 +1,50 @@
+import {
+  PSCI_0_1_FUNCTIONS,
+  PSCI_FUNCTIONS,
+  VKVM_PSCI_OWNER_EXIT,
+  VKVM_PSCI_OWNER_KERNEL,
+  VKVM_PSCI_OWNER_USER,
+} from '@vkvm/uapi';
+import { describe, expect, test } from 'vitest';
+
+import { bareVm } from '../../test/bare-vm.ts';
+import { isUserPsci, setPsciOwner } from './owner.ts';
+
+const ids = [
+  ...PSCI_FUNCTIONS.flatMap(({ name, smc32, smc64 }) => [
+    ...(smc32 === undefined ? [] : [[name, smc32] as const]),
+    ...(smc64 === undefined ? [] : [[`${name} 64`, smc64] as const]),
+  ]),
+  ...PSCI_0_1_FUNCTIONS.map(({ name, id }) => [`0.1 ${name}`, id] as const),
+];
+
+function ownedBy(user: boolean, owner: number): string[] {
+  const { vm, words, host } = bareVm();
+  setPsciOwner(vm, BigInt(owner), host);
+  return ids.filter(([, id]) => isUserPsci(words, vm.base, id) === user).map(([name]) => name);
+}
+
+describe('the owner of PSCI', () => {
+  test('kernel: leaves nothing to user space', () => {
+    expect(ownedBy(true, VKVM_PSCI_OWNER_KERNEL)).toEqual([]);
+  });
+
+  test('exit: leaves to the kernel what is about one CPU', () => {
+    expect(ownedBy(false, VKVM_PSCI_OWNER_EXIT)).toEqual([
+      'CPU_SUSPEND',
+      'CPU_SUSPEND 64',
+      'CPU_OFF',
+      'CPU_ON',
+      'CPU_ON 64',
+      'AFFINITY_INFO',
+      'AFFINITY_INFO 64',
+      '0.1 CPU_SUSPEND',
+      '0.1 CPU_OFF',
+      '0.1 CPU_ON',
+    ]);
+  });
+
+  test('user: leaves nothing to the kernel', () => {
+    expect(ownedBy(false, VKVM_PSCI_OWNER_USER)).toEqual([]);
+  });
+});
