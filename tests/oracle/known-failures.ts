@@ -24,7 +24,6 @@ export const KNOWN_FAILURES: Readonly<Record<'linux-7.3', ReadonlyMap<string, st
     ['irqfd-deliver', 'irqfd'],
     ['irqfd-resample-level', 'irqfd'],
     ['mem-region2', 'guest_memfd'],
-    ['psci-cpu-on-big-endian', 'MMIO data of big-endian guests'],
     ['vgic2-cpu-regs', 'GICv2'],
     ['vgic2-deliver', 'GICv2'],
     ['vgic2-irqchip', 'GICv2'],

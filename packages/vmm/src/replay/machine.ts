@@ -245,3 +245,10 @@ export const INSTRUCTIONS: readonly InstructionRow[] = [
     ],
   },
 ];
+
+/** Both byte orders for data, by the field of the ID register that announces them. */
+export const BIG_ENDIAN = {
+  name: 'big-endian data',
+  register: 'ID_AA64MMFR0_EL1',
+  field: 8,
+} as const satisfies { name: string; register: SysregName; field: number };

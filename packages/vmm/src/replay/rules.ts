@@ -15,6 +15,7 @@ import type { Doubt, Rule } from './doubt.ts';
 import { parseBytes, parseWord } from './json.ts';
 import type { Json } from './json.ts';
 import {
+  BIG_ENDIAN,
   FEATURES,
   INSTRUCTIONS,
   MACHINE_CAPABILITIES,
@@ -184,6 +185,18 @@ const instructions: Rule = (doubt) => {
   return { reason: `no ${row.name} (${row.register})`, onward: doubt.step.operation.name !== 'GUEST_CALL' };
 };
 
+/** SCTLR_EL1.EE: data accesses at EL1 are big-endian. */
+const EE = 1n << 25n;
+
+/** A vCPU is told to be big-endian, by its guest or by the CPU_ON of one that is; only some CPUs can. */
+const bigEndian: Rule = (doubt) => {
+  const announced = vcpuRegister(doubt, sysregId(SYSREGS[BIG_ENDIAN.register]));
+  const control = vcpuRegister(doubt, sysregId(SYSREGS.SCTLR_EL1));
+  if (announced === undefined || control === undefined || (control & EE) === 0n) return undefined;
+  if (((announced >> BigInt(BIG_ENDIAN.field)) & 0xfn) !== 0n) return undefined;
+  return { reason: `no ${BIG_ENDIAN.name} (${BIG_ENDIAN.register})`, onward: true };
+};
+
 /** The level of a fault follows from how large the host's mappings are. */
 const faultLevel: Rule = ({ difference: { path, expected, got } }) => {
   const a = registerIn(expected);
@@ -226,6 +239,7 @@ export const RULES: readonly Rule[] = [
   registers,
   guestReads,
   instructions,
+  bigEndian,
   faultLevel,
   mitigations,
   gicRegisters,
