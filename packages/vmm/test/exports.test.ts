@@ -15,6 +15,7 @@ test('the public names of @vkvm/vmm', () => {
     'Pl011',
     'Pl031',
     'ProcessError',
+    'SnapshotError',
     'USER_SPACE_LINE',
     'buildInitramfs',
     'builtinGuest',
@@ -33,7 +34,9 @@ test('the public names of @vkvm/vmm', () => {
     'memoryMax',
     'node',
     'openKvm',
+    'openSnapshot',
     'processSize',
+    'restoreMachine',
     'text',
   ]);
 });

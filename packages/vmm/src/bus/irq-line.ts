@@ -3,17 +3,35 @@ import type { Vm } from '../kvm/vm.ts';
 import type { IrqLine } from './device.ts';
 
 /**
- * A level-triggered line into the in-kernel GIC, low at first. The kernel is told of changes only, so a device may
- * state its level as often as it likes.
- *
- * @param spi - number of the shared peripheral interrupt, from 0 (INTID 32)
+ * A level-triggered line into the in-kernel GIC. The kernel is told of changes only, so a device may state its level
+ * as often as it likes.
  */
-export function createSpiLine(vm: Vm, spi: number): IrqLine {
-  const irq = encodeIrq(KVM_ARM_IRQ_TYPE_SPI, 0, spi + 32);
-  let current = false;
-  return (level) => {
-    if (level === current) return;
-    current = level;
-    vm.setIrqLine(irq, level);
+export class SpiLine {
+  readonly #vm: Vm;
+  readonly #irq: number;
+  #level: boolean;
+
+  /**
+   * @param spi - number of the shared peripheral interrupt, from 0 (INTID 32)
+   * @param level - what the kernel believes the line to be
+   */
+  constructor(vm: Vm, spi: number, level: boolean = false) {
+    this.#vm = vm;
+    this.#irq = encodeIrq(KVM_ARM_IRQ_TYPE_SPI, 0, spi + 32);
+    this.#level = level;
+  }
+
+  get level(): boolean {
+    return this.#level;
+  }
+
+  /** Moves the line. */
+  readonly drive: IrqLine = (level) => {
+    if (level === this.#level) return;
+    this.#level = level;
+    this.#vm.setIrqLine(this.#irq, level);
   };
 }
+
+/** The line of a {@link SpiLine}, low at first. @param spi - number of the interrupt, from 0 (INTID 32) */
+export const createSpiLine = (vm: Vm, spi: number): IrqLine => new SpiLine(vm, spi).drive;

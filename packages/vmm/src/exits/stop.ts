@@ -8,8 +8,8 @@ export interface CrashStop {
   readonly message: string;
 }
 
-/** The end of a run: the guest powered off, asked for a reset or crashed, or somebody stopped the machine. */
-export type MachineStop = { readonly kind: 'shutdown' | 'reset' | 'stopped' } | CrashStop;
+/** The end of a run: the guest powered off, asked for a reset or crashed, or somebody stopped or paused the machine. */
+export type MachineStop = { readonly kind: 'shutdown' | 'reset' | 'stopped' | 'paused' } | CrashStop;
 
 /** Exception classes of ESR_ELx.EC that end a guest. Source: Arm DDI 0487, D24.2.40. */
 const EXCEPTION_CLASSES: Readonly<Record<number, string>> = {

@@ -1,9 +1,10 @@
 /** The devices of the machine and their wiring. */
-import type { IrqLine } from '../bus/device.ts';
-import { createSpiLine } from '../bus/irq-line.ts';
+import { SpiLine } from '../bus/irq-line.ts';
 import { MmioBus } from '../bus/mmio-bus.ts';
 import { Pl011 } from '../devices/pl011.ts';
+import type { Pl011State } from '../devices/pl011.ts';
 import { Pl031 } from '../devices/pl031.ts';
+import type { Pl031State } from '../devices/pl031.ts';
 import { PowerControl } from '../devices/power-control.ts';
 import type { PowerRequest } from '../devices/power-control.ts';
 import type { Vm } from '../kvm/vm.ts';
@@ -14,6 +15,13 @@ import { PL011, PL031, POWER } from './layout.ts';
 /** Characters that are collected before they are handed on in one piece. */
 const OUTPUT_SIZE = 4096;
 
+/** What survives a save: each device's state, and the level of its interrupt line. */
+export interface BoardState {
+  readonly pl011: Pl011State;
+  readonly pl031: Pl031State;
+  readonly lines: { readonly pl011: boolean; readonly pl031: boolean };
+}
+
 /** What the devices are connected to. */
 export interface BoardOptions {
   readonly vm: Vm;
@@ -22,13 +30,15 @@ export interface BoardOptions {
   readonly unmapped?: MachineConfig['unmapped'];
   /** Called when the guest uses the power control; absent: the machine has none. */
   readonly power?: (request: PowerRequest) => void;
+  /** What {@link Board.save} gave; absent: power-on. The kernel knows the levels of the lines already. */
+  readonly state?: BoardState | undefined;
 }
 
 /** Everything on the bus. */
 export class Board {
   readonly #options: BoardOptions;
-  readonly #uartLine: IrqLine;
-  readonly #rtcLine: IrqLine;
+  readonly #uartLine: SpiLine;
+  readonly #rtcLine: SpiLine;
   readonly #outgoing = new Uint8Array(OUTPUT_SIZE);
   #outgoingLength = 0;
   #bus: MmioBus;
@@ -37,10 +47,11 @@ export class Board {
 
   constructor(options: BoardOptions) {
     this.#options = options;
-    this.#uartLine = createSpiLine(options.vm, PL011.spi);
-    this.#rtcLine = createSpiLine(options.vm, PL031.spi);
-    this.#uart = this.#createUart();
-    this.#rtc = this.#createRtc();
+    const { vm, state } = options;
+    this.#uartLine = new SpiLine(vm, PL011.spi, state?.lines.pl011);
+    this.#rtcLine = new SpiLine(vm, PL031.spi, state?.lines.pl031);
+    this.#uart = this.#createUart(state?.pl011);
+    this.#rtc = this.#createRtc(state?.pl031);
     this.#bus = this.#createBus();
   }
 
@@ -51,12 +62,20 @@ export class Board {
   /** Puts the devices back to what they are after power-on. Input that the guest has not taken yet is kept. */
   reset(): void {
     const { fifo, queue } = this.#uart.save();
-    this.#uartLine(false);
-    this.#rtcLine(false);
+    this.#uartLine.drive(false);
+    this.#rtcLine.drive(false);
     this.#uart = this.#createUart();
     this.#rtc = this.#createRtc();
     this.#bus = this.#createBus();
     this.#uart.receive([...fifo, ...queue]);
+  }
+
+  save(): BoardState {
+    return {
+      pl011: this.#uart.save(),
+      pl031: this.#rtc.save(),
+      lines: { pl011: this.#uartLine.level, pl031: this.#rtcLine.level },
+    };
   }
 
   /** Types on the guest's console. */
@@ -93,16 +112,17 @@ export class Board {
     this.#outgoingLength = 0;
   }
 
-  #createUart(): Pl011 {
+  #createUart(state?: Pl011State): Pl011 {
     const transmit = (byte: number): void => {
       this.#outgoing[this.#outgoingLength++] = byte;
       if (this.#outgoingLength === OUTPUT_SIZE) this.flush();
     };
-    return new Pl011({ transmit, irq: this.#uartLine });
+    return new Pl011({ transmit, irq: this.#uartLine.drive, ...(state && { state }) });
   }
 
-  #createRtc(): Pl031 {
-    return new Pl031({ now: this.#options.host.wallClock, irq: this.#rtcLine });
+  #createRtc(state?: Pl031State): Pl031 {
+    const { wallClock } = this.#options.host;
+    return new Pl031({ now: wallClock, irq: this.#rtcLine.drive, ...(state && { state }) });
   }
 
   #createBus(): MmioBus {

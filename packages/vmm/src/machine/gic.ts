@@ -84,8 +84,8 @@ const ICC_RESET = [
 
 /** The GIC of one machine. */
 export class Gic implements Disposable {
-  readonly #version: 2 | 3;
-  readonly #device: KvmDevice;
+  readonly version: 2 | 3;
+  readonly device: KvmDevice;
 
   /**
    * Creates the device and gives it its place. vCPUs must exist.
@@ -94,17 +94,17 @@ export class Gic implements Disposable {
    */
   constructor(vm: Vm, version: 2 | 3) {
     const { type, addresses } = MODELS[version];
-    this.#version = version;
-    this.#device = vm.createDevice(type);
-    this.#device.setAttr({ group: KVM_DEV_ARM_VGIC_GRP_NR_IRQS, attr: 0, size: 4 }, BigInt(NR_IRQS));
+    this.version = version;
+    this.device = vm.createDevice(type);
+    this.device.setAttr({ group: KVM_DEV_ARM_VGIC_GRP_NR_IRQS, attr: 0, size: 4 }, BigInt(NR_IRQS));
     for (const { attr, base } of addresses) {
-      this.#device.setAttr({ group: KVM_DEV_ARM_VGIC_GRP_ADDR, attr, size: 8 }, BigInt(base));
+      this.device.setAttr({ group: KVM_DEV_ARM_VGIC_GRP_ADDR, attr, size: 8 }, BigInt(base));
     }
   }
 
   /** Makes it work; vCPUs must have been initialised. */
   init(): void {
-    this.#device.setAttr({ group: KVM_DEV_ARM_VGIC_GRP_CTRL, attr: KVM_DEV_ARM_VGIC_CTRL_INIT, size: 0 });
+    this.device.setAttr({ group: KVM_DEV_ARM_VGIC_GRP_CTRL, attr: KVM_DEV_ARM_VGIC_CTRL_INIT, size: 0 });
   }
 
   /**
@@ -113,12 +113,12 @@ export class Gic implements Disposable {
    * @param affinities - of the vCPUs, as MPIDR_EL1 has them
    */
   reset(affinities: readonly number[]): void {
-    if (this.#version === 2) return;
+    if (this.version === 2) return;
     this.#write(KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 0, GICD_RESET);
     for (const affinity of affinities) {
       this.#write(KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, affinity, GICR_RESET);
       for (const register of ICC_RESET) {
-        this.#device.setAttr({
+        this.device.setAttr({
           group: KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS,
           attr: attribute(affinity, register),
           size: 8,
@@ -130,13 +130,13 @@ export class Gic implements Disposable {
   #write(group: number, affinity: number, rows: readonly ResetRow[]): void {
     for (const { offset, count, value } of rows) {
       for (let index = 0; index < count; index += 1) {
-        this.#device.setAttr({ group, attr: attribute(affinity, offset + index * 4), size: 4 }, value);
+        this.device.setAttr({ group, attr: attribute(affinity, offset + index * 4), size: 4 }, value);
       }
     }
   }
 
   [Symbol.dispose](): void {
-    this.#device[Symbol.dispose]();
+    this.device[Symbol.dispose]();
   }
 }
 

@@ -6,10 +6,14 @@ import type { MachineStop } from '../exits/stop.ts';
 import { handleExit } from '../exits/table.ts';
 import { hasPowerControl } from '../fdt/machine-tree.ts';
 import type { Vcpu } from '../kvm/vcpu.ts';
-import type { Segment } from '../loader/ram.ts';
+import type { RamRange, Segment } from '../loader/ram.ts';
 import { createRunStats, runCooperatively } from '../threads/cooperative.ts';
 import type { RunStats } from '../threads/cooperative.ts';
+import { SnapshotError } from '../snapshot/error.ts';
+import { saveMachine } from '../snapshot/save.ts';
+import type { SnapshotSink } from '../snapshot/writer.ts';
 import { Board } from './board.ts';
+import type { BoardState } from './board.ts';
 import { bootSegments, createBootTree, planBoot } from './boot.ts';
 import type { BootPlan } from './boot.ts';
 import { checkConfig } from './config.ts';
@@ -58,18 +62,31 @@ export async function createMachine({
   const plan = await planBoot(config, { base: RAM_BASE, size: config.memory });
   using resources = new DisposableStack();
   const hardware = createHardware(parts, resources);
-  return new Machine({ config, host, plan, hardware, resources: resources.move() });
+  const { affinities, psci } = hardware;
+  const dtb = createBootTree(config, plan, { ram: ramOf(config), affinities, psci, random: host.random });
+  return new Machine({ config, host, plan, hardware, dtb, resources: resources.move() });
 }
 
-interface MachineState {
+/** Where guest RAM lies. */
+export const ramOf = ({ memory }: Pick<MachineConfig, 'memory'>): RamRange => ({
+  base: RAM_BASE,
+  size: memory,
+});
+
+/** Everything that a machine is. */
+export interface MachineState {
   readonly config: MachineConfig;
   readonly host: MachineHost;
   readonly plan: BootPlan;
   readonly hardware: Hardware;
+  /** The device tree that the guest gets. */
+  readonly dtb: Uint8Array;
+  /** What the devices were when the machine was saved; absent: it starts from power-on, and is loaded. */
+  readonly devices?: BoardState;
   readonly resources: DisposableStack;
 }
 
-/** Made by {@link createMachine}. */
+/** Made by {@link createMachine}, or by `restoreMachine`. */
 export class Machine implements Disposable {
   /** The device tree that the guest gets. */
   readonly dtb: Uint8Array;
@@ -81,29 +98,33 @@ export class Machine implements Disposable {
   readonly #segments: readonly Segment[];
   #inputEnded = false;
   #stop: MachineStop | undefined;
+  #activity: 'running' | 'saving' | undefined;
+  #pauseRequested = false;
 
-  /** For {@link createMachine} only. */
+  /** For those that build machines only. */
   constructor(state: MachineState) {
-    const { config, host, plan, hardware } = state;
-    const { vm, affinities, psci } = hardware;
-    const ram = { base: RAM_BASE, size: config.memory };
+    const { config, host, plan, hardware, dtb, devices } = state;
+    const { vm, psci } = hardware;
     this.#state = state;
     this.psci = psci;
-    this.dtb = createBootTree(config, plan, { ram, affinities, psci, random: host.random });
+    this.dtb = dtb;
     this.#segments = bootSegments(config, plan, this.dtb);
     const { output, unmapped } = config;
     const power = hasPowerControl(psci) && { power: (kind: PowerRequest) => void (this.#stop = { kind }) };
-    this.#board = new Board({ vm, host, output, unmapped, ...power });
-    this.#load();
+    this.#board = new Board({ vm, host, output, unmapped, state: devices, ...power });
+    if (devices === undefined) this.#load();
   }
 
   /**
-   * Runs the guest until it powers off, asks for a reset, crashes, or {@link stop} is called. After a reset the
-   * machine can be run again once {@link reset} has been called.
+   * Runs the guest until it powers off, asks for a reset, crashes, or {@link stop} or {@link pause} is called. After a
+   * reset the machine can be run again once {@link reset} has been called, after a pause at once.
+   *
+   * @throws {SnapshotError} the machine is being saved
    */
   async run(): Promise<MachineStop> {
     const { hardware, host } = this.#state;
     const board = this.#board;
+    this.#begin('running');
     try {
       return await runCooperatively({
         vcpus: hardware.vcpus,
@@ -112,12 +133,44 @@ export class Machine implements Disposable {
         tick: () => board.tick(),
         nextTick: () => board.nextTick(),
         canBeWoken: () => !this.#inputEnded || board.hasAlarm,
-        stopped: () => this.#stop,
+        stopped: () => this.#stop ?? (this.#pauseRequested ? { kind: 'paused' } : undefined),
         stats: this.stats,
       });
     } finally {
       board.flush();
+      this.#pauseRequested = false;
+      this.#activity = undefined;
     }
+  }
+
+  /** Ends {@link run} soon, with `paused`. It may be called again, and the guest goes on as if nothing had been. */
+  pause(): void {
+    this.#pauseRequested = true;
+    this.#state.host.wake();
+  }
+
+  /**
+   * Writes the whole machine as a snapshot. It can be run on afterwards.
+   *
+   * @param sink - takes the bytes in order; what it throws ends the save
+   * @throws {SnapshotError} the machine is running: {@link pause} it first
+   */
+  async save(sink: SnapshotSink): Promise<void> {
+    this.#begin('saving');
+    try {
+      await saveMachine({ ...this.#state, devices: this.#board.save() }, sink);
+    } finally {
+      this.#activity = undefined;
+    }
+  }
+
+  #begin(activity: 'running' | 'saving'): void {
+    if (this.#activity !== undefined) {
+      const remedy =
+        this.#activity === 'running' ? 'pause it and wait for run() to end' : 'wait for save() to end';
+      throw new SnapshotError('not now', `the machine is ${this.#activity}; ${remedy}`);
+    }
+    this.#activity = activity;
   }
 
   /** Puts the machine back to where it was when it was built; RAM keeps what the boot files do not cover. */

@@ -1,0 +1,66 @@
+/** Writes a machine as a snapshot. */
+import type { BoardState } from '../machine/board.ts';
+import type { MachineConfig } from '../machine/config.ts';
+import type { Hardware } from '../machine/hardware.ts';
+import { NR_IRQS, RAM_BASE } from '../machine/layout.ts';
+import { deflate } from './deflate.ts';
+import { SECTION } from './format.ts';
+import type { SectionType } from './format.ts';
+import { encodeGic, saveGic } from './gic.ts';
+import type { GicContext } from './gic.ts';
+import { saveMemory } from './memory.ts';
+import { encodeVcpu, saveVcpu } from './vcpu.ts';
+import { SnapshotWriter } from './writer.ts';
+import type { SnapshotSink } from './writer.ts';
+
+/** A machine that does not run. */
+export interface SavedMachine {
+  readonly config: MachineConfig;
+  readonly dtb: Uint8Array;
+  readonly hardware: Hardware;
+  readonly devices: BoardState;
+}
+
+/** The GIC of a machine, as its attributes see it. */
+export const gicContext = ({ gic, vcpus, affinities }: Hardware): GicContext => ({
+  device: gic.device,
+  version: gic.version,
+  interrupts: NR_IRQS,
+  vcpus: gic.version === 3 ? affinities : vcpus.map(({ id }) => id),
+});
+
+export async function saveMachine(
+  { config, dtb, hardware, devices }: SavedMachine,
+  sink: SnapshotSink,
+): Promise<void> {
+  const { vcpus, identity, psci } = hardware;
+  for (const vcpu of vcpus) vcpu.settle();
+  // All that the kernel holds is read before the first byte is handed on: the sink may take its time.
+  const states = vcpus.map(saveVcpu);
+  const gic = saveGic(gicContext(hardware));
+
+  const writer = new SnapshotWriter(sink);
+  await writer.start();
+  await writer.json(SECTION.configuration, {
+    kernel: identity.name,
+    memory: config.memory,
+    smp: config.smp,
+    gicVersion: hardware.gic.version,
+    psci,
+    bootargs: config.bootargs ?? '',
+  });
+  const files: readonly (readonly [SectionType, Uint8Array | undefined])[] = [
+    [SECTION.kernel, config.kernel],
+    [SECTION.initrd, config.initrd],
+    [SECTION.userTree, config.dtb],
+    [SECTION.tree, dtb],
+  ];
+  for (const [type, bytes] of files) {
+    if (bytes) await writer.section(type, await deflate(bytes));
+  }
+  for (const state of states) await writer.json(SECTION.vcpu, encodeVcpu(state));
+  await writer.json(SECTION.gic, encodeGic(gic));
+  await writer.json(SECTION.devices, devices);
+  await saveMemory({ ram: hardware.ram, range: { base: RAM_BASE, size: config.memory } }, writer);
+  await writer.end();
+}
