@@ -40,6 +40,8 @@ export interface AccessForm {
   readonly unprivileged?: boolean;
   /** Acquire or release: the address must be aligned to the size. */
   readonly ordered?: boolean;
+  /** Made of smaller elements: no alignment is demanded of it, whatever the memory or SCTLR_EL1.A say. */
+  readonly loose?: boolean;
   /**
    * The access has a valid syndrome: one general register, operand `a`, no write-back. Only such an access can become
    * an MMIO exit. For a load, the width of the target register.
@@ -206,10 +208,11 @@ export interface Emitter {
   /** Two consecutive accesses of one size; both are translated before either is made. */
   loadPair(address: I64, form: AccessForm): [Var<I64>, Var<I64>];
   storePair(address: I64, first: Var<I64>, second: Var<I64>, form: AccessForm): void;
-  loadVec(address: I64): V128;
-  storeVec(address: I64, value: V128): void;
-  loadVecPair(address: I64): [Var<V128>, Var<V128>];
-  storeVecPair(address: I64, first: Var<V128>, second: Var<V128>): void;
+  /** @param loose - as {@link AccessForm.loose}; else 16 bytes are one element */
+  loadVec(address: I64, loose?: boolean): V128;
+  storeVec(address: I64, value: V128, loose?: boolean): void;
+  loadVecPair(address: I64, loose?: boolean): [Var<V128>, Var<V128>];
+  storeVecPair(address: I64, first: Var<V128>, second: Var<V128>, loose?: boolean): void;
   /**
    * The place in process memory of an access that must be aligned to its size (in bytes, up to 16) and be memory:
    * exclusives and atomics. Anything else faults.

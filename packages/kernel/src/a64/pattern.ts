@@ -51,6 +51,15 @@ export interface InsnOptions<Pattern extends string, D extends Domains> {
   readonly hot?: boolean | ((point: Point<D>) => boolean);
   /** Control never reaches the next instruction. */
   readonly ends?: boolean;
+  readonly stack?: StackOptions<Pattern, D>;
+}
+
+/** For an instruction that writes SP: when its alignment must be looked at. */
+export interface StackOptions<Pattern extends string, D extends Domains> {
+  /** The points that can write SP; absent = all. */
+  readonly at?: (point: Point<D>) => boolean;
+  /** Whether a word may leave SP unaligned to 16 bytes, where it was aligned, or the reverse. */
+  readonly moved: (fields: Fields<Pattern>) => boolean;
 }
 
 interface FieldPlace {
@@ -75,6 +84,10 @@ export interface Insn {
   operands(word: number, site: DecodeSite): Operands;
   emit(c: Emitter, handler: number): void;
   isHot(handler: number): boolean;
+  /** Whether some word of the handler may change the alignment of SP. */
+  mayMoveStack(handler: number): boolean;
+  /** Whether this word may. */
+  movesStack(word: number): boolean;
   /** The static parameters of a handler, for names and tables. */
   point(handler: number): Readonly<Record<string, string | number | boolean>>;
 }
@@ -174,7 +187,7 @@ export function insn<const Pattern extends string, const D extends Domains = Rec
     (rows, [key, domain]) => rows.flatMap((row) => domain.map((item) => ({ ...row, [key]: item }))),
     [{}],
   );
-  const { select, operands, emit, hot } = options;
+  const { select, operands, emit, hot, stack } = options;
   const indexOf = (point: Record<string, string | number | boolean>): number =>
     domains.reduce((index, [key, domain]) => index * domain.length + domain.indexOf(point[key]!), 0);
   // A function of the fields alone depends on nothing else.
@@ -204,6 +217,12 @@ export function insn<const Pattern extends string, const D extends Domains = Rec
     },
     emit: (c, handler) => emit(c, points[handler] as Point<D>),
     isHot: (handler) => (typeof hot === 'function' ? hot(points[handler] as Point<D>) : hot === true),
+    mayMoveStack: (handler) => stack !== undefined && stack.at?.(points[handler] as Point<D>) !== false,
+    movesStack(word) {
+      if (!stack) return false;
+      reader.word = word;
+      return stack.moved(typed);
+    },
     point: (handler) => points[handler]!,
   };
 }

@@ -37,28 +37,35 @@ import { OP_SIZE, SPECIAL_HANDLERS } from './uop.ts';
 export interface Handler {
   readonly insn: Insn;
   readonly point: number;
+  /** After the instruction the alignment of SP is looked at: {@link HandlerEmitter.lookAtStack}. */
+  readonly looksAtStack: boolean;
 }
 
 /** Which number each handler has. Hot ones come first: the numbers below `hot` are cases of the dispatch loop. */
 export interface HandlerPlan {
   readonly handlers: readonly Handler[];
   readonly hot: number;
-  /** The handler number of a row at a point. */
-  number(insn: Insn, point: number): number;
+  /** The handler number of a row at a point. @param movesStack - what {@link Insn.movesStack} says of the word */
+  number(insn: Insn, point: number, movesStack: boolean): number;
 }
 
 export function planHandlers(rows: readonly Insn[]): HandlerPlan {
   const all = rows.flatMap((insn) =>
-    Array.from({ length: insn.size }, (_, point): Handler => ({ insn, point })),
+    Array.from({ length: insn.size }, (_, point): Handler => ({ insn, point, looksAtStack: false })),
   );
   const isHot = ({ insn, point }: Handler): boolean => insn.isHot(point);
-  const handlers = [...all.filter(isHot), ...all.filter((handler) => !isHot(handler))];
-  const numbers = new Map(rows.map((insn) => [insn, new Uint16Array(insn.size)]));
-  handlers.forEach(({ insn, point }, i) => (numbers.get(insn)![point] = SPECIAL_HANDLERS + i));
+  const looking = all
+    .filter(({ insn, point }) => insn.mayMoveStack(point))
+    .map((handler): Handler => ({ ...handler, looksAtStack: true }));
+  const handlers = [...all.filter(isHot), ...all.filter((handler) => !isHot(handler)), ...looking];
+  const numbers = new Map(rows.map((insn) => [insn, new Uint16Array(2 * insn.size)]));
+  handlers.forEach(({ insn, point, looksAtStack }, i) => {
+    numbers.get(insn)![(looksAtStack ? insn.size : 0) + point] = SPECIAL_HANDLERS + i;
+  });
   return {
     handlers,
     hot: SPECIAL_HANDLERS + all.filter(isHot).length,
-    number: (insn, point) => numbers.get(insn)![point]!,
+    number: (insn, point, movesStack) => numbers.get(insn)![(movesStack ? insn.size : 0) + point]!,
   };
 }
 
@@ -71,7 +78,7 @@ const TYPE_OF = { i32: I32_TYPE, i64: I64_TYPE, v128: V128_TYPE } as const;
  * Builds the interpreter for a set of rows.
  *
  * Exports `run()` and `translate(va, purpose)`. Imports the memory, the addresses of the vCPU and VM blocks, the four
- * ports (interp/traps.ts), `decode(op)` and `openPage(userPage)`.
+ * ports (interp/traps.ts), `decode(op)`, `openPage(userPage)` and `stackMoved()`.
  *
  * @param shared - whether the memory is shared: a module fits only one kind
  */
@@ -93,6 +100,7 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
   const mmioWrite = port('mmioWrite', 1);
   const openPage = port('openPage', 1);
   const decode = module.importFunction(ENV, 'decode', [I32_TYPE], []);
+  const stackMoved = module.importFunction(ENV, 'stackMoved', [], []);
   const { translate } = emitWalk(module, { vcpu, vm });
   const routines = new Map<Routine, number>();
   const imports: HandlerImports = {
@@ -102,6 +110,7 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
     sysreg,
     fetch: emitFetch(module, { vcpu, translate, openPage }),
     decode,
+    stackMoved,
     routineIndex(routine) {
       const known = routines.get(routine);
       if (known !== undefined) return known;
@@ -115,10 +124,11 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
       return index;
     },
   };
-  const cold = plan.handlers.slice(plan.hot - SPECIAL_HANDLERS).map(({ insn, point }) => {
+  const cold = plan.handlers.slice(plan.hot - SPECIAL_HANDLERS).map(({ insn, point, looksAtStack }) => {
     const { index, code } = module.function([I32_TYPE], [I32_TYPE]);
     const emitter = new HandlerEmitter(code, imports);
     insn.emit(emitter, point);
+    if (looksAtStack) emitter.lookAtStack();
     emitter.next();
     return index;
   });

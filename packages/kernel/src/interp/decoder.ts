@@ -71,7 +71,7 @@ export class Decoder {
     u32[(op >>> 2) + 2] = immLow ?? imm;
     u32[(op >>> 2) + 3] =
       immHigh ?? (imm < 0 && immLow === undefined ? Math.floor(imm / 0x1_0000_0000) : imm / 0x1_0000_0000);
-    u16[op >>> 1] = this.#plan.number(insn, point);
+    u16[op >>> 1] = this.#plan.number(insn, point, insn.movesStack(word));
     if (insn.siteless && !insn.ends) {
       this.#known[known] = word;
       for (let i = 0; i < KNOWN_WORDS; i++) this.#knownOps[KNOWN_WORDS * known + i] = u32[(op >>> 2) + i]!;

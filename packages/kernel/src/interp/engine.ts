@@ -6,7 +6,7 @@
 import { DecodeTable } from '../a64/decode.ts';
 import { INSNS } from '../a64/table.ts';
 import { Tlb } from '../mmu/tlb.ts';
-import { unpackRegime } from '../mmu/regime.ts';
+import { unpackRegime, unpackStack } from '../mmu/regime.ts';
 import {
   TRANSLATE_FAULT,
   TRANSLATE_FETCH,
@@ -127,6 +127,7 @@ export class Engine {
         mmioWrite: (access: number) => traps.mmioWrite(access),
         openPage: (user: number) => this.#openPage(user >>> 0),
         decode: (op: number) => this.#decode(op >>> 0),
+        stackMoved: () => this.#stackMoved(),
       },
     });
     // The module was built by build.ts, which exports exactly these.
@@ -154,6 +155,7 @@ export class Engine {
     if (vcpu.get32(FILL_LOG_GLOBAL) > LOG_HIGH_WATER || vcpu.get32(FILL_LOG_NON_GLOBAL) > LOG_HIGH_WATER) {
       this.#tlb.flush();
     }
+    this.#stackMoved();
     const limit = Math.min(budget, MAX_BUDGET) * OP_SIZE;
     const entry = vcpu.base + ENTRY_OP;
     vcpu.set32(OP, entry);
@@ -181,6 +183,10 @@ export class Engine {
     const change = unpackRegime(this.#vcpu);
     if (change === 'regime') this.#tlb.flush();
     else if (change === 'address space') this.#tlb.flushNonGlobal();
+  }
+
+  #stackMoved(): void {
+    if (unpackStack(this.#vcpu)) this.#tlb.flush();
   }
 
   flushTlb(): void {

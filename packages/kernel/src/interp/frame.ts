@@ -12,6 +12,8 @@ export interface HandlerImports extends SlowPath {
   /** `(target: i64) → i32`: the decoded page of a target that the fetch TLB misses; 0 = leave. */
   readonly fetch: number;
   readonly decode: number;
+  /** `()`: SP has become unaligned to 16 bytes, or aligned again. */
+  readonly stackMoved: number;
   routineIndex(routine: Routine): number;
 }
 

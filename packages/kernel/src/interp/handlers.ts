@@ -5,6 +5,7 @@
  * loop calls with everything in the state words. Both come from the same definitions.
  */
 import { EC, type BranchKind, type Emitter, type I32, type I64, type Reach } from '../a64/emitter.ts';
+import { REGIME_STACK_UNALIGNED } from '../mmu/regime.ts';
 import {
   ACC,
   EL,
@@ -16,6 +17,7 @@ import {
   PC,
   PC_DELTA,
   RUN_PAGE,
+  SP_SLOT,
   SYNDROME,
 } from '../state/vcpu-state.ts';
 import { I32_TYPE } from '../wasm/opcode.ts';
@@ -213,6 +215,15 @@ export class HandlerEmitter extends MemoryEmitter implements Emitter {
   /** Enters guest code at the pc word. The op at hand is the entry op of the vCPU state. */
   enter(): void {
     this.#jump(this.state64(PC), 0);
+  }
+
+  /** SP may have been written: notes when its alignment changes. Accesses by it are checked in the slow path. */
+  lookAtStack(): void {
+    const { i32 } = this;
+    const unaligned = i32.ne(i32.and(this.state32(SP_SLOT), i32.const(15)), i32.const(0));
+    this.code.if(i32.ne(unaligned, this.state32(REGIME_STACK_UNALIGNED)), () =>
+      this.code.call(this.imports.stackMoved),
+    );
   }
 
   /** The op at hand is not decoded yet. */

@@ -27,9 +27,8 @@ const STORES = {
   2: 'i64.store32',
   3: 'i64.store',
 } as const satisfies Record<Size, MemoryOpName>;
-/** Forms of whole vectors. */
-const QUAD_READ = 3 | FORM_QUAD;
-const QUAD_WRITE = QUAD_READ | ACCESS_WRITE;
+/** Form of a whole vector; loose ones are aligned to nothing. */
+const quadForm = (loose: boolean): number => (loose ? 0 : 3 | FORM_QUAD);
 const ATOMIC_LOADS = {
   0: 'i64.load8_u',
   1: 'i64.load16_u',
@@ -46,7 +45,7 @@ export abstract class MemoryEmitter extends OperandEmitter {
 
   #form(form: AccessForm, write: boolean, single: boolean): number {
     return (
-      form.size |
+      (form.loose === true ? 0 : form.size) |
       (form.signed === undefined ? 0 : ACCESS_SIGNED) |
       (form.syndrome === 64 ? ACCESS_WIDE : 0) |
       (single && form.syndrome !== undefined ? ACCESS_SYNDROME : 0) |
@@ -137,15 +136,15 @@ export abstract class MemoryEmitter extends OperandEmitter {
     ];
   }
 
-  loadVec(address: I64): V128 {
+  loadVec(address: I64, loose = false): V128 {
     const at = this.code.letI64(address);
-    const host = this.#readable(at, QUAD_READ, 16, false);
+    const host = this.#readable(at, quadForm(loose), 16, false);
     return this.code.load('v128.load', host.get());
   }
 
-  loadVecPair(address: I64): [Var<V128>, Var<V128>] {
+  loadVecPair(address: I64, loose = false): [Var<V128>, Var<V128>] {
     const at = this.code.letI64(address);
-    const host = this.#readable(at, QUAD_READ, 32, false);
+    const host = this.#readable(at, quadForm(loose), 32, false);
     return [
       this.code.letV128(this.code.load('v128.load', host.get())),
       this.code.letV128(this.code.load('v128.load', host.get(), 16)),
@@ -235,20 +234,20 @@ export abstract class MemoryEmitter extends OperandEmitter {
     );
   }
 
-  storeVec(address: I64, value: V128): void {
+  storeVec(address: I64, value: V128, loose = false): void {
     const stored = this.code.letV128(value);
-    this.#storeVectors(address, [stored]);
+    this.#storeVectors(address, [stored], loose);
   }
 
-  storeVecPair(address: I64, first: Var<V128>, second: Var<V128>): void {
-    this.#storeVectors(address, [first, second]);
+  storeVecPair(address: I64, first: Var<V128>, second: Var<V128>, loose = false): void {
+    this.#storeVectors(address, [first, second], loose);
   }
 
-  #storeVectors(address: I64, values: readonly Var<V128>[]): void {
+  #storeVectors(address: I64, values: readonly Var<V128>[], loose: boolean): void {
     const at = this.code.letI64(address);
     this.#storePieces(
       at,
-      QUAD_WRITE,
+      quadForm(loose) | ACCESS_WRITE,
       values.flatMap((value, i) =>
         [0, 1].map((lane) => ({
           value: () => this.i64x2.extract_lane(value.get(), lane),

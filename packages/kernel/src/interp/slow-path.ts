@@ -4,7 +4,7 @@
  */
 import { EC, type I32, type I64 } from '../a64/emitter.ts';
 import { ACCESS_ORDERED, ACCESS_REGISTER_SHIFT, ACCESS_SYNDROME, ACCESS_WRITE } from '../mmu/access.ts';
-import { REGIME_ALIGN } from '../mmu/regime.ts';
+import { REGIME_ALIGN, REGIME_STACK_FAULTS } from '../mmu/regime.ts';
 import { HIT_LIMIT } from '../mmu/tlb.ts';
 import {
   ALIGNMENT_FAULT,
@@ -25,6 +25,7 @@ import {
   PC,
   PC_DELTA,
   SCRATCH,
+  SP_SLOT,
   SYNDROME,
   TLB,
   TLB_BASE,
@@ -34,6 +35,7 @@ import type { Code, Local, ValueType } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
 import { I32_TYPE, I64_TYPE } from '../wasm/opcode.ts';
 import { LEAVE_EXCEPTION, LEAVE_INTERRUPT, LEAVE_NO_SYNDROME, LEAVE_PORT } from './leave.ts';
+import { OP_B } from './uop.ts';
 
 /**
  * The form word that handlers pass: an access word (mmu/access.ts) whose register field is a slot offset, and the
@@ -134,6 +136,21 @@ class SlowFunction {
     code.store('i64.store', this.vcpu.get(), i64.extend_i32_u(full.get()), SYNDROME);
     code.store('i64.store', this.vcpu.get(), this.va.get(), FAULT_VA);
     this.leave(LEAVE_EXCEPTION, result);
+  }
+
+  /** Where SP must be aligned and is not, no access by it is made. */
+  checkStack(result: number): void {
+    const { code } = this;
+    const { i32, i64 } = code.ops;
+    code.if(code.load<I32>('i32.load', this.vcpu.get(), REGIME_STACK_FAULTS), () => {
+      // Operand b is the base register of every instruction that has one.
+      const op = code.load<I32>('i32.load', this.vcpu.get(), OP);
+      code.if(i32.eq(code.load<I32>('i32.load16_u', op, OP_B), i32.const(SP_SLOT)), () => {
+        const syndrome = code.letI64(i64.const((BigInt(EC.SP_ALIGNMENT) << 26n) | (1n << 25n)));
+        code.store('i64.store', this.vcpu.get(), syndrome.get(), SYNDROME);
+        this.leave(LEAVE_EXCEPTION, result);
+      });
+    });
   }
 
   /** Alignment to the size of one access, where the access or SCTLR_EL1.A demands it. */
@@ -273,6 +290,7 @@ function emitRead(module: ModuleBuilder, imports: SlowPathImports): number {
   const f = new SlowFunction(module, imports, false);
   const { code } = f;
   const { i32 } = code.ops;
+  f.checkStack(0);
   f.checkAlignment(0);
   const first = f.translate(f.va.get(), TRANSLATE_READ, 0);
   code.if(i32.eqz(f.crosses()), () => {
@@ -301,6 +319,7 @@ function emitWrite(module: ModuleBuilder, imports: SlowPathImports): number {
   const { code } = f;
   const { i32 } = code.ops;
   const value = code.param<I64>(3);
+  f.checkStack(1);
   f.checkAlignment(1);
   const first = f.translate(f.va.get(), TRANSLATE_WRITE, 1);
   code.if(i32.eqz(f.crosses()), () => {
@@ -350,6 +369,7 @@ function emitProbe(module: ModuleBuilder, imports: SlowPathImports): number {
   const f = new SlowFunction(module, imports, false);
   const { code } = f;
   const { i32 } = code.ops;
+  f.checkStack(1);
   f.checkAlignment(1);
   const first = f.translate(f.va.get(), TRANSLATE_WRITE, 1);
   code.if(f.isDevice(first), () => f.noSyndrome(1));
@@ -365,6 +385,7 @@ function emitLocate(module: ModuleBuilder, imports: SlowPathImports): number {
   const f = new SlowFunction(module, imports, false);
   const { code } = f;
   const { i32 } = code.ops;
+  f.checkStack(0);
   code.if(
     f.has(FORM_ZERO_BLOCK),
     () => f.unaligned.set(i32.const(TRANSLATE_UNALIGNED)),

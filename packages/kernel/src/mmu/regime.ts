@@ -3,7 +3,7 @@
  * Source: Arm DDI 0487, D8.2 (translation process) and D24.2.185 (TCR_EL1).
  */
 import type { Block } from '../state/block.ts';
-import { REGIME, SCTLR_EL1, TCR_EL1, TTBR0_EL1, TTBR1_EL1 } from '../state/vcpu-state.ts';
+import { EL, REGIME, SCTLR_EL1, SP_SLOT, TCR_EL1, TTBR0_EL1, TTBR1_EL1 } from '../state/vcpu-state.ts';
 
 /** u32: SCTLR_EL1.M. */
 export const REGIME_MMU = REGIME;
@@ -13,6 +13,10 @@ export const REGIME_WXN = REGIME + 0x04;
 export const REGIME_ALIGN = REGIME + 0x08;
 /** u32: bits of an output address (TCR_EL1.IPS). */
 export const REGIME_OUTPUT_BITS = REGIME + 0x0c;
+/** u32: SP is not a multiple of 16. */
+export const REGIME_STACK_UNALIGNED = REGIME + 0x10;
+/** u32: an access whose base is SP faults: SP is unaligned, and SCTLR_EL1.SA (at EL1) or SA0 (at EL0) is set. */
+export const REGIME_STACK_FAULTS = REGIME + 0x14;
 /** One record for each half of the address space, that of TTBR0 first. */
 export const REGIME_HALVES = REGIME + 0x20;
 export const REGIME_HALF_SIZE = 0x20;
@@ -82,6 +86,8 @@ export type RegimeChange = 'regime' | 'address space' | 'none';
 
 /** SCTLR_EL1 bits that translation depends on: M, A, WXN. */
 const SCTLR_BITS = 0x8_0003n;
+const SA = 1 << 3;
+const SA0 = 1 << 4;
 /** TTBRn_EL1: the ASID, above the table's address. */
 const ASID_SHIFT = 48n;
 const TABLE_ADDRESS = 0xffff_ffff_ffffn;
@@ -132,4 +138,20 @@ function unpackWords(vcpu: Block): void {
     vcpu.set32(at + HALF_TOP_BYTE_IGNORED, field(half.topByteIgnored, 1));
     vcpu.set32(at + HALF_NOT_FOR_EL0, field(half.notForEl0, 1));
   });
+}
+
+/**
+ * Unpacks what the stack pointer's alignment means now: after a change of it, of EL or of SCTLR_EL1.
+ *
+ * @returns whether accesses by SP have begun to fault. They fault in the slow path only, so no data entry of the TLB
+ *   may be left.
+ */
+export function unpackStack(vcpu: Block): boolean {
+  const unaligned = (vcpu.get32(SP_SLOT) & 15) === 0 ? 0 : 1;
+  const checked = (vcpu.get32(SCTLR_EL1) & (vcpu.get32(EL) === 0 ? SA0 : SA)) !== 0;
+  const faults = checked ? unaligned : 0;
+  const begun = faults > vcpu.get32(REGIME_STACK_FAULTS);
+  vcpu.set32(REGIME_STACK_UNALIGNED, unaligned);
+  vcpu.set32(REGIME_STACK_FAULTS, faults);
+  return begun;
 }

@@ -44,6 +44,7 @@ import {
   REGIME_HALF_SIZE,
   REGIME_MMU,
   REGIME_OUTPUT_BITS,
+  REGIME_STACK_FAULTS,
   REGIME_WXN,
 } from './regime.ts';
 
@@ -492,11 +493,14 @@ function emitTranslate(
     },
   );
 
-  // A hit of several words does not look at their alignment, so no entry may exist where it is demanded. And a full
-  // log is emptied by its reader; until then this page is translated at every access.
+  // A hit of several words does not look at their alignment, nor any hit at that of SP, so no entry may exist where it
+  // is demanded. And a full log is emptied by its reader; until then this page is translated at every access.
   const logged = code.load<I32>('i32.load', i32.add(vcpu.get(), log.get()));
   code.if(
-    i32.or(i32.gt_u(logged, i32.const(FILL_LOG_CAPACITY - 2)), i32.or(device.get(), word(REGIME_ALIGN))),
+    i32.or(
+      i32.gt_u(logged, i32.const(FILL_LOG_CAPACITY - 2)),
+      i32.or(device.get(), i32.or(word(REGIME_ALIGN), word(REGIME_STACK_FAULTS))),
+    ),
     () => {
       host.get();
       code.return();

@@ -46,6 +46,10 @@ const ADD_SUB_imm = insn('ADD_SUB_imm', 'sf:1 op:1 S:1 100010 sh:1 imm12:12 Rn:5
     emitAddSub(c, operation, w, () => w.imm());
   },
   hot: true,
+  stack: {
+    at: ({ operation }) => operation === 'add',
+    moved: ({ S, imm12, Rn, Rd }) => S === 0 && Rd === 31 && (Rn !== 31 || imm12 % 16 !== 0),
+  },
 });
 
 const SHIFTS = ['plain', 'lsl', 'lsr', 'asr'] as const satisfies readonly ShiftKind[];
@@ -71,6 +75,12 @@ const ADD_SUB_shifted = insn('ADD_SUB_shifted', 'sf:1 op:1 S:1 01011 shift:2 0 R
 /** By `option`; SXTX is UXTX. At 32 bits, so is the extension of a word. */
 const EXTENDS_32 = ['uxtb', 'uxth', 'uxtx', 'uxtx', 'sxtb', 'sxth', 'uxtx', 'uxtx'] as const;
 const EXTENDS_64 = ['uxtb', 'uxth', 'uxtw', 'uxtx', 'sxtb', 'sxth', 'sxtw', 'uxtx'] as const;
+
+/** The register forms that can write SP. */
+const EXTENDED_STACK = {
+  at: ({ operation }: { readonly operation: Operation }) => operation === 'add' || operation === 'sub',
+  moved: ({ S, Rd }: { readonly S: number; readonly Rd: number }) => S === 0 && Rd === 31,
+};
 
 /** Operands of both widths. */
 const extendedOperands = (fields: {
@@ -98,6 +108,7 @@ const ADD_SUB_extended_32 = insn(
       imm3 > 4 ? null : { operation: operationOf(op, S), extend: EXTENDS_32[option]! },
     operands: extendedOperands,
     emit: (c, { operation, extend }) => emitExtended(c, operation, 32, extend),
+    stack: EXTENDED_STACK,
   },
 );
 
@@ -110,6 +121,7 @@ const ADD_SUB_extended_64 = insn(
       imm3 > 4 ? null : { operation: operationOf(op, S), extend: EXTENDS_64[option]! },
     operands: extendedOperands,
     emit: (c, { operation, extend }) => emitExtended(c, operation, 64, extend),
+    stack: EXTENDED_STACK,
     hot: ({ operation, extend }) =>
       extend === 'uxtx'
         ? operation !== 'adds'

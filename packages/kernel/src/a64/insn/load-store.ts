@@ -95,6 +95,11 @@ const SINGLE = insn('LDR_STR', PATTERN, {
     }
   },
   hot: ({ transfer, mode }) => HOT[mode].includes(transfer),
+  stack: {
+    at: ({ mode }) => mode === 'pre' || mode === 'post',
+    moved: ({ scaled, register, upper, form, Rn }) =>
+      Rn === 31 && !scaled && !register && (form & 1) === 1 && upper % 16 !== 0,
+  },
 });
 
 /** Prefetches have no effect; nor do they fault. */
@@ -181,6 +186,10 @@ function movePair(c: Emitter, load: boolean, mode: PairMode, form: AccessForm): 
   if (mode !== 'offset') c.setReg('b', sum.get());
 }
 
+/** @param step - multiples of the immediate's unit that keep SP aligned */
+const movesStack = (mode: number, imm7: number, Rn: number, step: number): boolean =>
+  Rn === 31 && (mode & 1) === 1 && imm7 % step !== 0;
+
 const PAIR = insn('LDP_STP', 'opc:2 101 0 0 mode:2 L:1 imm7:7 Rt2:5 Rn:5 Rt:5', {
   statics: { width: [32, 64], load: [false, true], mode: ['offset', 'post', 'pre'] },
   // opc = 01 is LDPSW or not allocated.
@@ -194,6 +203,10 @@ const PAIR = insn('LDP_STP', 'opc:2 101 0 0 mode:2 L:1 imm7:7 Rt2:5 Rn:5 Rt:5', 
   }),
   emit: (c, { width, load, mode }) => movePair(c, load, mode, { size: width === 64 ? 3 : 2 }),
   hot: ({ width, load, mode }) => width === 64 || load || mode === 'offset',
+  stack: {
+    at: ({ mode }) => mode !== 'offset',
+    moved: ({ opc, mode, imm7, Rn }) => movesStack(mode, imm7, Rn, opc ? 2 : 4),
+  },
 });
 
 const LDPSW = insn('LDPSW', '01 101 0 0 mode:2 1 imm7:7 Rt2:5 Rn:5 Rt:5', {
@@ -206,6 +219,7 @@ const LDPSW = insn('LDPSW', '01 101 0 0 mode:2 1 imm7:7 Rt2:5 Rn:5 Rt:5', {
     imm: signExtend(imm7, 7) * 4,
   }),
   emit: (c, { mode }) => movePair(c, true, mode, { size: 2, signed: 64 }),
+  stack: { moved: ({ mode, imm7, Rn }) => movesStack(mode, imm7, Rn, 4) },
 });
 
 export const LOAD_STORE = [SINGLE, ...PRFM, LITERAL, PAIR, LDPSW] as const;

@@ -38,6 +38,10 @@ const LOGICAL_imm = insn('LOGICAL_imm', 'sf:1 opc:2 100100 N:1 immr:6 imms:6 Rn:
     emitLogical(c, operation, w, () => w.imm());
   },
   hot: true,
+  stack: {
+    at: ({ operation }) => operation !== 'ands',
+    moved: ({ opc, Rd }) => opc !== 3 && Rd === 31,
+  },
 });
 
 /** ORR of the zero register: the immediate alone, zero-extended if it is 32 bits wide. */
@@ -49,6 +53,7 @@ const MOV_bitmask = insn('MOV_bitmask', 'sf:1 01 100100 N:1 immr:6 imms:6 11111 
   },
   emit: (c) => c.setReg('a', c.imm()),
   hot: true,
+  stack: { moved: ({ Rd }) => Rd === 31 },
 });
 
 const operandOf = (w: WordOps<Word>, shift: ShiftKind, invert: boolean): Word => {

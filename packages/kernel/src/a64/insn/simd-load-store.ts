@@ -110,6 +110,7 @@ const indexedImmediate = insn(
       c.requireFp();
       indexed(c, mode, (address) => transfer(c, load, size, address));
     },
+    stack: { moved: ({ imm9, Rn }) => Rn === 31 && imm9 % 16 !== 0 },
   },
 );
 
@@ -180,6 +181,10 @@ const pair = insn('LDP_STP_simd', 'opc:2 10110 mode:2 L:1 imm7:7 Rt2:5 Rn:5 Rt:5
     else indexed(c, mode, (address) => transferPair(c, load, size, address));
   },
   hot: ({ size, mode }) => size >= 3 && mode === 'offset',
+  stack: {
+    at: ({ mode }) => mode !== 'offset',
+    moved: ({ opc, mode, imm7, Rn }) => Rn === 31 && (mode & 1) === 1 && imm7 % (4 >> opc) !== 0,
+  },
 });
 
 export const SIMD_LOAD_STORE = [

@@ -55,6 +55,11 @@ function addressed(c: Emitter, access: (base: Var<I64>) => void): void {
   c.setReg('d', c.i64.add(moved, c.i64.extend_i32_u(c.field('e'))));
 }
 
+/** The sum may be any. */
+const STACK = {
+  moved: ({ post, Rn }: { readonly post: number; readonly Rn: number }) => post === 1 && Rn === 31,
+};
+
 // ---- multiple structures
 
 /** Where byte `byte` of register `register` lies in memory. */
@@ -98,6 +103,7 @@ const listRow = (count: Count): Insn =>
     statics: { load: [false, true], width: [8, 16] },
     select: ({ post, Rm, L, Q }) => (isAddressing(post, Rm) ? { load: L === 1, width: Q ? 16 : 8 } : null),
     operands: (fields) => operandsOf(fields, (8 << fields.Q) * count),
+    stack: STACK,
     emit: (c, { load, width }) =>
       addressed(c, (base) =>
         (load ? loadRegisters : storeRegisters)(c, base, count, width, consecutive(width)),
@@ -118,6 +124,7 @@ const structureRow = (count: 2 | 3 | 4): Insn =>
         return arrangement ? { load: L === 1, ...arrangement } : null;
       },
       operands: (fields) => operandsOf(fields, (8 << fields.Q) * count),
+      stack: STACK,
       emit: (c, { load, T }) => {
         const { size, bits } = SHAPES[T];
         const transfer = load ? loadRegisters : storeRegisters;
@@ -169,6 +176,7 @@ const lane = insn('LDn_STn_lane', '0 Q:1 001101 post:1 L:1 R:1 Rm:5 scale:2 high
     return operandsOf(fields, countOf(fields.high, fields.R) << size, at);
   },
   emit: (c, { load, count, size }) => addressed(c, (base) => transferLane(c, load, base, count, size)),
+  stack: STACK,
 });
 
 /** LD1R to LD4R: each element to every lane of its register. */
@@ -177,6 +185,7 @@ const replicate = insn('LDnR', '0 Q:1 001101 post:1 1 R:1 Rm:5 11 high:1 0 size:
   select: ({ post, Rm, high, R, size, Q }) =>
     isAddressing(post, Rm) ? { count: countOf(high, R), size: size as Size, bits: Q ? 128 : 64 } : null,
   operands: (fields) => operandsOf(fields, countOf(fields.high, fields.R) << fields.size),
+  stack: STACK,
   emit: (c, { count, size, bits }) =>
     addressed(c, (base) => {
       for (const [n, value] of loadElements(c, base, size, count).entries()) {

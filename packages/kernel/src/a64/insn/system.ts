@@ -86,6 +86,7 @@ const MSR_imm = insn('MSR_imm', '1101010100 0 00 op1:3 0100 CRm:4 op2:3 11111', 
     }
   },
   hot: ({ field }) => field !== 'SPSel',
+  stack: { at: ({ field }) => field === 'SPSel', moved: ({ op1 }) => op1 === 0 },
 });
 
 /** Hints with an effect, by `CRm:op2`. SEV and SEVL need none: WFE may end early at any time. */
@@ -274,6 +275,7 @@ const MSR = insn('MSR', '1101010100 0 1 o0:1 op1:3 CRn:4 CRm:4 op2:3 Rt:5', {
         return selectStackPointer(c, i32.and(c.reg32('b'), i32.const(1)));
     }
   },
+  stack: { at: ({ form }) => form === 'SPSel', moved: (fields) => keyOf(fields) === SYSREGS.SPSel },
   hot: ({ form }) => form === 'plain' || form === 'plain_el1' || form === 'DAIF',
 });
 
