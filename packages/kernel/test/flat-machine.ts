@@ -83,7 +83,7 @@ export interface Script {
   mmioWrite: Traps['mmioWrite'];
 }
 
-let interpreter: Interpreter | undefined;
+const interpreters: { [shared: string]: Interpreter } = {};
 
 export class FlatMachine {
   readonly words: Words;
@@ -92,11 +92,12 @@ export class FlatMachine {
   readonly engine: Engine;
   script: Script = FlatMachine.#silent();
 
-  constructor() {
-    this.words = new Words(new WebAssembly.Memory({ initial: PAGES, maximum: PAGES }));
+  /** @param shared - whether another thread could kick */
+  constructor(shared = false) {
+    this.words = new Words(new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared }));
     this.vm = new Block(this.words, VM_AT);
     this.vcpu = new Block(this.words, VCPU_AT);
-    interpreter ??= createInterpreter(false);
+    const interpreter = (interpreters[String(shared)] ??= createInterpreter(shared));
     this.engine = new Engine({
       interpreter,
       words: this.words,

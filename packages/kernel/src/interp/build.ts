@@ -50,21 +50,29 @@ export interface HandlerPlan {
 }
 
 export function planHandlers(rows: readonly Insn[]): HandlerPlan {
-  const all = rows.flatMap((insn) =>
-    Array.from({ length: insn.size }, (_, point): Handler => ({ insn, point, looksAtStack: false })),
-  );
   const isHot = ({ insn, point }: Handler): boolean => insn.isHot(point);
-  const looking = all
+  const all = rows.flatMap((insn) =>
+    Array.from({ length: insn.size }, (_, point): Handler => {
+      // A cold handler can afford to look each time; a hot one has a cold twin for the words that need it.
+      const looksAtStack = !insn.isHot(point) && insn.mayMoveStack(point);
+      return { insn, point, looksAtStack };
+    }),
+  );
+  const hot = all.filter(isHot);
+  const twins = hot
     .filter(({ insn, point }) => insn.mayMoveStack(point))
     .map((handler): Handler => ({ ...handler, looksAtStack: true }));
-  const handlers = [...all.filter(isHot), ...all.filter((handler) => !isHot(handler)), ...looking];
+  const handlers = [...hot, ...all.filter((handler) => !isHot(handler)), ...twins];
+  // By point, and by the size of the row + point where SP's alignment must be looked at.
   const numbers = new Map(rows.map((insn) => [insn, new Uint16Array(2 * insn.size)]));
-  handlers.forEach(({ insn, point, looksAtStack }, i) => {
-    numbers.get(insn)![(looksAtStack ? insn.size : 0) + point] = SPECIAL_HANDLERS + i;
-  });
+  for (const [i, { insn, point, looksAtStack }] of handlers.entries()) {
+    const list = numbers.get(insn)!;
+    if (looksAtStack) list[insn.size + point] = SPECIAL_HANDLERS + i;
+    if (!looksAtStack || !insn.isHot(point)) list[point] = SPECIAL_HANDLERS + i;
+  }
   return {
     handlers,
-    hot: SPECIAL_HANDLERS + all.filter(isHot).length,
+    hot: SPECIAL_HANDLERS + hot.length,
     number: (insn, point, movesStack) => numbers.get(insn)![(movesStack ? insn.size : 0) + point]!,
   };
 }
@@ -106,6 +114,7 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
   const imports: HandlerImports = {
     ...emitSlowPath(module, { vcpu, translate, mmioRead, mmioWrite }),
     vcpu,
+    kickable: shared,
     hypercall,
     sysreg,
     fetch: emitFetch(module, { vcpu, translate, openPage }),

@@ -265,16 +265,22 @@ describe('the budget', () => {
   });
 });
 
-describe('the kick word', () => {
+describe('the kick word of a shared memory', () => {
+  const kicked = new FlatMachine(true);
+  beforeEach(() => {
+    kicked.reset();
+    kicked.load('engine');
+  });
+
   test('keeps guest code from being entered', () => {
-    machine.kick();
-    expect(machine.run(at('straight'))).toMatchObject({ leave: LEAVE_BUDGET, retired: 0 });
+    kicked.kick();
+    expect(kicked.run(at('straight'))).toMatchObject({ leave: LEAVE_BUDGET, retired: 0 });
   });
 
   test('ends a loop within a turn, whichever bit is set', () => {
-    machine.script.sysreg = () => (machine.kick(0x8000_0000), 0);
-    machine.place(RAM + PAGE, [0xd53b_f000, branch(B, -4)]);
-    expect(machine.run(RAM + PAGE)).toMatchObject({
+    kicked.script.sysreg = () => (kicked.kick(0x8000_0000), 0);
+    kicked.place(RAM + PAGE, [0xd53b_f000, branch(B, -4)]);
+    expect(kicked.run(RAM + PAGE)).toMatchObject({
       leave: LEAVE_BUDGET,
       retired: 2,
       pc: BigInt(RAM + PAGE),

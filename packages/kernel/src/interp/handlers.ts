@@ -173,12 +173,17 @@ export class HandlerEmitter extends MemoryEmitter implements Emitter {
     else this.setState32(ACC, value);
   }
 
-  /** Leaves if the budget is used up or somebody kicks. At backward branches and jumps. */
+  /**
+   * Leaves if the budget is used up or somebody kicks. At backward branches and jumps. Where memory is not shared only
+   * this thread could kick, and it is here; its ports leave when they want guest code to be left.
+   */
   #poll(): void {
     const { i32 } = this;
     const spent = i32.ge_s(i32.add(this.#acc(), this.op.get()), i32.const(0));
-    const kick = this.code.atomic<I32>('i32.load', this.state32(RUN_PAGE), [], KICK);
-    this.code.if(i32.or(spent, kick), () => this.leave(LEAVE_BUDGET));
+    const leave = this.imports.kickable
+      ? i32.or(spent, this.code.atomic<I32>('i32.load', this.state32(RUN_PAGE), [], KICK))
+      : spent;
+    this.code.if(leave, () => this.leave(LEAVE_BUDGET));
   }
 
   branch(reach: Reach, kind: BranchKind): void {
