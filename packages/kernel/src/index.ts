@@ -1,5 +1,5 @@
 /** An emulated KVM for arm64: the kernel side of `Syscalls`. */
-export { LayoutError, adopt, createKernel } from './kernel.ts';
-export type { Kernel, KernelOptions, KernelToken } from './kernel.ts';
+export { LayoutError, ProfileError, adopt, createKernel } from './kernel.ts';
+export type { Kernel, KernelIdentity, KernelOptions, KernelToken } from './kernel.ts';
 export type { Host } from './host.ts';
 export type { TraceSink } from './trace.ts';

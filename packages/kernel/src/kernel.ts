@@ -9,7 +9,9 @@ import {
   ENOENT,
   EFAULT,
   KVM_RUN,
+  DEFAULT_PROFILE,
   PAGE_SIZE,
+  PROFILES,
   PROT_EXEC,
   PROT_READ,
   PROT_WRITE,
@@ -17,7 +19,7 @@ import {
   EFD_NONBLOCK,
   EFD_SEMAPHORE,
 } from '@vkvm/uapi';
-import type { Process, Syscalls } from '@vkvm/uapi';
+import type { Process, ProfileName, Syscalls } from '@vkvm/uapi';
 
 import {
   FILE_DEVICE,
@@ -59,6 +61,17 @@ export interface KernelOptions {
   readonly trace?: TraceSink;
 }
 
+/** What a kernel is, on whatever thread. */
+export interface KernelIdentity {
+  /** The kernel it behaves as. Default: the newest. */
+  readonly profile?: ProfileName;
+}
+
+/** A profile that there is not. */
+export class ProfileError extends Error {
+  override readonly name = 'ProfileError';
+}
+
 /** What another thread needs to {@link adopt} a kernel. It survives a structured clone if the memory is shared. */
 export interface KernelToken {
   /** First, so that it can be read whatever follows. */
@@ -78,9 +91,11 @@ export interface EngineOverride {
 
 export class Kernel {
   readonly #options: KernelOptions & EngineOverride;
+  readonly #profile: number;
   #memory: WebAssembly.Memory | undefined;
 
-  constructor(options: KernelOptions & EngineOverride) {
+  constructor({ profile = DEFAULT_PROFILE, ...options }: KernelOptions & KernelIdentity & EngineOverride) {
+    this.#profile = profileNumber(profile);
     this.#options = options;
   }
 
@@ -94,7 +109,7 @@ export class Kernel {
     const words = new Words(memory);
     if (formattedVersion(words) !== 0)
       throw new LayoutError('this process memory is attached already; adopt its token');
-    if (!formatArena(words)) {
+    if (!formatArena(words, this.#profile)) {
       throw new LayoutError(
         `a process memory of ${words.u8.length} bytes is too small: give it 64 MiB or more`,
       );
@@ -118,8 +133,10 @@ export class Kernel {
  * const memory = new WebAssembly.Memory({ initial: 4096, maximum: 4096 });
  * const syscalls = kernel.attach({ memory });
  * const kvm = syscalls.open('/dev/kvm');
+ *
+ * @throws {@link ProfileError} no such profile
  */
-export function createKernel(options: KernelOptions = {}): Kernel {
+export function createKernel(options: KernelOptions & KernelIdentity = {}): Kernel {
   return new Kernel(options);
 }
 
@@ -134,6 +151,12 @@ export function adopt({ layoutVersion, memory }: KernelToken, options: KernelOpt
   const found = formattedVersion(words);
   if (found !== LAYOUT_VERSION) throw wrongLayout(found);
   return createSyscalls(words, options);
+}
+
+function profileNumber(name: string): number {
+  const row = PROFILES.find((each) => each.name === name);
+  if (row) return row.number;
+  throw new ProfileError(`no profile ${name}; there are ${PROFILES.map((each) => each.name).join(', ')}`);
 }
 
 const wrongLayout = (found: number): LayoutError =>

@@ -12,6 +12,7 @@ export * from './kvm-run.ts';
 export * from './layout.ts';
 export * from './memory.ts';
 export * from './one-reg.ts';
+export * from './profiles.ts';
 export * from './psci-exit.ts';
 export * from './psci.ts';
 export * from './revision.ts';

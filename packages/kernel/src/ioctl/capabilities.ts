@@ -1,9 +1,10 @@
 /**
  * KVM_CHECK_EXTENSION and KVM_ENABLE_CAP: one row a capability that is not 0. A capability is announced when the whole of
- * what it stands for works; values are those of Linux 7.3 where they are not the machine's.
+ * what it stands for works, in profiles that have it: uapi's rows say which.
  */
 import {
   ABI_REVISION,
+  CAPS,
   EINVAL,
   KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED,
   KVM_CAP_ARM_INJECT_EXT_DABT,
@@ -52,9 +53,11 @@ import {
 import type { Host } from '../host.ts';
 import { PSCI_OWNERS, setPsciOwner } from '../psci/owner.ts';
 import type { Block } from '../state/block.ts';
+import { holds, releaseOf } from '../state/profile.ts';
 import { MAX_VCPUS, NISV_TO_USER, SLICE, SYSTEM_SUSPEND, WRITABLE_IMP_ID_REGS } from '../state/vm-control.ts';
-import { MAX_MEMSLOTS, VCPU_COUNT } from '../state/vm-state.ts';
-import { MAX_IPA_BITS } from '../vm/features.ts';
+import { VCPU_COUNT } from '../state/vm-state.ts';
+import type { Words } from '../state/words.ts';
+import { MAX_IPA_BITS, memslotLimit } from '../vm/features.ts';
 import { KVM_MAX_VCPUS } from '../vm/vm.ts';
 
 /** The arguments of KVM_ENABLE_CAP. */
@@ -67,13 +70,11 @@ export interface EnableCap {
 interface CapabilityRow {
   readonly number: number;
   /** A function answers for one VM; `undefined` is `/dev/kvm`. */
-  readonly value: number | ((vm: Block | undefined) => number);
+  readonly value: number | ((vm: Block | undefined, words: Words) => number);
   /** Absent: not to be enabled. @returns 0 or -errno */
   readonly enable?: (vm: Block, cap: EnableCap, host: Host) => number;
 }
 
-/** Linux 7.3: major, minor. */
-const PROFILE = (7 << 16) | 3;
 /** How many vCPUs are sensible: memory for more of them is scarce. */
 const RECOMMENDED_VCPUS = 16;
 const MAX_SLICE = 2n ** 53n;
@@ -96,7 +97,7 @@ const CAPABILITIES: readonly CapabilityRow[] = [
   { number: KVM_CAP_IRQCHIP, value: 1 },
   { number: KVM_CAP_USER_MEMORY, value: 1 },
   { number: KVM_CAP_NR_VCPUS, value: RECOMMENDED_VCPUS },
-  { number: KVM_CAP_NR_MEMSLOTS, value: MAX_MEMSLOTS },
+  { number: KVM_CAP_NR_MEMSLOTS, value: (_vm, words) => memslotLimit(words) },
   { number: KVM_CAP_MP_STATE, value: 1 },
   { number: KVM_CAP_SYNC_MMU, value: 1 },
   { number: KVM_CAP_DESTROY_MEMORY_REGION_WORKS, value: 1 },
@@ -137,22 +138,33 @@ const CAPABILITIES: readonly CapabilityRow[] = [
   },
   { number: KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED, value: onVmOnly(0) },
   { number: VKVM_CAP_ABI_REVISION, value: ABI_REVISION },
-  { number: VKVM_CAP_PROFILE, value: PROFILE },
+  { number: VKVM_CAP_PROFILE, value: (_vm, words) => releaseOf(words) },
   { number: VKVM_CAP_SLICE, value: 1, enable: enableSlice },
   { number: VKVM_CAP_PSCI_OWNER, value: PSCI_OWNERS, enable: enablePsciOwner },
 ];
 
-const byNumber = new Map(CAPABILITIES.map((row) => [row.number, row]));
+const byNumber = new Map(
+  CAPABILITIES.map((row) => [
+    row.number,
+    { ...row, range: CAPS.find(({ number }) => number === row.number) ?? {} },
+  ]),
+);
+
+/** The row of a capability, if the profile has it. */
+function lookUp(words: Words, number: number): CapabilityRow | undefined {
+  const row = byNumber.get(number);
+  return row && holds({ words }, row.range) ? row : undefined;
+}
 
 /** @returns the value; 0 for what is unknown; -EINVAL for what only a VM may be asked */
-export function checkExtension(number: number, vm?: Block): number {
-  const value = byNumber.get(number)?.value ?? 0;
-  return typeof value === 'function' ? value(vm) : value;
+export function checkExtension(words: Words, number: number, vm?: Block): number {
+  const value = lookUp(words, number)?.value ?? 0;
+  return typeof value === 'function' ? value(vm, words) : value;
 }
 
 /** @returns 0 or -errno: EINVAL what cannot be enabled, or not so; EBUSY not any more */
 export function enableCapability(vm: Block, number: number, cap: EnableCap, host: Host): number {
-  return byNumber.get(number)?.enable?.(vm, cap, host) ?? -EINVAL;
+  return lookUp(vm.words, number)?.enable?.(vm, cap, host) ?? -EINVAL;
 }
 
 /** args[0] a VKVM_PSCI_OWNER_*. */

@@ -19,6 +19,7 @@ import type { FileKind } from '../fd-table.ts';
 import { Block } from '../state/block.ts';
 import { INITIALISED, IN_GUEST, VCPU_MUTEX } from '../state/control.ts';
 import { lock, lockOrRefuse, unlock } from '../state/lock.ts';
+import { holds } from '../state/profile.ts';
 import { VM_BLOCK } from '../state/vcpu-state.ts';
 import { VM_DEAD, VM_LOCK } from '../state/vm-control.ts';
 import { copyFromUser, copyToUser } from '../uaccess.ts';
@@ -76,7 +77,7 @@ export function dispatch(thread: KernelThread, fd: number, request: number, arg:
   const block = new Block(words, fileObject(words, fd));
   if (lockKind !== 'none' && isDead(block, lockKind)) return -EIO;
   const found = requests.get(request);
-  if (!found) return unknown;
+  if (!found || !holds(thread, found.entry.range ?? found.row)) return unknown;
   const call = { thread, block, arg };
   switch (lockKind) {
     case 'none':

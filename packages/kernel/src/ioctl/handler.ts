@@ -1,4 +1,6 @@
 /** What an ioctl handler is given, and the tables it stands in. */
+import type { ReleaseRange } from '@vkvm/uapi';
+
 import type { Block } from '../state/block.ts';
 import type { VcpuCache, VcpuThread } from '../vcpu/vcpu.ts';
 
@@ -25,6 +27,8 @@ export interface IoctlEntry {
   /** Name in the table of `@vkvm/uapi`, which gives number, argument and direction. */
   readonly name: string;
   readonly handle: IoctlHandler;
+  /** In which profiles the file takes it, where that is not what the table says of the request. */
+  readonly range?: ReleaseRange;
   /** Refuses before the argument is looked at. @returns 0 or -errno */
   readonly check?: (block: Block) => number;
   /** The handler reads its argument itself. */

@@ -32,6 +32,6 @@ function createVmFile({ arg, thread: { words, host } }: IoctlCall): number {
 export const systemIoctls: readonly IoctlEntry[] = [
   { name: 'KVM_GET_API_VERSION', handle: withoutArgument(KVM_API_VERSION) },
   { name: 'KVM_CREATE_VM', handle: createVmFile },
-  { name: 'KVM_CHECK_EXTENSION', handle: ({ arg }) => checkExtension(arg) },
+  { name: 'KVM_CHECK_EXTENSION', handle: ({ arg, thread: { words } }) => checkExtension(words, arg) },
   { name: 'KVM_GET_VCPU_MMAP_SIZE', handle: withoutArgument(VCPU_FILE_SIZE) },
 ];

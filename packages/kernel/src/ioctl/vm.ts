@@ -148,7 +148,7 @@ function flushIcache({ block: vm, thread: { words, host, argument } }: IoctlCall
 }
 
 export const vmIoctls: readonly IoctlEntry[] = [
-  { name: 'KVM_CHECK_EXTENSION', handle: ({ arg, block }) => checkExtension(arg, block) },
+  { name: 'KVM_CHECK_EXTENSION', handle: ({ arg, block }) => checkExtension(block.words, arg, block) },
   { name: 'KVM_CREATE_VCPU', handle: createVcpuFile },
   { name: 'KVM_SET_USER_MEMORY_REGION', handle: setUserMemoryRegion },
   { name: 'KVM_SET_USER_MEMORY_REGION2', handle: setUserMemoryRegion },

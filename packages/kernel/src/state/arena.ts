@@ -3,6 +3,8 @@
  * tables sized by the memory, then blocks of VMs and vCPUs growing up to the user mappings, which grow down.
  * All of it is written under the process lock.
  */
+import { DEFAULT_PROFILE, PROFILES } from '@vkvm/uapi';
+
 import type { Words } from './words.ts';
 
 /** Changes with any offset of state/ that threads or snapshots share. */
@@ -34,6 +36,8 @@ export const EVENTFDS = ARENA + 0x24;
 export const MAPPING_COUNT = ARENA + 0x28;
 /** The last generation given out. */
 const LAST_GENERATION = ARENA + 0x2c;
+/** Which kernel this one behaves as: the `number` of a profile. Fixed: profile.ts. */
+export const PROFILE = ARENA + 0x30;
 /** Entries of mappings.ts, then descriptors of fd-table.ts. */
 export const MAPPINGS = ARENA + 0x100;
 export const MAPPING_SIZE = 32;
@@ -53,8 +57,10 @@ export function formattedVersion(words: Words): number {
   return words.get32(HEADER_MAGIC) === MAGIC ? words.get32(HEADER_VERSION) : 0;
 }
 
-/** Lays out an unused memory. @returns false if it is too small */
-export function formatArena(words: Words): boolean {
+const NEWEST = PROFILES.find(({ name }) => name === DEFAULT_PROFILE)!.number;
+
+/** Lays out an unused memory. @param profile - its number @returns false if the memory is too small */
+export function formatArena(words: Words, profile: number = NEWEST): boolean {
   const pages = words.u32.byteLength / PAGE;
   const eventfds = TABLES + pagesOf(pages) * PAGE;
   const end = eventfds + MAX_DESCRIPTORS * EVENTFD_SIZE;
@@ -64,6 +70,7 @@ export function formatArena(words: Words): boolean {
   words.set32(MEMORY_PAGES, pages);
   words.set32(PROTECTION_MAP, TABLES);
   words.set32(EVENTFDS, eventfds);
+  words.set32(PROFILE, profile);
   words.set32(BREAK, end >>> PAGE_SHIFT);
   words.set32(CLEAN_START, end >>> PAGE_SHIFT);
   words.set32(CLEAN_END, pages);

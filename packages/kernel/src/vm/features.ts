@@ -1,5 +1,9 @@
 /** vCPU features: which there are, which this CPU has. Source: arch/arm64/include/uapi/asm/kvm.h. */
-import { KVM_ARM_VCPU_POWER_OFF, KVM_ARM_VCPU_PSCI_0_2 } from '@vkvm/uapi';
+import { KVM_ARM_VCPU_POWER_OFF, KVM_ARM_VCPU_PSCI_0_2, releaseNumber } from '@vkvm/uapi';
+
+import { since } from '../state/profile.ts';
+import { MAX_MEMSLOTS } from '../state/vm-state.ts';
+import type { Words } from '../state/words.ts';
 
 /** Features that a kernel of this profile knows; a higher bit is ENOENT. KVM_VCPU_MAX_FEATURES of Linux 7.3. */
 export const MAX_FEATURES = 10;
@@ -15,3 +19,11 @@ export const MAX_IPA_BITS = 48;
 /** What a VM has that does not say. */
 export const DEFAULT_IPA_BITS = 40;
 export const MIN_IPA_BITS = 32;
+
+/** From 6.1 on there is no small limit any more. Source: the traces of KVM_CAP_NR_MEMSLOTS. */
+const MANY_MEMSLOTS = releaseNumber('6.1');
+const FEW_MEMSLOTS = 512;
+
+/** Number of memslots, and so the bound of their ids: KVM_CAP_NR_MEMSLOTS. */
+export const memslotLimit = (words: Words): number =>
+  since({ words }, MANY_MEMSLOTS) ? MAX_MEMSLOTS : FEW_MEMSLOTS;

@@ -25,6 +25,7 @@ import { isAccessible, pinMapping, unpinMapping } from '../state/mappings.ts';
 import { findMemslot } from '../state/memslots.ts';
 import { REQUEST_FLUSH_ALL, request } from '../state/requests.ts';
 import { IPA_BITS, PAUSED, UNBACKED_COUNT, WRITE_PROTECTED_COUNT } from '../state/vm-control.ts';
+import { memslotLimit } from './features.ts';
 import {
   MAX_MEMSLOTS,
   MEMSLOTS,
@@ -122,7 +123,7 @@ export function setMemoryRegion(vm: Block, region: Region, host: Host): number {
   if ((flags & ~FLAGS) !== 0) return -EINVAL;
   if (size % PAGE_SIZE !== 0 || gpa % PAGE_SIZE !== 0 || userAddress % PAGE_SIZE !== 0) return -EINVAL;
   if (userAddress + size > USER_ADDRESS_END) return -EINVAL;
-  if (slot >= MAX_MEMSLOTS) return -EINVAL;
+  if (slot >= memslotLimit(vm.words)) return -EINVAL;
   if (gpa + size > 2 ** 64 || size / PAGE_SIZE > MAX_PAGES) return -EINVAL;
 
   const old = find(vm, slot);

@@ -8,8 +8,9 @@ import { describeOptions } from './args.ts';
 import type { Options } from './args.ts';
 import type { CliHost } from './host.ts';
 import { STATUS_OK } from './status.ts';
+import { PROFILE_OPTION, profileChoice } from './values.ts';
 
-export const CAPS_OPTIONS = { json: { help: 'print JSON' } } as const;
+export const CAPS_OPTIONS = { ...PROFILE_OPTION, json: { help: 'print JSON' } } as const;
 
 /** Text of `vkvm caps --help`. */
 export const CAPS_HELP = `Usage: vkvm caps [options]
@@ -25,7 +26,10 @@ const PROCESS_SIZE = 64 * MIB;
 /** @returns the exit status */
 export async function caps(host: CliHost, options: Options<typeof CAPS_OPTIONS>): Promise<number> {
   const process = createProcess({ size: PROCESS_SIZE, shared: false });
-  using kvm = openKvm(await host.createSyscalls(process, host.stderr), process);
+  using kvm = openKvm(
+    await host.createSyscalls(process, host.stderr, profileChoice(options.profile)),
+    process,
+  );
   using vm = kvm.createVm(); // some capabilities are only told by a VM
   const values = CAPS.map(({ name, number }) => ({ name, number, value: vm.checkExtension(number) }));
   const kernel = identifyKernel(kvm);

@@ -1,5 +1,5 @@
 /** What the command asks of its platform. */
-import type { Process, Syscalls } from '@vkvm/uapi';
+import type { Process, ProfileName, Syscalls } from '@vkvm/uapi';
 import type { MachineHost } from '../machine/host.ts';
 
 /** A kernel and an initial ramdisk to start; both are paths. */
@@ -35,6 +35,14 @@ export interface ConsoleInput {
   readonly backlog: () => number;
 }
 
+/** What can be chosen of a kernel. */
+export interface KernelChoice {
+  /** Its monotonic clock, in nanoseconds. Default: the machine's. */
+  readonly now?: () => number;
+  /** The kernel it behaves as. Default: the newest. */
+  readonly profile?: ProfileName;
+}
+
 /** Files, streams, time, and the two things that cannot be had everywhere: a kernel and Debian. */
 export interface CliHost {
   /** @throws {UsageError} it cannot be read; says why */
@@ -58,12 +66,11 @@ export interface CliHost {
    * The kernel's side of the boundary for a process.
    *
    * @param report - takes lines that the kernel has for a developer
-   * @param now - its monotonic clock, in nanoseconds; the machine's if absent
    */
   readonly createSyscalls: (
     process: Process,
     report: (line: string) => void,
-    now?: () => number,
+    choice?: KernelChoice,
   ) => Syscalls | Promise<Syscalls>;
   /**
    * Gets Debian's kernel and our initramfs, from the cache or through apt.

@@ -1,22 +1,12 @@
-import { KVM_CAP_ONE_REG, VKVM_CAP_PROFILE } from '@vkvm/uapi';
+import { KVM_CAP_ONE_REG } from '@vkvm/uapi';
 import { describe, expect, test } from 'vitest';
 import { FakeHost } from '../../test/fake-host.ts';
 import { main } from './main.ts';
 
-const PROFILE = (7 << 16) | 3;
-
-/** A host whose kernel answers as Linux 7.3. */
 function host(files: Readonly<Record<string, string>>): FakeHost {
   const fake = new FakeHost();
-  const { createSyscalls } = fake;
   for (const [path, text] of Object.entries(files)) fake.files.set(path, new TextEncoder().encode(text));
-  return Object.assign(fake, {
-    createSyscalls: async (...args: Parameters<typeof createSyscalls>) => {
-      const kernel = await createSyscalls(...args);
-      fake.kernel?.caps.set(VKVM_CAP_PROFILE, PROFILE);
-      return kernel;
-    },
-  });
+  return fake;
 }
 
 const scenario = (name: string): string =>
@@ -47,7 +37,7 @@ const FILES = {
 describe('vkvm replay', () => {
   test('prints a line for each scenario of a folder, and the sum', async () => {
     const fake = host(FILES);
-    expect(await main(['replay', 'oracle/scenarios'], fake)).toBe(1);
+    expect(await main(['replay', 'oracle/scenarios', '--profile', 'linux-7.3'], fake)).toBe(1);
     expect(fake.out).toBe(
       `good linux-7.3: ok
 poor linux-7.3: step 1 CHECK_EXTENSION, ret: expected 5, got 1
@@ -57,12 +47,19 @@ poor linux-7.3: step 1 CHECK_EXTENSION, ret: expected 5, got 1
   });
 
   test('is content where nothing differs', async () => {
-    expect(await main(['replay', 'oracle/scenarios/good.json'], host(FILES))).toBe(0);
+    expect(await main(['replay', 'oracle/scenarios/good.json', '--profile=linux-7.3'], host(FILES))).toBe(0);
+  });
+
+  test('compares with every recorded kernel if none is named', async () => {
+    const fake = host({ 'a/x.json': scenario('x') });
+    await main(['replay', 'a'], fake);
+    const profiles = [...fake.out.matchAll(/^x (\S+):/gm)].map(([, name]) => name);
+    expect(profiles).toEqual(['linux-5.10', 'linux-6.1', 'linux-6.12', 'linux-7.3']);
   });
 
   test('prints JSON', async () => {
     const fake = host(FILES);
-    await main(['replay', '--json', 'oracle/scenarios/poor.json'], fake);
+    await main(['replay', '--json', 'oracle/scenarios/poor.json', '--profile=linux-7.3'], fake);
     expect(JSON.parse(fake.out)).toMatchObject({
       failed: 1,
       results: [{ scenario: 'poor', profile: 'linux-7.3', verdict: { verdict: 'failed', step: 1 } }],
@@ -71,7 +68,7 @@ poor linux-7.3: step 1 CHECK_EXTENSION, ret: expected 5, got 1
 
   test('counts a scenario without a trace, or not in the format, as failed', async () => {
     const fake = host({ 'a/x.json': scenario('x'), 'a/y.json': '{' });
-    expect(await main(['replay', 'a'], fake)).toBe(1);
+    expect(await main(['replay', 'a', '--profile', 'linux-7.3'], fake)).toBe(1);
     expect(fake.out).toContain('x linux-7.3: a/../linux-7.3/x.jsonl: there is no such file');
     expect(fake.out).toContain('y linux-7.3: a/y.json: not JSON');
   });
@@ -81,7 +78,7 @@ poor linux-7.3: step 1 CHECK_EXTENSION, ret: expected 5, got 1
     [['replay', 'b'], 'b: there is no such file'],
     [
       ['replay', 'oracle/scenarios', '--profile', 'linux-4.0'],
-      'this kernel does not have profile linux-4.0; it has linux-7.3',
+      '--profile linux-4.0: no such profile; there are rfc-2013, linux-5.10, linux-6.1, linux-6.12, linux-7.3',
     ],
   ])('refuses %j', async (argv, message) => {
     const fake = host(FILES);

@@ -1,8 +1,6 @@
 /** `vkvm replay`: recorded scenarios against this kernel. */
-import { VKVM_CAP_PROFILE } from '@vkvm/uapi';
-import { openKvm } from '../kvm/kvm.ts';
-import { createProcess } from '../kvm/process.ts';
-import { MIB } from '../loader/ram.ts';
+import { PROFILES } from '@vkvm/uapi';
+import type { ProfileName } from '@vkvm/uapi';
 import { FormatError } from '../replay/json.ts';
 import { replay as replayScenario } from '../replay/replay.ts';
 import type { KernelFactory } from '../replay/replay.ts';
@@ -14,11 +12,12 @@ import { describeOptions } from './args.ts';
 import type { Options } from './args.ts';
 import type { CliHost } from './host.ts';
 import { STATUS_FAILURE, STATUS_OK, UsageError } from './status.ts';
+import { parseProfile } from './values.ts';
 
 export const REPLAY_OPTIONS = {
   profile: {
     value: 'P',
-    help: 'compare with this kernel, such as linux-7.3; default: all the kernel can be',
+    help: 'compare with this kernel, such as linux-7.3; default: each that was recorded',
   },
   json: { help: 'print JSON' },
 } as const;
@@ -35,8 +34,8 @@ feature, an ID register or the recording machine; or the first step that differs
 ${describeOptions(REPLAY_OPTIONS)}
 `;
 
-/** Room for a VM without vCPUs. */
-const PROCESS_SIZE = 64 * MIB;
+/** Profiles that there are traces of. */
+const RECORDED = PROFILES.filter(({ recorded }) => recorded).map(({ name }) => name);
 const SCENARIO = '.json';
 const TRACE = '.jsonl';
 
@@ -50,27 +49,18 @@ export async function replay(
   paths: readonly string[],
 ): Promise<number> {
   if (paths.length === 0) throw new UsageError('replay needs a scenario, or a folder of them; see --help');
-  const profile = await kernelProfile(host);
-  if (wanted !== undefined && wanted !== profile) {
-    throw new UsageError(`this kernel does not have profile ${wanted}; it has ${profile}`);
-  }
+  const profiles = wanted === undefined ? RECORDED : [parseProfile('--profile', wanted)];
   const results: ReplayResult[] = [];
   for (const path of await findScenarios(host, paths)) {
-    const result = await replayFile(host, path, profile);
-    results.push(result);
-    if (!json) host.stdout(`${formatResult(result)}\n`);
+    for (const profile of profiles) {
+      const result = await replayFile(host, path, profile);
+      results.push(result);
+      if (!json) host.stdout(`${formatResult(result)}\n`);
+    }
   }
   const counts = countResults(results);
   host.stdout(`${json ? JSON.stringify({ results, ...counts }, null, 2) : formatCounts(counts)}\n`);
   return counts.failed === 0 ? STATUS_OK : STATUS_FAILURE;
-}
-
-/** The Linux release that the kernel answers as. */
-async function kernelProfile(host: CliHost): Promise<string> {
-  const process = createProcess({ size: PROCESS_SIZE, shared: false });
-  using kvm = openKvm(await host.createSyscalls(process, quiet), process);
-  const release = kvm.checkExtension(VKVM_CAP_PROFILE);
-  return `linux-${release >>> 16}.${release & 0xffff}`;
 }
 
 async function findScenarios(host: CliHost, paths: readonly string[]): Promise<readonly string[]> {
@@ -95,10 +85,10 @@ function tracePath(path: string, profile: string): string {
   return [...(parts.length === 0 ? ['..'] : [...parts, '..']), profile, `${file}${TRACE}`].join('/');
 }
 
-async function replayFile(host: CliHost, path: string, profile: string): Promise<ReplayResult> {
+async function replayFile(host: CliHost, path: string, profile: ProfileName): Promise<ReplayResult> {
   const name = (path.split('/').at(-1) ?? path).replace(/\.json$/, '');
   const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
-  const createKernel: KernelFactory = (process, now) => host.createSyscalls(process, quiet, now);
+  const createKernel: KernelFactory = (process, now) => host.createSyscalls(process, quiet, { now, profile });
   const text = decode(await host.readFile(path));
   try {
     const scenario = parseScenario(text, path);

@@ -9,9 +9,9 @@ import type { Machine } from '../machine/machine.ts';
 import { describeOptions } from './args.ts';
 import type { Options } from './args.ts';
 import { EscapeFilter } from './escape.ts';
-import type { CliHost } from './host.ts';
+import type { CliHost, KernelChoice } from './host.ts';
 import { STATUS_CRASH, STATUS_OK, STATUS_RESET, STATUS_TIMEOUT, UsageError } from './status.ts';
-import { parseCount, parsePsci, parseSeconds, parseSize } from './values.ts';
+import { PROFILE_OPTION, parseCount, parsePsci, parseSeconds, parseSize, profileChoice } from './values.ts';
 
 /** What a machine is made of. */
 export const MACHINE_OPTIONS = {
@@ -30,6 +30,7 @@ export const MACHINE_OPTIONS = {
 /** How it is run. */
 export const RUN_OPTIONS = {
   ...MACHINE_OPTIONS,
+  ...PROFILE_OPTION,
   timeout: { value: 'SECONDS', help: 'end with status 124 after this time' },
   'no-reboot': { help: 'end with status 3 when the guest asks for a reset' },
   stats: { help: 'say at the end what the machine did' },
@@ -75,9 +76,13 @@ export async function machineConfig(
 }
 
 /** Builds a machine in an address space of its own. */
-export async function buildMachine(host: CliHost, config: MachineConfig): Promise<Machine> {
+export async function buildMachine(
+  host: CliHost,
+  config: MachineConfig,
+  choice: KernelChoice = {},
+): Promise<Machine> {
   const process = createProcess({ size: processSize(config), shared: false });
-  const syscalls = await host.createSyscalls(process, host.stderr);
+  const syscalls = await host.createSyscalls(process, host.stderr, choice);
   return createMachine({ syscalls, process, config, host: host.machineHost });
 }
 
@@ -92,6 +97,7 @@ export async function run(host: CliHost, options: Options<typeof RUN_OPTIONS>): 
     timeout,
     noReboot: options['no-reboot'],
     stats: options.stats,
+    kernel: profileChoice(options.profile),
     label: options,
   });
 }
@@ -102,6 +108,8 @@ export interface RunMode {
   readonly timeout?: number | undefined;
   readonly noReboot: boolean;
   readonly stats: boolean;
+  /** What is chosen of the kernel. */
+  readonly kernel: KernelChoice;
   /** Names of the files, for messages about them. */
   readonly label: { readonly kernel?: string | undefined; readonly dtb?: string | undefined };
 }
@@ -109,11 +117,13 @@ export interface RunMode {
 /** Runs a machine to its end. @returns the exit status */
 export async function runMachine(host: CliHost, config: MachineConfig, mode: RunMode): Promise<number> {
   const unmapped = new UnmappedAccesses();
-  using machine = await buildMachine(host, { ...config, unmapped: unmapped.note }).catch((error: unknown) => {
-    if (!(error instanceof LoadError)) throw error;
-    const file = error.subject === 'memory' ? undefined : mode.label[error.subject];
-    throw file === undefined ? error : new UsageError(`${file}: ${error.message}`, { cause: error });
-  });
+  using machine = await buildMachine(host, { ...config, unmapped: unmapped.note }, mode.kernel).catch(
+    (error: unknown) => {
+      if (!(error instanceof LoadError)) throw error;
+      const file = error.subject === 'memory' ? undefined : mode.label[error.subject];
+      throw file === undefined ? error : new UsageError(`${file}: ${error.message}`, { cause: error });
+    },
+  );
   const start = host.machineHost.monotonic();
   let status: number | undefined;
   let failure: unknown;

@@ -6,7 +6,7 @@ import type { Options } from './args.ts';
 import type { CliHost, GuestFiles } from './host.ts';
 import { RUN_OPTIONS, machineConfig, run, runMachine } from './run.ts';
 import { UsageError } from './status.ts';
-import { parseSeconds } from './values.ts';
+import { parseSeconds, profileChoice } from './values.ts';
 
 export const START_OPTIONS = {
   ...RUN_OPTIONS,
@@ -74,6 +74,7 @@ async function runBuiltin(host: CliHost, options: Options<typeof START_OPTIONS>)
     timeout,
     noReboot: options['no-reboot'],
     stats: options.stats,
+    kernel: profileChoice(options.profile),
     label: {},
   });
 }

@@ -1,6 +1,6 @@
 /** Values of options: sizes, counts, times, versions. */
-import { PSCI_VERSIONS } from '@vkvm/uapi';
-import type { PsciVersion } from '@vkvm/uapi';
+import { PROFILES, PSCI_VERSIONS } from '@vkvm/uapi';
+import type { ProfileName, PsciVersion } from '@vkvm/uapi';
 import { MIB } from '../loader/ram.ts';
 import { formatPsci } from '../machine/hardware.ts';
 import { UsageError } from './status.ts';
@@ -41,3 +41,23 @@ export function parsePsci(option: string, value: string): PsciVersion {
   }
   return version;
 }
+
+/** The option that chooses the kernel to behave as. */
+export const PROFILE_OPTION = {
+  profile: {
+    value: 'P',
+    help: `kernel to behave as: ${PROFILES.map(({ name }) => name).join(', ')} (default the newest)`,
+  },
+} as const;
+
+/** A profile, such as `linux-6.1`. */
+export function parseProfile(option: string, value: string): ProfileName {
+  const profile = PROFILES.find(({ name }) => name === value);
+  if (profile) return profile.name;
+  const known = PROFILES.map(({ name }) => name).join(', ');
+  throw new UsageError(`${option} ${value}: no such profile; there are ${known}`);
+}
+
+/** What `--profile` chooses; nothing without it. */
+export const profileChoice = (value: string | undefined): { readonly profile?: ProfileName } =>
+  value === undefined ? {} : { profile: parseProfile('--profile', value) };

@@ -1,0 +1,46 @@
+import {
+  KVM_CAP_NR_MEMSLOTS,
+  KVM_CAP_SYSTEM_EVENT_DATA,
+  KVM_CHECK_EXTENSION,
+  PROFILES,
+  VKVM_CAP_PROFILE,
+} from '@vkvm/uapi';
+import type { ProfileName } from '@vkvm/uapi';
+import { describe, expect, test } from 'vitest';
+
+import { adopt, createKernel } from '../src/index.ts';
+
+const memory = (): WebAssembly.Memory =>
+  new WebAssembly.Memory({ initial: 1024, maximum: 1024, shared: true });
+
+function capability(profile: ProfileName, number: number): number {
+  const syscalls = createKernel({ profile }).attach({ memory: memory() });
+  return syscalls.ioctl(syscalls.open('/dev/kvm'), KVM_CHECK_EXTENSION, number);
+}
+
+describe('a profile', () => {
+  test.each(PROFILES)('is told by VKVM_CAP_PROFILE: $name', ({ name, number }) => {
+    expect(capability(name, VKVM_CAP_PROFILE)).toBe(number);
+  });
+
+  test('is the same for whoever adopts the kernel', () => {
+    const kernel = createKernel({ profile: 'linux-6.1' });
+    kernel.attach({ memory: memory() });
+    const syscalls = adopt(kernel.share());
+    const answer = syscalls.ioctl(syscalls.open('/dev/kvm'), KVM_CHECK_EXTENSION, VKVM_CAP_PROFILE);
+    expect(answer).toBe(0x6_0001);
+  });
+
+  test('has the capabilities of its release, with its values', () => {
+    expect(capability('linux-5.10', KVM_CAP_SYSTEM_EVENT_DATA)).toBe(0);
+    expect(capability('linux-6.1', KVM_CAP_SYSTEM_EVENT_DATA)).toBe(1);
+    expect(capability('linux-5.10', KVM_CAP_NR_MEMSLOTS)).toBe(512);
+    expect(capability('linux-6.1', KVM_CAP_NR_MEMSLOTS)).toBe(32767);
+  });
+
+  test('that there is not is refused by name', () => {
+    expect(() => createKernel({ profile: 'linux-4.0' as ProfileName })).toThrow(
+      'no profile linux-4.0; there are rfc-2013, linux-5.10, linux-6.1, linux-6.12, linux-7.3',
+    );
+  });
+});
