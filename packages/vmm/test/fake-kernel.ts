@@ -1,5 +1,6 @@
 /** A scripted kernel: it remembers what it is asked, and `KVM_RUN` answers what the test wrote down. */
 import {
+  E2BIG,
   EBADF,
   EINTR,
   ENOENT,
@@ -15,6 +16,7 @@ import {
   KVM_GET_API_VERSION,
   KVM_GET_MP_STATE,
   KVM_GET_ONE_REG,
+  KVM_GET_REG_LIST,
   KVM_GET_VCPU_MMAP_SIZE,
   KVM_IRQ_LINE,
   KVM_REG_ARM_PSCI_VERSION,
@@ -29,6 +31,7 @@ import {
   kvmIrqLevel,
   kvmMpState,
   kvmOneReg,
+  kvmRegList,
   kvmRun,
   kvmRunMmio,
   kvmRunSystemEvent,
@@ -65,6 +68,8 @@ export class FakeKernel implements Syscalls {
   readonly results = new Map<number, number>();
   /** Registers that one_reg answers `ENOENT` for. */
   readonly missingRegs = new Set<RegId>();
+  /** What setting a register answers, instead of success. */
+  readonly refusedRegs = new Map<RegId, number>();
   /** Every ioctl but KVM_RUN and one_reg, by number. */
   readonly requests: number[] = [];
   readonly irqs: { irq: number; level: number }[] = [];
@@ -108,6 +113,7 @@ export class FakeKernel implements Syscalls {
       if (this.missingRegs.has(id)) return -ENOENT;
       const value = new DataView(memory.buffer, addr, 8);
       if (request === KVM_GET_ONE_REG) value.setBigUint64(0, file.regs.get(id) ?? 0n, true);
+      else if (this.refusedRegs.has(id)) return this.refusedRegs.get(id)!;
       else file.regs.set(id, value.getBigUint64(0, true));
       return 0;
     }
@@ -132,6 +138,15 @@ export class FakeKernel implements Syscalls {
         const vcpu = { id: arg, memory, run: this.#allocate(8192), regs, mpState: 0 };
         this.vcpus.push(vcpu);
         return this.#create(vcpu);
+      }
+      case KVM_GET_REG_LIST: {
+        const list = kvmRegList.view(memory, arg);
+        const ids = [...(file as FakeVcpu).regs.keys()].filter((id) => !this.missingRegs.has(id));
+        const room = list.n;
+        list.n = ids.length;
+        if (room < ids.length) return -E2BIG;
+        new BigUint64Array(memory.buffer, arg + kvmRegList.size, ids.length).set(ids);
+        return 0;
       }
       case KVM_ARM_PREFERRED_TARGET:
         kvmVcpuInit.write(memory, arg, { target: 5 });
