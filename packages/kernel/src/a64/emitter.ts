@@ -215,9 +215,9 @@ export interface Emitter {
   storeVecPair(address: I64, first: Var<V128>, second: Var<V128>, loose?: boolean): void;
   /**
    * The place in process memory of an access that must be aligned to its size (in bytes, up to 16) and be memory:
-   * exclusives and atomics. Anything else faults.
+   * exclusives and atomics. Anything else faults: an `update`, which reads and writes, as a read where a read would.
    */
-  locate(address: I64, bytes: number, access: 'read' | 'write'): Var<I32>;
+  locate(address: I64, bytes: number, access: 'read' | 'write' | 'update'): Var<I32>;
   atomicLoad(host: I32, size: Size): I64;
   atomicStore(host: I32, value: I64, size: Size): void;
   /** @returns the old value, zero-extended */

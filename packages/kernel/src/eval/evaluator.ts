@@ -448,9 +448,10 @@ export class Evaluator implements Emitter {
     this.#write(address, Uint8Array.from([...vector(first.get()), ...vector(second.get())]));
   }
 
-  locate(address: I64, bytes: number, access: 'read' | 'write'): Var<I32> {
+  locate(address: I64, bytes: number, access: 'read' | 'write' | 'update'): Var<I32> {
     const form: AccessForm = { size: 0, ordered: true };
-    const [[host]] = this.#translate(address, bytes, access, form) as [[number, number]];
+    const kind = access === 'read' ? 'read' : 'write';
+    const [[host]] = this.#translate(address, bytes, kind, form) as [[number, number]];
     return this.letI32(i32(host));
   }
 

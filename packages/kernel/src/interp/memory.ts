@@ -9,6 +9,7 @@ import {
   FORM_QUAD,
   FORM_SLOT_SHIFT,
   FORM_UNPRIVILEGED,
+  FORM_UPDATE,
   FORM_ZERO_BLOCK,
   STORED_AND_LEAVE,
 } from './slow-path.ts';
@@ -264,14 +265,11 @@ export abstract class MemoryEmitter extends OperandEmitter {
     );
   }
 
-  locate(address: I64, bytes: number, access: 'read' | 'write'): Var<I32> {
+  locate(address: I64, bytes: number, access: 'read' | 'write' | 'update'): Var<I32> {
     const size = Math.min(Math.log2(bytes), 3) as Size;
-    return this.#locate(
-      this.code.letI64(address),
-      bytes,
-      bytes,
-      this.#form({ size }, access === 'write', false),
-    );
+    const update = access === 'update' ? FORM_UPDATE : 0;
+    const form = this.#form({ size }, access !== 'read', false) | update;
+    return this.#locate(this.code.letI64(address), bytes, bytes, form);
   }
 
   /** @param alignment - what the address must be a multiple of */

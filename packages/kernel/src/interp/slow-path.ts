@@ -46,6 +46,8 @@ export const FORM_UNPRIVILEGED = 1 << 7;
 export const FORM_QUAD = 1 << 8;
 /** DC ZVA: the address may be any in the block, but not in Device memory. */
 export const FORM_ZERO_BLOCK = 1 << 9;
+/** The access reads and writes. What a read would meet is reported as that of a read. */
+export const FORM_UPDATE = 1 << 10;
 export const FORM_SLOT_SHIFT = 16;
 
 /** Answer of `write`: the store is made, and guest code must be left after the instruction. */
@@ -385,7 +387,9 @@ function emitLocate(module: ModuleBuilder, imports: SlowPathImports): number {
   const f = new SlowFunction(module, imports, false);
   const { code } = f;
   const { i32 } = code.ops;
+  const setForm = (value: I32): void => f.form.set(value);
   f.checkStack(0);
+  code.if(f.has(FORM_UPDATE), () => setForm(i32.xor(f.form.get(), i32.const(ACCESS_WRITE))));
   code.if(
     f.has(FORM_ZERO_BLOCK),
     () => f.unaligned.set(i32.const(TRANSLATE_UNALIGNED)),
@@ -395,12 +399,13 @@ function emitLocate(module: ModuleBuilder, imports: SlowPathImports): number {
     },
   );
   const host = code.local<I32>(I32_TYPE);
-  code.if(
-    f.has(ACCESS_WRITE),
-    () => host.set(f.translate(f.va.get(), TRANSLATE_WRITE, 0).get()),
-    () => host.set(f.translate(f.va.get(), TRANSLATE_READ, 0).get()),
-  );
-  code.if(f.isDevice(host), () => f.noSyndrome(0));
+  const place = (kind: number): void => {
+    host.set(f.translate(f.va.get(), kind, 0).get());
+    code.if(f.isDevice(host), () => f.noSyndrome(0));
+  };
+  code.if(i32.eqz(f.has(ACCESS_WRITE)), () => place(TRANSLATE_READ));
+  code.if(f.has(FORM_UPDATE), () => setForm(i32.or(f.form.get(), i32.const(ACCESS_WRITE))));
+  code.if(f.has(ACCESS_WRITE), () => place(TRANSLATE_WRITE));
   host.get();
   return f.index;
 }

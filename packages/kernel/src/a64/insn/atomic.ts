@@ -3,8 +3,8 @@
  * "Compare and swap pair"; C6.2, CAS, CASP, LDADD, LDCLR, LDEOR, LDSET, LDSMAX, LDSMIN, LDUMAX, LDUMIN, SWP and their
  * ST forms.
  *
- * All are sequentially consistent, so acquire and release forms are the plain ones. Their access is a write even
- * where nothing is exchanged.
+ * All are sequentially consistent, so acquire and release forms are the plain ones. Their access is a write too,
+ * even where nothing is exchanged.
  */
 import type { AtomicOp, Emitter, I32, I64, Size, Var } from '../emitter.ts';
 import { insn, orSp, source, target } from '../pattern.ts';
@@ -67,7 +67,7 @@ const LDOP_SWP = insn('LDOP_SWP', 'size:2 111 0 00 A:1 R:1 1 Rs:5 o3:1 opc:3 00 
   },
   operands: ({ Rs, Rn, Rt }) => ({ a: target(Rt), b: orSp(Rn), c: source(Rs) }),
   emit: (c, { operation, size }) => {
-    const host = c.locate(c.reg('b'), 1 << size, 'write');
+    const host = c.locate(c.reg('b'), 1 << size, 'update');
     const direct = DIRECT[operation];
     if (!direct) {
       c.setReg('a', updateMaximum(c, operation as keyof typeof MAXIMA, host, size).get());
@@ -83,7 +83,7 @@ const CAS = insn('CAS', 'size:2 001000 1 L:1 1 Rs:5 o0:1 11111 Rn:5 Rt:5', {
   select: ({ size }) => ({ size: size as Size }),
   operands: ({ Rs, Rn, Rt }) => ({ a: target(Rs), b: orSp(Rn), c: source(Rt), imm: source(Rs) }),
   emit: (c, { size }) => {
-    const host = c.locate(c.reg('b'), 1 << size, 'write');
+    const host = c.locate(c.reg('b'), 1 << size, 'update');
     const expected = c.letI64(truncated(c, c.reg('d'), size, false));
     c.setReg('a', c.atomicCompareExchange(host.get(), expected.get(), c.reg('c'), size));
   },
@@ -104,7 +104,7 @@ const CASP = insn('CASP', '0 sz:1 001000 0 L:1 1 Rs:5 o0:1 11111 Rn:5 Rt:5', {
   }),
   emit: (c, { width, last }) => {
     const { i32, i64 } = c;
-    const host = c.locate(c.reg('b'), width / 4, 'write');
+    const host = c.locate(c.reg('b'), width / 4, 'update');
     if (width === 32) {
       const joined = (low: 'a' | 'c', high: 'd' | 'e'): Var<I64> =>
         c.letI64(
