@@ -25,7 +25,7 @@ const reference: CaseRunner = {
 };
 
 const caseOf = (words: readonly number[], profile: FuzzCase['profile'] = 'integer'): FuzzCase => ({
-  cpu: 'lse',
+  cpu: 'max',
   profile,
   seed: 5,
   words,

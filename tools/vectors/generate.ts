@@ -14,6 +14,7 @@ import type { DecodeSite, Insn } from '../../packages/kernel/src/a64/pattern.ts'
 import { PLANS, type Plan, type RowPlan } from './plans.ts';
 import { Reference, type ReferenceCase } from './reference.ts';
 import { assembleSequences } from './sequences.ts';
+import { isUnannounced } from './unannounced.ts';
 
 interface Job extends ReferenceCase {
   readonly name: string;
@@ -39,6 +40,7 @@ function wordsOf(row: Insn, plan: RowPlan, random: Random): number[] {
   for (let tries = 0; tries < PATIENCE * row.size && missing(); tries++) {
     const free = (random.next() & ~row.mask) >>> 0;
     const word = (plan.adjust?.(row.name, (row.value | free) >>> 0, random) ?? row.value | free) >>> 0;
+    if (isUnannounced(word)) continue;
     const handler = row.select(word, SITE);
     const list = found.get(handler);
     if (!list) found.set(handler, [word]);
@@ -95,7 +97,7 @@ using reference = new Reference();
 for (const [file, plan] of Object.entries(PLANS)) {
   if (wanted.length > 0 && !wanted.includes(file)) continue;
   const jobs = [...jobsOf(plan)];
-  const text = format(jobs, reference.run(jobs, CODE, plan.cpu ?? 'armv8.0'));
+  const text = format(jobs, reference.run(jobs, CODE, plan.cpu ?? 'max'));
   writeFileSync(join(VECTORS, file), text);
   console.log(`${file}: ${jobs.length} cases, ${text.length} bytes`);
 }

@@ -2,6 +2,8 @@
 import { CRYPTO_AES } from '../../packages/kernel/src/a64/insn/crypto-aes.ts';
 import { CRYPTO_SHA1 } from '../../packages/kernel/src/a64/insn/crypto-sha1.ts';
 import { CRYPTO_SHA256 } from '../../packages/kernel/src/a64/insn/crypto-sha256.ts';
+import { CRYPTO_SHA3 } from '../../packages/kernel/src/a64/insn/crypto-sha3.ts';
+import { CRYPTO_SHA512 } from '../../packages/kernel/src/a64/insn/crypto-sha512.ts';
 import { FP_COMPARE } from '../../packages/kernel/src/a64/insn/fp-compare.ts';
 import { FP_DATA_1 } from '../../packages/kernel/src/a64/insn/fp-data-1.ts';
 import { FP_DATA_2 } from '../../packages/kernel/src/a64/insn/fp-data-2.ts';
@@ -13,6 +15,7 @@ import { SIMD_ACROSS_LANES } from '../../packages/kernel/src/a64/insn/simd-acros
 import { SIMD_BY_ELEMENT } from '../../packages/kernel/src/a64/insn/simd-by-element.ts';
 import { SIMD_COPY } from '../../packages/kernel/src/a64/insn/simd-copy.ts';
 import { SIMD_FP_BY_ELEMENT } from '../../packages/kernel/src/a64/insn/simd-fp-by-element.ts';
+import { SIMD_FP_COMPLEX } from '../../packages/kernel/src/a64/insn/simd-fp-complex.ts';
 import { SIMD_FP_FIXED } from '../../packages/kernel/src/a64/insn/simd-fp-fixed.ts';
 import { SIMD_FP_PRECISION } from '../../packages/kernel/src/a64/insn/simd-fp-precision.ts';
 import { SIMD_FP_REDUCE } from '../../packages/kernel/src/a64/insn/simd-fp-reduce.ts';
@@ -26,14 +29,16 @@ import { SIMD_SHIFT_IMMEDIATE } from '../../packages/kernel/src/a64/insn/simd-sh
 import { SIMD_STRUCTURE } from '../../packages/kernel/src/a64/insn/simd-structure.ts';
 import { SIMD_THREE_DIFFERENT } from '../../packages/kernel/src/a64/insn/simd-three-different.ts';
 import { SIMD_THREE_SAME } from '../../packages/kernel/src/a64/insn/simd-three-same.ts';
+import { SIMD_THREE_SAME_EXTRA } from '../../packages/kernel/src/a64/insn/simd-three-same-extra.ts';
 import { SIMD_TWO_REG_MISC } from '../../packages/kernel/src/a64/insn/simd-two-reg-misc.ts';
 import type { Insn } from '../../packages/kernel/src/a64/pattern.ts';
 import type { Profile, Random } from '../../packages/kernel/test/cpu-state.ts';
 import type { Cpu } from './reference.ts';
 import { chooseVectorWord, chooseWord } from './sweep.ts';
+import { chooseUnannounced } from './unannounced.ts';
 
 interface PlanBase {
-  /** The CPU of the reference; Armv8.0 if absent. */
+  /** The CPU of the reference; `max` if absent. */
   readonly cpu?: Cpu;
   /** States for each word. */
   readonly seeds: number;
@@ -154,7 +159,30 @@ const INTEGER = oneOf(
   'REV32_gen',
   'CRC32',
   'ADR',
+  'CFINV',
+  'XAFLAG',
+  'AXFLAG',
+  'RMIF',
+  'SETF',
 );
+
+const FLOAT = [FP_COMPARE, FP_DATA_1, FP_DATA_2, FP_DATA_3, FP_FIXED, FP_IMMEDIATE, FP_INTEGER].flat();
+const SIMD_FLOAT = [
+  SIMD_FP_BY_ELEMENT,
+  SIMD_FP_COMPLEX,
+  SIMD_FP_FIXED,
+  SIMD_FP_PRECISION,
+  SIMD_FP_REDUCE,
+  SIMD_FP_THREE_SAME,
+  SIMD_FP_TWO_REG_MISC,
+].flat();
+/** Rows of half precision alone. */
+const isHalf = ({ name }: Insn): boolean => name.endsWith('_h');
+/** Scalar rows that take half precision among others. */
+const isAnyPrecision = (row: Insn): boolean =>
+  Array.from({ length: row.size }, (_, n) => row.point(n).T).includes('h');
+
+const isScalarName = rowsOf(FLOAT);
 
 export const PLANS: Readonly<Record<string, Plan>> = {
   'integer.txt': {
@@ -191,8 +219,7 @@ export const PLANS: Readonly<Record<string, Plan>> = {
     firstSeed: 0x3_0000,
   },
   'atomic.txt': {
-    cpu: 'lse',
-    rows: oneOf('LDXR_STXR', 'LDXP_STXP', 'LDAR_STLR', 'LDOP_SWP', 'CAS', 'CASP'),
+    rows: oneOf('LDXR_STXR', 'LDXP_STXP', 'LDAR_STLR', 'LDAPR', 'LDAPUR_STLUR', 'LDOP_SWP', 'CAS', 'CASP'),
     profile: () => 'aligned',
     adjust: adjustAccess,
     each: 4,
@@ -219,6 +246,7 @@ export const PLANS: Readonly<Record<string, Plan>> = {
       SIMD_SHIFT_IMMEDIATE,
       SIMD_THREE_DIFFERENT,
       SIMD_THREE_SAME,
+      SIMD_THREE_SAME_EXTRA,
       SIMD_TWO_REG_MISC,
     ),
     profile: () => 'integer',
@@ -235,32 +263,43 @@ export const PLANS: Readonly<Record<string, Plan>> = {
     firstSeed: 0x6_0000,
   },
   'crypto.txt': {
-    rows: rowsOf(CRYPTO_AES, CRYPTO_SHA1, CRYPTO_SHA256),
+    rows: rowsOf(CRYPTO_AES, CRYPTO_SHA1, CRYPTO_SHA256, CRYPTO_SHA3, CRYPTO_SHA512),
     profile: () => 'integer',
     each: 3,
     seeds: 4,
     firstSeed: 0x7_0000,
   },
   'float.txt': {
-    rows: rowsOf(FP_COMPARE, FP_DATA_1, FP_DATA_2, FP_DATA_3, FP_FIXED, FP_IMMEDIATE, FP_INTEGER),
+    rows: rowsOf(FLOAT),
     profile: () => 'float',
     each: 3,
     seeds: 6,
     firstSeed: 0x8_0000,
   },
   'simd-float.txt': {
-    rows: rowsOf(
-      SIMD_FP_BY_ELEMENT,
-      SIMD_FP_FIXED,
-      SIMD_FP_PRECISION,
-      SIMD_FP_REDUCE,
-      SIMD_FP_THREE_SAME,
-      SIMD_FP_TWO_REG_MISC,
-    ),
+    rows: rowsOf(SIMD_FLOAT.filter((row) => !isHalf(row))),
     profile: () => 'float',
     each: 3,
     seeds: 4,
     firstSeed: 0x9_0000,
+  },
+  'half.txt': {
+    rows: rowsOf(SIMD_FLOAT.filter(isHalf), FLOAT.filter(isAnyPrecision), SIMD_FP_COMPLEX),
+    profile: () => 'half',
+    // The field `ftype` of scalar rows.
+    adjust: (name, word) => (isScalarName(name) ? withField(word, 22, 2, 3) : word),
+    each: 3,
+    seeds: 4,
+    firstSeed: 0xb_0000,
+  },
+  'unannounced.txt': {
+    cpu: 'armv8.0',
+    name: 'unannounced',
+    profile: 'aligned',
+    words: 400,
+    choose: chooseUnannounced,
+    seeds: 1,
+    firstSeed: 0xc_0000,
   },
   'simd-sweep.txt': {
     name: 'sweep',

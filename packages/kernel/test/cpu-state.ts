@@ -36,11 +36,12 @@ export const copyState = (state: CpuState): CpuState => ({
  *
  * - `integer`: anything; FPCR = 0
  * - `float`: also FPCR with any rounding mode, FZ, DN, AHP; FPSR.IXC often set, as in a program that runs
+ * - `half`: as `float`, with values of half precision in most vectors, and FPCR.FZ16
  * - `branch`: x registers are addresses that can be branched to and are not mapped
  * - `memory`: x0 to x15 lie in the window, x16 to x30 are small offsets
  * - `aligned`: as `memory`, x0 to x15 multiples of 16
  */
-export const PROFILES = ['integer', 'float', 'branch', 'memory', 'aligned'] as const;
+export const PROFILES = ['integer', 'float', 'half', 'branch', 'memory', 'aligned'] as const;
 export type Profile = (typeof PROFILES)[number];
 
 /** Contents of the window before each case. */
@@ -187,6 +188,17 @@ function half(random: Random, earlier: readonly bigint[]): bigint {
   }
 }
 
+/** Four values of half precision: corner values, and numbers near 1. */
+function halfPrecision(random: Random): bigint {
+  let bits = 0n;
+  for (let lane = 0; lane < 4; lane++) {
+    const near = ((15 - 8 + random.below(16)) << 10) | random.below(1024);
+    const any = random.pick([random.pick(BINARY16), near, random.next() & 0x7fff]);
+    bits = (bits << 16n) | BigInt(any) | sign(random, 0x8000n);
+  }
+  return bits;
+}
+
 const MIDDLE = BigInt(WINDOW + WINDOW_SIZE / 2);
 
 function address(random: Random, aligned: boolean): bigint {
@@ -198,6 +210,7 @@ function general(random: Random, profile: Profile, n: number, earlier: readonly 
   switch (profile) {
     case 'integer':
     case 'float':
+    case 'half':
       return integer(random, earlier);
     case 'branch':
       return n % 3 === 0 ? random.pick([0n, 1n, 1n << 31n]) : random.next64() & 0x7fff_ffff_fffcn;
@@ -208,17 +221,20 @@ function general(random: Random, profile: Profile, n: number, earlier: readonly 
   }
 }
 
-/** FPCR: rounding mode, and sometimes FZ, DN, AHP. */
-function controlOf(random: Random): number {
+/** FPCR: rounding mode, and sometimes FZ, DN, AHP; of `half` also FZ16. */
+function controlOf(profile: Profile, random: Random): number {
+  if (profile !== 'float' && profile !== 'half') return 0;
   const mode = random.below(4) << 22;
   const rare = (bit: number): number => (random.below(4) === 0 ? 1 << bit : 0);
-  return random.below(3) === 0 ? 0 : mode | rare(24) | rare(25) | rare(26);
+  if (random.below(3) === 0) return 0;
+  const control = mode | rare(24) | rare(25) | rare(26);
+  return profile === 'half' ? control | rare(19) : control;
 }
 
-/** FPSR: sometimes everything, and for `float` often IXC alone. */
+/** FPSR: sometimes everything, and for `float` and `half` often IXC alone. */
 function statusOf(profile: Profile, random: Random): number {
   if (random.below(8) === 0) return 0x0800_009f;
-  return profile === 'float' && random.below(2) === 0 ? 0x10 : 0;
+  return (profile === 'float' || profile === 'half') && random.below(2) === 0 ? 0x10 : 0;
 }
 
 /** The registers that a seed stands for. */
@@ -227,13 +243,15 @@ export function stateOf(profile: Profile, seed: number): CpuState {
   const x: bigint[] = [];
   for (let n = 0; n < 31; n++) x.push(general(random, profile, n, x));
   const v: bigint[] = [];
-  for (let n = 0; n < 64; n++) v.push(half(random, v));
+  for (let n = 0; n < 64; n++) {
+    v.push(profile === 'half' && random.below(4) > 0 ? halfPrecision(random) : half(random, v));
+  }
   return {
     x: BigUint64Array.from(x),
     sp: MIDDLE,
     pc: BigInt(CODE),
     nzcv: random.below(16),
-    fpcr: profile === 'float' ? controlOf(random) : 0,
+    fpcr: controlOf(profile, random),
     fpsr: statusOf(profile, random),
     v: BigUint64Array.from(v),
   };

@@ -315,9 +315,9 @@ describe('a vCPU', () => {
 
   test('lets its ID registers say less, never more', () => {
     const ISAR0 = 0x6030_0000_0013_c030n;
-    expect(vcpu.set(ISAR0, 0x0021_1120n)).toBe(0);
-    expect(vcpu.set(ISAR0, 0x0021_1121n)).toBe('EINVAL');
-    expect(vcpu.set(ISAR0, 0x0021_1130n)).toBe('EINVAL');
+    expect(vcpu.set(ISAR0, 0x0020_1001_1021_2120n)).toBe(0);
+    expect(vcpu.set(ISAR0, 0x0020_1001_1021_2121n)).toBe('EINVAL');
+    expect(vcpu.set(ISAR0, 0x0020_1001_1021_2130n)).toBe('EINVAL');
     expect(vcpu.set(ISAR0, 0x0001_1120n)).toBe(0);
     expect(vcpu.set(0x6030_0000_0013_c000n, 0n)).toBe('EINVAL');
   });

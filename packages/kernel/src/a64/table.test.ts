@@ -58,6 +58,6 @@ describe('the instruction table', () => {
       );
     expect(count(true)).toBeGreaterThan(250);
     expect(count(true)).toBeLessThan(340);
-    expect(count(false)).toBeLessThan(2600);
+    expect(count(false)).toBeLessThan(2700);
   });
 });

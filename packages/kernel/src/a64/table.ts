@@ -9,9 +9,12 @@ import { CRC32 } from './insn/crc32.ts';
 import { CRYPTO_AES } from './insn/crypto-aes.ts';
 import { CRYPTO_SHA1 } from './insn/crypto-sha1.ts';
 import { CRYPTO_SHA256 } from './insn/crypto-sha256.ts';
+import { CRYPTO_SHA3 } from './insn/crypto-sha3.ts';
+import { CRYPTO_SHA512 } from './insn/crypto-sha512.ts';
 import { DIVIDE } from './insn/divide.ts';
 import { EXCEPTION } from './insn/exception.ts';
 import { EXCLUSIVE } from './insn/exclusive.ts';
+import { FLAGS } from './insn/flags.ts';
 import { FP_COMPARE } from './insn/fp-compare.ts';
 import { FP_DATA_1 } from './insn/fp-data-1.ts';
 import { FP_DATA_2 } from './insn/fp-data-2.ts';
@@ -29,6 +32,7 @@ import { SIMD_ACROSS_LANES } from './insn/simd-across-lanes.ts';
 import { SIMD_BY_ELEMENT } from './insn/simd-by-element.ts';
 import { SIMD_COPY } from './insn/simd-copy.ts';
 import { SIMD_FP_BY_ELEMENT } from './insn/simd-fp-by-element.ts';
+import { SIMD_FP_COMPLEX } from './insn/simd-fp-complex.ts';
 import { SIMD_FP_FIXED } from './insn/simd-fp-fixed.ts';
 import { SIMD_FP_PRECISION } from './insn/simd-fp-precision.ts';
 import { SIMD_FP_REDUCE } from './insn/simd-fp-reduce.ts';
@@ -42,6 +46,7 @@ import { SIMD_SHIFT_IMMEDIATE } from './insn/simd-shift-immediate.ts';
 import { SIMD_STRUCTURE } from './insn/simd-structure.ts';
 import { SIMD_THREE_DIFFERENT } from './insn/simd-three-different.ts';
 import { SIMD_THREE_SAME } from './insn/simd-three-same.ts';
+import { SIMD_THREE_SAME_EXTRA } from './insn/simd-three-same-extra.ts';
 import { SIMD_TWO_REG_MISC } from './insn/simd-two-reg-misc.ts';
 import { SYSTEM } from './insn/system.ts';
 import type { Insn } from './pattern.ts';
@@ -57,9 +62,12 @@ export const INSNS: readonly Insn[] = [
   ...CRYPTO_AES,
   ...CRYPTO_SHA1,
   ...CRYPTO_SHA256,
+  ...CRYPTO_SHA3,
+  ...CRYPTO_SHA512,
   ...DIVIDE,
   ...EXCEPTION,
   ...EXCLUSIVE,
+  ...FLAGS,
   ...FP_COMPARE,
   ...FP_DATA_1,
   ...FP_DATA_2,
@@ -77,6 +85,7 @@ export const INSNS: readonly Insn[] = [
   ...SIMD_BY_ELEMENT,
   ...SIMD_COPY,
   ...SIMD_FP_BY_ELEMENT,
+  ...SIMD_FP_COMPLEX,
   ...SIMD_FP_FIXED,
   ...SIMD_FP_PRECISION,
   ...SIMD_FP_REDUCE,
@@ -90,6 +99,7 @@ export const INSNS: readonly Insn[] = [
   ...SIMD_STRUCTURE,
   ...SIMD_THREE_DIFFERENT,
   ...SIMD_THREE_SAME,
+  ...SIMD_THREE_SAME_EXTRA,
   ...SIMD_TWO_REG_MISC,
   ...SYSTEM,
 ];

@@ -43,12 +43,14 @@ interface IdRegister {
 
 /** The AArch64 feature registers that are not zero. */
 const FEATURE_REGISTERS: readonly IdRegister[] = [
-  // EL0, EL1 AArch64 only; FP, AdvSIMD; GICv3 registers; RAS; no branch or data speculation (CSV2 = 3, CSV3 = 1)
-  { name: 'ID_AA64PFR0_EL1', value: 0x1300_0000_1100_0011n, writable: 0xffff_00f0_ff00_ffffn, needed: 0xffn },
+  // EL0, EL1 AArch64 only; FP, AdvSIMD, both with half precision; GICv3 registers; RAS; no branch or data speculation (CSV2 = 3, CSV3 = 1)
+  { name: 'ID_AA64PFR0_EL1', value: 0x1300_0000_1111_0011n, writable: 0xffff_00f0_ff00_ffffn, needed: 0xffn },
   // Armv8.0 debug: 6 breakpoints, 4 watchpoints, 2 of the breakpoints context-aware; no PMU
   { name: 'ID_AA64DFR0_EL1', value: 0x1030_5006n, writable: 0xf0_00f0_0f0fn },
-  // AES with PMULL, SHA1, SHA256, CRC32, LSE atomics
-  { name: 'ID_AA64ISAR0_EL1', value: 0x0021_1120n, writable: 0xffff_ffff_f0ff_fff0n },
+  // AES with PMULL, SHA1, SHA256, SHA512, CRC32, LSE atomics, RDM, SHA3, DotProd, FlagM2
+  { name: 'ID_AA64ISAR0_EL1', value: 0x0020_1001_1021_2120n, writable: 0xffff_ffff_f0ff_fff0n },
+  // DC CVAP and CVADP, JSCVT, FCMA, LRCPC2, FRINTTS, SB
+  { name: 'ID_AA64ISAR1_EL1', value: 0x0000_0011_0021_1002n, writable: 0xffff_ffff_00ff_f00fn },
   // 48-bit physical addresses, 16-bit ASIDs, granules of 4K, 16K and 64K
   { name: 'ID_AA64MMFR0_EL1', value: 0x0010_0025n, writable: 0xff00_ffff_ffff_ff0fn },
   // E0PD: half of the address space can be kept from EL0 without a table of its own

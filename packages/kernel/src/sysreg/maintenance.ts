@@ -175,6 +175,8 @@ export const maintenanceSysregs: readonly SysregRow[] = [
   dcByAddress('DC_IVAC', 'write', 1),
   dcByAddress('DC_CVAC', 'read', 0),
   dcByAddress('DC_CVAU', 'read', 0),
+  dcByAddress('DC_CVAP', 'read', 0),
+  dcByAddress('DC_CVADP', 'read', 0),
   dcByAddress('DC_CIVAC', 'read', 0),
   bySet('DC_ISW'),
   bySet('DC_CSW'),

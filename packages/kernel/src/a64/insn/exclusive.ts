@@ -1,14 +1,16 @@
 /**
  * Exclusive and ordered accesses. Source: Arm DDI 0487, C4.1.95 "Load/store exclusive register", "exclusive pair",
- * "ordered"; C6.2, LDAR, LDAXP, LDAXR, LDXP, LDXR, STLR, STLXP, STLXR, STXP, STXR.
+ * "ordered", "Atomic memory operations" (LDAPR), "LDAPR/STLR (unscaled immediate)"; C6.2, LDAPR, LDAPUR, LDAR, LDAXP,
+ * LDAXR, LDXP, LDXR, STLR, STLUR, STLXP, STLXR, STXP, STXR.
  *
  * A store-exclusive is a compare and exchange with the value that was loaded: it succeeds too if others have written
  * that value back in between (docs/architecture.md). Every access here is sequentially consistent, so acquire and
  * release forms are the plain ones. Rs and Rt2 are ignored where they should be ones, as QEMU and hardware do.
  */
 import type { Emitter, I32, I64, Size, Var } from '../emitter.ts';
-import { insn, orSp, source, target } from '../pattern.ts';
+import { insn, orSp, signExtend, source, target } from '../pattern.ts';
 import { compareExchangePair } from '../shared/compare-exchange-pair.ts';
+import { ALL_TRANSFERS, FORMS, TRANSFERS } from '../shared/transfer.ts';
 import { EXCLUSIVE_HIGH, EXCLUSIVE_HOST, EXCLUSIVE_LOW, EXCLUSIVE_SIZE } from '../../state/vcpu-state.ts';
 
 const SIZES = [0, 1, 2, 3] as const;
@@ -125,4 +127,33 @@ const ORDERED = insn('LDAR_STLR', 'size:2 001000 1 L:1 0 Rs:5 1 Rt2:5 Rn:5 Rt:5'
   },
 });
 
-export const EXCLUSIVE = [SINGLE, PAIR, ORDERED] as const;
+/** Acquire with processor consistency: at least as strong here. */
+const LDAPR = insn('LDAPR', 'size:2 111000 1 0 1 11111 1 100 00 Rn:5 Rt:5', {
+  statics: { size: SIZES },
+  select: ({ size }) => ({ size: size as Size }),
+  operands: ({ Rn, Rt }) => ({ a: target(Rt), b: orSp(Rn) }),
+  emit: (c, { size }) => {
+    c.setReg('a', c.load(c.reg('b'), { size, ordered: true, syndrome: size === 3 ? 64 : 32 }));
+  },
+});
+
+const LDAPUR_STLUR = insn('LDAPUR_STLUR', 'size:2 011001 opc:2 0 imm9:9 00 Rn:5 Rt:5', {
+  statics: { transfer: ALL_TRANSFERS },
+  select: ({ size, opc }) => {
+    const transfer = TRANSFERS[size * 4 + opc];
+    return transfer ? { transfer } : null;
+  },
+  operands: ({ opc, imm9, Rn, Rt }) => ({
+    a: opc ? target(Rt) : source(Rt),
+    b: orSp(Rn),
+    imm: signExtend(imm9, 9),
+  }),
+  emit: (c, { transfer }) => {
+    const { load, ...form } = { ...FORMS[transfer], ordered: true };
+    const address = c.i64.add(c.reg('b'), c.imm());
+    if (load) c.setReg('a', c.load(address, form));
+    else c.store(address, c.reg('a'), form);
+  },
+});
+
+export const EXCLUSIVE = [SINGLE, PAIR, ORDERED, LDAPR, LDAPUR_STLUR] as const;

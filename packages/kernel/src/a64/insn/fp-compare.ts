@@ -3,17 +3,17 @@
  * compare" and following; C7.2, FCMP, FCMPE, FCCMP, FCCMPE, FCSEL.
  */
 import { type Insn, insn, vector } from '../pattern.ts';
-import { CONDITIONS, conditionOf } from '../shared/condition.ts';
+import { ALWAYS, EVEN_CONDITIONS, flagsThatHold } from '../shared/condition.ts';
 import { compareCall, compareFlags } from '../shared/fp-comparison.ts';
-import { SCALAR_STATICS, scalarPoint } from '../shared/fp-row.ts';
+import { ANY_SCALAR_STATICS, anyScalarPoint } from '../shared/fp-row.ts';
 import { twoSources } from '../shared/vector-operands.ts';
 import { fpView } from '../shared/fp-view.ts';
 
 /** With 0: `Rm` does not matter. */
 const fcmp = (name: string, signalling: '0' | '1', withZero: '0' | '1'): Insn =>
   insn(name, `0 0 0 11110 ftype:2 1 Rm:5 00 1000 Rn:5 ${signalling} ${withZero} 000`, {
-    statics: SCALAR_STATICS,
-    select: scalarPoint,
+    statics: ANY_SCALAR_STATICS,
+    select: anyScalarPoint,
     operands: ({ Rm, Rn }) => ({ b: vector(Rn), c: vector(Rm) }),
     emit: (c, { T }) => {
       c.requireFp();
@@ -24,37 +24,40 @@ const fcmp = (name: string, signalling: '0' | '1', withZero: '0' | '1'): Insn =>
     },
   });
 
-/** Rare, and one handler for each condition: so the comparison is a call. */
+/** The condition is an operand: it is rare, and the comparison is long. */
 const fccmp = (name: string, signalling: '0' | '1'): Insn =>
   insn(name, `0 0 0 11110 ftype:2 1 Rm:5 cond:4 01 Rn:5 ${signalling} nzcv:4`, {
-    statics: { condition: CONDITIONS, ...SCALAR_STATICS },
-    select: (fields) => {
-      const point = scalarPoint(fields);
-      return point && { condition: conditionOf(fields.cond), ...point };
-    },
-    operands: ({ Rm, Rn, nzcv }) => ({ b: vector(Rn), c: vector(Rm), imm: nzcv }),
-    emit: (c, { condition, T }) => {
+    statics: ANY_SCALAR_STATICS,
+    select: anyScalarPoint,
+    operands: ({ Rm, cond, Rn, nzcv }) => ({
+      b: vector(Rn),
+      c: vector(Rm),
+      immLow: nzcv,
+      immHigh: flagsThatHold(cond),
+    }),
+    emit: (c, { T }) => {
       c.requireFp();
       const k = fpView(c, T);
       const nzcv = c.letI32(c.imm32());
-      c.if(c.condition(condition), () =>
-        nzcv.set(compareCall(k, k.read('b'), k.read('c'), signalling === '1')),
-      );
+      const holds = c.i32.and(c.i32.shr_u(c.immHigh(), c.nzcv()), c.i32.const(1));
+      c.if(holds, () => nzcv.set(compareCall(k, k.read('b'), k.read('c'), signalling === '1')));
       c.setNzcv(nzcv.get());
     },
   });
 
+/** An odd condition is its even neighbour with the sources exchanged. */
 const FCSEL = insn('FCSEL', '0 0 0 11110 ftype:2 1 Rm:5 cond:4 11 Rn:5 Rd:5', {
-  statics: { condition: CONDITIONS, ...SCALAR_STATICS },
-  select: (fields) => {
-    const point = scalarPoint(fields);
-    return point && { condition: conditionOf(fields.cond), ...point };
+  statics: { condition: EVEN_CONDITIONS, ...ANY_SCALAR_STATICS },
+  select: ({ ftype, cond }) => {
+    const point = anyScalarPoint({ ftype });
+    return point && { condition: (cond & 14) as (typeof EVEN_CONDITIONS)[number], ...point };
   },
-  operands: twoSources,
+  operands: ({ Rm, cond, Rn, Rd }) =>
+    twoSources(cond & 1 && cond < ALWAYS ? { Rd, Rn: Rm, Rm: Rn } : { Rd, Rn, Rm }),
   emit: (c, { condition, T }) => {
     c.requireFp();
-    if (T === 's') c.setVecLow32('a', c.select(c.vecLow32('b'), c.vecLow32('c'), c.condition(condition)));
-    else c.setVecLow('a', c.select(c.vecLow('b'), c.vecLow('c'), c.condition(condition)));
+    const k = fpView(c, T);
+    k.write('a', c.select(k.read('b').get(), k.read('c').get(), c.condition(condition)));
   },
 });
 

@@ -6,6 +6,10 @@ import type { Emitter, I64, Var } from '../emitter.ts';
 import { type Insn, insn } from '../pattern.ts';
 import { convertPrecision, fromHalf, toHalf } from '../shared/fp-conversion.ts';
 import {
+  RINT32X,
+  RINT32Z,
+  RINT64X,
+  RINT64Z,
   RINTA,
   RINTI,
   RINTM,
@@ -17,7 +21,7 @@ import {
   type Unary,
   unary,
 } from '../shared/fp-operation.ts';
-import { SCALAR_STATICS, scalarPoint } from '../shared/fp-row.ts';
+import { ANY_SCALAR_STATICS, anyScalarPoint, SCALAR_STATICS, scalarPoint } from '../shared/fp-row.ts';
 import { oneSource } from '../shared/vector-operands.ts';
 import { absolute, type Bits, type FpView, fpView, negated } from '../shared/fp-view.ts';
 
@@ -44,13 +48,33 @@ const ROWS: readonly (readonly [name: string, opcode: string, of: Operation])[] 
 
 const row = ([name, opcode, of]: (typeof ROWS)[number]): Insn =>
   insn(`${name}_scalar`, `0 0 0 11110 ftype:2 1 ${opcode} 10000 Rn:5 Rd:5`, {
+    statics: ANY_SCALAR_STATICS,
+    select: anyScalarPoint,
+    operands: oneSource,
+    emit: (c, { T }) => {
+      c.requireFp();
+      const k = fpView(c, T);
+      k.write('a', of(k, k.read('b')));
+    },
+  });
+
+/** FEAT_FRINTTS has no half precision. */
+const WITHIN: readonly (readonly [name: string, opcode: string, operation: Unary])[] = [
+  ['FRINT32Z', '010000', RINT32Z],
+  ['FRINT32X', '010001', RINT32X],
+  ['FRINT64Z', '010010', RINT64Z],
+  ['FRINT64X', '010011', RINT64X],
+];
+
+const withinRow = ([name, opcode, operation]: (typeof WITHIN)[number]): Insn =>
+  insn(`${name}_scalar`, `0 0 0 11110 ftype:2 1 ${opcode} 10000 Rn:5 Rd:5`, {
     statics: SCALAR_STATICS,
     select: scalarPoint,
     operands: oneSource,
     emit: (c, { T }) => {
       c.requireFp();
       const k = fpView(c, T);
-      k.write('a', of(k, k.read('b')));
+      k.write('a', unary(k, operation, k.read('b')));
     },
   });
 
@@ -94,4 +118,4 @@ const FCVT = insn('FCVT', '0 0 0 11110 ftype:2 1 0001 opc:2 10000 Rn:5 Rd:5', {
   },
 });
 
-export const FP_DATA_1: readonly Insn[] = [...ROWS.map(row), FCVT];
+export const FP_DATA_1: readonly Insn[] = [...ROWS.map(row), ...WITHIN.map(withinRow), FCVT];

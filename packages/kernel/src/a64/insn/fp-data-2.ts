@@ -4,7 +4,7 @@
  */
 import { type Insn, insn } from '../pattern.ts';
 import { ADD, type Binary, binary, DIV, MAX, MAXNM, MIN, MINNM, MUL, SUB } from '../shared/fp-operation.ts';
-import { SCALAR_STATICS, scalarPoint } from '../shared/fp-row.ts';
+import { ANY_SCALAR_STATICS, anyScalarPoint } from '../shared/fp-row.ts';
 import { twoSources } from '../shared/vector-operands.ts';
 import { fpView, negated } from '../shared/fp-view.ts';
 
@@ -21,8 +21,8 @@ const ROWS: readonly (readonly [name: string, opcode: string, operation: Binary]
 
 const row = ([name, opcode, operation]: (typeof ROWS)[number]): Insn =>
   insn(`${name}_scalar`, `0 0 0 11110 ftype:2 1 Rm:5 ${opcode} 10 Rn:5 Rd:5`, {
-    statics: SCALAR_STATICS,
-    select: scalarPoint,
+    statics: ANY_SCALAR_STATICS,
+    select: anyScalarPoint,
     operands: twoSources,
     emit: (c, { T }) => {
       c.requireFp();
@@ -32,8 +32,8 @@ const row = ([name, opcode, operation]: (typeof ROWS)[number]): Insn =>
   });
 
 const FNMUL = insn('FNMUL', '0 0 0 11110 ftype:2 1 Rm:5 1000 10 Rn:5 Rd:5', {
-  statics: SCALAR_STATICS,
-  select: scalarPoint,
+  statics: ANY_SCALAR_STATICS,
+  select: anyScalarPoint,
   operands: twoSources,
   emit: (c, { T }) => {
     c.requireFp();

@@ -4,14 +4,14 @@
  */
 import { type Insn, insn, vector } from '../pattern.ts';
 import { multiplyAdd } from '../shared/fp-operation.ts';
-import { SCALAR_STATICS, scalarPoint } from '../shared/fp-row.ts';
+import { ANY_SCALAR_STATICS, anyScalarPoint } from '../shared/fp-row.ts';
 import { fpView, negated } from '../shared/fp-view.ts';
 
 /** `o1` negates the addend, and `o1` ≠ `o0` the product. */
 const row = (name: string, o1: 0 | 1, o0: 0 | 1): Insn =>
   insn(name, `0 0 0 11111 ftype:2 ${o1} Rm:5 ${o0} Ra:5 Rn:5 Rd:5`, {
-    statics: SCALAR_STATICS,
-    select: scalarPoint,
+    statics: ANY_SCALAR_STATICS,
+    select: anyScalarPoint,
     operands: ({ Rm, Ra, Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn), c: vector(Rm), imm: vector(Ra) }),
     emit: (c, { T }) => {
       c.requireFp();

@@ -6,16 +6,17 @@ import { type Insn, insn, source, target, vector } from '../pattern.ts';
 import { fromInteger, toInteger } from '../shared/fp-conversion.ts';
 import { ROUNDING } from '../shared/fp-format.ts';
 import type { IntegralRounding } from '../shared/fp-integral.ts';
-import { SCALAR_STATICS, scalarPoint } from '../shared/fp-row.ts';
+import { ANY_SCALAR_STATICS, anyScalarPoint } from '../shared/fp-row.ts';
 import { fpView } from '../shared/fp-view.ts';
+import { DOUBLE_TO_WORD } from '../shared/soft-float-integer.ts';
 
-const STATICS = { bits: [32, 64], ...SCALAR_STATICS } as const;
+const STATICS = { bits: [32, 64], ...ANY_SCALAR_STATICS } as const;
 
 const conversionPoint = (fields: {
   readonly sf: number;
   readonly ftype: number;
-}): { readonly bits: 32 | 64; readonly T: 's' | 'd' } | null => {
-  const point = scalarPoint(fields);
+}): { readonly bits: 32 | 64; readonly T: 's' | 'd' | 'h' } | null => {
+  const point = anyScalarPoint(fields);
   return point && { bits: fields.sf ? 64 : 32, ...point };
 };
 
@@ -57,6 +58,42 @@ const FMOV_from_general_s = insn('FMOV_s_from_general', '0 0 0 11110 00 1 00 111
   emit: (c) => {
     c.requireFp();
     c.setVecLow32('a', c.reg32('b'));
+  },
+});
+/**
+ * FJCVTZS: the conversion that ECMAScript has. Z tells whether it was exact. The fast way is that of an integer other
+ * than −0.
+ */
+const FJCVTZS = insn('FJCVTZS', '0 0 0 11110 01 1 11 110 000000 Rn:5 Rd:5', {
+  operands: ({ Rn, Rd }) => ({ a: target(Rd), b: vector(Rn) }),
+  emit: (c) => {
+    c.requireFp();
+    const value = c.letI64(c.vecLow('b'));
+    const word = c.letI32(c.i32.trunc_sat_f64_s(c.f64.reinterpret_i64(value.get())));
+    const exact = c.letI32(c.i64.eq(c.i64.reinterpret_f64(c.f64.convert_i32_s(word.get())), value.get()));
+    c.if(c.i32.eqz(exact.get()), () => {
+      const result = c.letI64(c.call(DOUBLE_TO_WORD, value.get()));
+      word.set(c.i32.wrap_i64(result.get()));
+      exact.set(c.i32.wrap_i64(c.i64.shr_u(result.get(), c.i64.const(32))));
+    });
+    c.setReg32('a', word.get());
+    c.setNzcv(c.i32.shl(exact.get(), c.i32.const(2)));
+  },
+});
+
+/** To W and to X alike, since the rest is 0. */
+const FMOV_to_general_h = insn('FMOV_h_to_general', 'sf:1 0 0 11110 11 1 00 110 000000 Rn:5 Rd:5', {
+  operands: ({ Rn, Rd }) => ({ a: target(Rd), b: vector(Rn) }),
+  emit: (c) => {
+    c.requireFp();
+    c.setReg32('a', fpView(c, 'h').read('b').get());
+  },
+});
+const FMOV_from_general_h = insn('FMOV_h_from_general', 'sf:1 0 0 11110 11 1 00 111 000000 Rn:5 Rd:5', {
+  operands: ({ Rn, Rd }) => ({ a: vector(Rd), b: source(Rn) }),
+  emit: (c) => {
+    c.requireFp();
+    c.setVecLow32('a', c.i32.and(c.reg32('b'), c.i32.const(0xffff)));
   },
 });
 const FMOV_to_general_d = insn('FMOV_d_to_general', '1 0 0 11110 01 1 00 110 000000 Rn:5 Rd:5', {
@@ -102,8 +139,11 @@ export const FP_INTEGER: readonly Insn[] = [
   toRow('FCVTZU', '11', '001', ROUNDING.ZERO),
   fromRow('SCVTF', '010'),
   fromRow('UCVTF', '011'),
+  FJCVTZS,
   FMOV_to_general_s,
   FMOV_from_general_s,
+  FMOV_to_general_h,
+  FMOV_from_general_h,
   FMOV_to_general_d,
   FMOV_from_general_d,
   FMOV_to_general_top,

@@ -12,7 +12,8 @@ import {
   vectorArrangement,
   type Shape,
 } from '../shared/arrangement.ts';
-import { doublingMultiplyHigh } from '../shared/doubling-multiply.ts';
+import { doublingMultiplyAccumulate, doublingMultiplyHigh } from '../shared/doubling-multiply.ts';
+import { dotProduct } from '../shared/dot-product.ts';
 import { addedTo, multiply, subtractedFrom, type LaneBinary } from '../shared/lane-arithmetic.ts';
 import {
   longAdded,
@@ -29,11 +30,15 @@ interface Row {
   readonly name: string;
   readonly U: '0' | '1';
   readonly opcode: string;
+  /** Halves and words, if absent. */
+  readonly T?: readonly (typeof HALVES_AND_WORDS)[number][];
   readonly hasScalar?: true;
   /** The operation, whose results are as wide as the operands or twice as wide. */
   readonly same?: LaneBinary;
   readonly long?: LaneLong;
 }
+
+const WORDS = ['2s', '4s'] as const;
 
 const ROWS: readonly Row[] = [
   { name: 'MLA', U: '1', opcode: '0000', same: addedTo(multiply) },
@@ -50,6 +55,10 @@ const ROWS: readonly Row[] = [
   { name: 'SQDMULL', U: '0', opcode: '1011', long: longDoubled, hasScalar: true },
   { name: 'SQDMULH', U: '0', opcode: '1100', same: doublingMultiplyHigh(false), hasScalar: true },
   { name: 'SQRDMULH', U: '0', opcode: '1101', same: doublingMultiplyHigh(true), hasScalar: true },
+  { name: 'SQRDMLAH', U: '1', opcode: '1101', same: doublingMultiplyAccumulate('add'), hasScalar: true },
+  { name: 'SDOT', U: '0', opcode: '1110', same: dotProduct('s'), T: WORDS },
+  { name: 'UDOT', U: '1', opcode: '1110', same: dotProduct('u'), T: WORDS },
+  { name: 'SQRDMLSH', U: '1', opcode: '1111', same: doublingMultiplyAccumulate('sub'), hasScalar: true },
 ];
 
 /** The register and lane of the second operand: H:L:M and four bits of number, or H:L and five. */
@@ -79,10 +88,10 @@ function emit(c: Emitter, { same, long }: Row, shape: Shape): void {
   }
 }
 
-const vectorRow = (row: Row): Insn =>
+const vectorRow = ({ T: arrangements = HALVES_AND_WORDS, ...row }: Row): Insn =>
   insn(`${row.name}_elt`, `0 Q:1 ${row.U} 01111 size:2 L:1 M:1 Rm:4 ${row.opcode} H:1 0 Rn:5 Rd:5`, {
-    statics: { T: HALVES_AND_WORDS },
-    select: ({ size, Q }) => allocated(HALVES_AND_WORDS, vectorArrangement(size, Q)),
+    statics: { T: arrangements },
+    select: ({ size, Q }) => allocated(arrangements, vectorArrangement(size, Q)),
     operands: ({ size, L, M, Rm, H, Rn, Rd }) => ({
       a: vector(Rd),
       b: vector(Rn),

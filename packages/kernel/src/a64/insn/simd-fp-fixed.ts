@@ -43,6 +43,16 @@ function emit(c: Emitter, of: Operation, shape: FpShape): void {
 
 /** The leading one of `immh` tells the lane size; what is below it is the size less the number of fraction bits. */
 const rows = ({ name, U, opcode, of }: Row): readonly Insn[] => [
+  insn(`${name}_fixed_h`, `0 Q:1 ${U} 011110 001 imm:4 ${opcode} 1 Rn:5 Rd:5`, {
+    statics: { T: ['4h', '8h'] },
+    select: ({ Q }) => ({ T: Q ? '8h' : '4h' }),
+    operands: ({ imm, Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn), imm: 16 - imm }),
+    emit: (c, { T }) => emit(c, of, T),
+  }),
+  insn(`${name}_fixed_scalar_h`, `01 ${U} 111110 001 imm:4 ${opcode} 1 Rn:5 Rd:5`, {
+    operands: ({ imm, Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn), imm: 16 - imm }),
+    emit: (c) => emit(c, of, 'h'),
+  }),
   insn(`${name}_fixed_s`, `0 Q:1 ${U} 011110 01 imm:5 ${opcode} 1 Rn:5 Rd:5`, {
     statics: { T: ['2s', '4s'] },
     select: ({ Q }) => ({ T: Q ? '4s' : '2s' }),

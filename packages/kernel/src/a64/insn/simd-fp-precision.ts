@@ -2,32 +2,17 @@
  * Conversions between lanes of different precision. Source: Arm DDI 0487, C4.1.96 "Advanced SIMD two-register
  * miscellaneous" and "scalar two-register miscellaneous"; C7.2, FCVTL, FCVTN, FCVTXN.
  */
-import type { Emitter, I64, Routine, V128, Var } from '../emitter.ts';
+import type { Emitter, Routine, V128, Var } from '../emitter.ts';
 import { type Insn, insn } from '../pattern.ts';
 import { FPCR_FZ, FPCR_RMODE, ROUNDING } from '../shared/fp-format.ts';
 import { controlAllows, resultAllows } from '../shared/fp-operation.ts';
-import { type Bits, type Float, fpView } from '../shared/fp-view.ts';
+import { type Bits, extractLane, type Float, fpView, replaceLane } from '../shared/fp-view.ts';
 import { SOFT_CONVERT } from '../shared/soft-float-convert.ts';
 import { roundingMode } from '../shared/soft-float.ts';
 import { oneSource } from '../shared/vector-operands.ts';
 
 /** Operands: the source, rounding mode. */
 type Convert = Routine<readonly ['v128', 'i32'], 'v128'>;
-
-/** One lane, zero-extended. */
-const extract = (c: Emitter, bits: 16 | 32 | 64, source: Var<V128>, lane: number): I64 => {
-  if (bits === 64) return c.i64x2.extract_lane(source.get(), lane);
-  return c.i64.extend_i32_u(
-    bits === 32 ? c.i32x4.extract_lane(source.get(), lane) : c.i16x8.extract_lane_u(source.get(), lane),
-  );
-};
-
-const replace = (c: Emitter, bits: 16 | 32 | 64, target: Var<V128>, lane: number, value: Var<I64>): V128 => {
-  if (bits === 64) return c.i64x2.replace_lane(target.get(), lane, value.get());
-  return bits === 32
-    ? c.i32x4.replace_lane(target.get(), lane, c.i32.wrap_i64(value.get()))
-    : c.i16x8.replace_lane(target.get(), lane, c.i32.wrap_i64(value.get()));
-};
 
 /** Converts the lowest lanes, as many as fit both formats. */
 const convertRoutine = (from: 16 | 32 | 64, to: 16 | 32 | 64): Convert => ({
@@ -38,8 +23,8 @@ const convertRoutine = (from: 16 | 32 | 64, to: 16 | 32 | 64): Convert => ({
     const routine = SOFT_CONVERT[`${from}_${to}` as keyof typeof SOFT_CONVERT];
     const result = c.letV128(c.v128.const(0n, 0n));
     for (let lane = 0; lane < 128 / Math.max(from, to); lane++) {
-      const value = c.letI64(c.call(routine, extract(c, from, source, lane), mode.get()));
-      result.set(replace(c, to, result, lane, value));
+      const value = c.letI64(c.call(routine, extractLane(c, from, source, lane), mode.get()));
+      result.set(replaceLane(c, to, result, lane, value));
     }
     return result.get();
   },

@@ -4,7 +4,7 @@
  */
 import { type Insn, insn } from '../pattern.ts';
 import { ADD, type Binary, binary, MAX, MAXNM, MIN, MINNM } from '../shared/fp-operation.ts';
-import { SCALAR_STATICS, scalarSimdPoint } from '../shared/fp-row.ts';
+import { HALF_STATICS, halfPoint, SCALAR_STATICS, scalarSimdPoint } from '../shared/fp-row.ts';
 import { type Bits, fpView } from '../shared/fp-view.ts';
 import { everySecond } from '../shared/lanes.ts';
 import { oneSource } from '../shared/vector-operands.ts';
@@ -18,6 +18,37 @@ const pairRow = (name: string, a: 0 | 1, opcode: string, operation: Binary): Ins
       c.requireFp();
       const k = fpView(c, T);
       k.write('a', binary(k, operation, k.readLane('b', 0), k.readLane('b', 1)));
+    },
+  });
+
+const halfPairRow = (name: string, a: 0 | 1, opcode: string, operation: Binary): Insn =>
+  insn(`${name}_scalar_h`, `01 0 11110 ${a} 0 11000 ${opcode} 10 Rn:5 Rd:5`, {
+    operands: oneSource,
+    emit: (c) => {
+      c.requireFp();
+      const k = fpView(c, 'h');
+      k.write('a', binary(k, operation, k.readLane('b', 0), k.readLane('b', 1)));
+    },
+  });
+
+/** Neighbours first, then neighbours among the results, and so on. */
+const halfAcrossRow = (name: string, a: 0 | 1, opcode: string, operation: Binary): Insn =>
+  insn(`${name}_h`, `0 Q:1 0 01110 ${a} 0 11000 ${opcode} 10 Rn:5 Rd:5`, {
+    statics: HALF_STATICS,
+    select: halfPoint,
+    operands: oneSource,
+    emit: (c, { T }) => {
+      c.requireFp();
+      const k = fpView(c, 'h');
+      const source = c.letV128(c.vec('b'));
+      let values = Array.from({ length: T === '8h' ? 8 : 4 }, (_, lane) =>
+        k.letBits(c.i16x8.extract_lane_u(source.get(), lane) as Bits),
+      );
+      while (values.length > 1) {
+        const pairs = Array.from({ length: values.length / 2 }, (_, i) => i);
+        values = pairs.map((i) => k.letBits(binary(k, operation, values[2 * i]!, values[2 * i + 1]!)));
+      }
+      k.write('a', values[0]!.get());
     },
   });
 
@@ -39,14 +70,26 @@ const acrossRow = (name: string, a: 0 | 1, opcode: string, operation: Binary): I
     },
   });
 
+type Row = readonly [name: string, a: 0 | 1, opcode: string, operation: Binary];
+
+const PAIRS: readonly Row[] = [
+  ['FMAXNMP', 0, '01100', MAXNM],
+  ['FMINNMP', 1, '01100', MINNM],
+  ['FADDP', 0, '01101', ADD],
+  ['FMAXP', 0, '01111', MAX],
+  ['FMINP', 1, '01111', MIN],
+];
+
+const ACROSS: readonly Row[] = [
+  ['FMAXNMV', 0, '01100', MAXNM],
+  ['FMINNMV', 1, '01100', MINNM],
+  ['FMAXV', 0, '01111', MAX],
+  ['FMINV', 1, '01111', MIN],
+];
+
 export const SIMD_FP_REDUCE: readonly Insn[] = [
-  pairRow('FMAXNMP', 0, '01100', MAXNM),
-  pairRow('FMINNMP', 1, '01100', MINNM),
-  pairRow('FADDP', 0, '01101', ADD),
-  pairRow('FMAXP', 0, '01111', MAX),
-  pairRow('FMINP', 1, '01111', MIN),
-  acrossRow('FMAXNMV', 0, '01100', MAXNM),
-  acrossRow('FMINNMV', 1, '01100', MINNM),
-  acrossRow('FMAXV', 0, '01111', MAX),
-  acrossRow('FMINV', 1, '01111', MIN),
+  ...PAIRS.map((row) => pairRow(...row)),
+  ...ACROSS.map((row) => acrossRow(...row)),
+  ...PAIRS.map((row) => halfPairRow(...row)),
+  ...ACROSS.map((row) => halfAcrossRow(...row)),
 ];

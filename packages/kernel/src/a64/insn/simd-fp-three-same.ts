@@ -21,7 +21,14 @@ import {
   RSQRTS,
   SUB,
 } from '../shared/fp-operation.ts';
-import { SCALAR_STATICS, scalarSimdPoint, VECTOR_STATICS, vectorPoint } from '../shared/fp-row.ts';
+import {
+  HALF_STATICS,
+  halfPoint,
+  SCALAR_STATICS,
+  scalarSimdPoint,
+  VECTOR_STATICS,
+  vectorPoint,
+} from '../shared/fp-row.ts';
 import { absolute, type Bits, type FpShape, type FpView, fpView, negated } from '../shared/fp-view.ts';
 import { everySecond, joinLow } from '../shared/lanes.ts';
 import { twoSources } from '../shared/vector-operands.ts';
@@ -90,11 +97,11 @@ const ROWS: readonly Row[] = [
 /** Rearranges two operands into the first and the second of each pair. */
 function pair(k: FpView, x: Var<Bits>, y: Var<Bits>): [Var<Bits>, Var<Bits>] {
   const { c, shape } = k;
-  if (shape === '2s') {
+  if (shape === '2s' || shape === '4h') {
     x.set(joinLow(c, x.get(), y.get()) as Bits);
     y.set(x.get());
   }
-  const size = shape === '2d' ? 3 : 2;
+  const size = k.isHalf ? 1 : shape === '2d' ? 3 : 2;
   const first = k.letBits(everySecond(c, size, x.get(), y.get(), 0) as Bits);
   const second = k.letBits(everySecond(c, size, x.get(), y.get(), 1) as Bits);
   return [first, second];
@@ -125,7 +132,28 @@ const scalarRow = (row: Row): Insn =>
     emit: (c, { T }) => emit(c, row, T),
   });
 
+/** The opcode of half precision is the lower part of the others'. */
+const halfOpcode = ({ opcode }: Row): string => opcode.slice(2);
+
+const halfVectorRow = (row: Row): Insn =>
+  insn(`${row.name}_h`, `0 Q:1 ${row.U} 01110 ${row.a} 10 Rm:5 00 ${halfOpcode(row)} 1 Rn:5 Rd:5`, {
+    statics: HALF_STATICS,
+    select: halfPoint,
+    operands: twoSources,
+    emit: (c, { T }) => emit(c, row, T),
+  });
+
+const halfScalarRow = (row: Row): Insn =>
+  insn(`${row.name}_scalar_h`, `01 ${row.U} 11110 ${row.a} 10 Rm:5 00 ${halfOpcode(row)} 1 Rn:5 Rd:5`, {
+    operands: twoSources,
+    emit: (c) => emit(c, row, 'h'),
+  });
+
+const SCALAR_ROWS = ROWS.filter(({ scalar }) => scalar);
+
 export const SIMD_FP_THREE_SAME: readonly Insn[] = [
   ...ROWS.map(vectorRow),
-  ...ROWS.filter(({ scalar }) => scalar).map(scalarRow),
+  ...SCALAR_ROWS.map(scalarRow),
+  ...ROWS.map(halfVectorRow),
+  ...SCALAR_ROWS.map(halfScalarRow),
 ];

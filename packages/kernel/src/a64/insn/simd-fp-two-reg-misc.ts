@@ -11,6 +11,10 @@ import type { IntegralRounding } from '../shared/fp-integral.ts';
 import {
   RECPE,
   RECPX,
+  RINT32X,
+  RINT32Z,
+  RINT64X,
+  RINT64Z,
   RINTA,
   RINTI,
   RINTM,
@@ -23,7 +27,14 @@ import {
   type Unary,
   unary,
 } from '../shared/fp-operation.ts';
-import { SCALAR_STATICS, scalarSimdPoint, VECTOR_STATICS, vectorPoint } from '../shared/fp-row.ts';
+import {
+  HALF_STATICS,
+  halfPoint,
+  SCALAR_STATICS,
+  scalarSimdPoint,
+  VECTOR_STATICS,
+  vectorPoint,
+} from '../shared/fp-row.ts';
 import { absolute, type Bits, type FpShape, type FpView, fpView, negated } from '../shared/fp-view.ts';
 import { FIXED_RECPE, FIXED_RSQRTE } from '../shared/soft-float-estimate.ts';
 import { oneSource } from '../shared/vector-operands.ts';
@@ -38,6 +49,8 @@ interface Row {
   readonly opcode: string;
   readonly of: Operation;
   readonly forms: 'vector' | 'scalar' | 'both';
+  /** There is no half precision. */
+  readonly noHalf?: true;
 }
 
 const plain =
@@ -96,6 +109,10 @@ const ROWS: readonly Row[] = [
   { name: 'UCVTF', U: 1, a: 0, opcode: '11101', of: from(false), forms: 'both' },
   { name: 'FRECPE', U: 0, a: 1, opcode: '11101', of: plain(RECPE), forms: 'both' },
   { name: 'FRSQRTE', U: 1, a: 1, opcode: '11101', of: plain(RSQRTE), forms: 'both' },
+  { name: 'FRINT32Z', U: 0, a: 0, opcode: '11110', of: plain(RINT32Z), forms: 'vector', noHalf: true },
+  { name: 'FRINT32X', U: 1, a: 0, opcode: '11110', of: plain(RINT32X), forms: 'vector', noHalf: true },
+  { name: 'FRINT64Z', U: 0, a: 0, opcode: '11111', of: plain(RINT64Z), forms: 'vector', noHalf: true },
+  { name: 'FRINT64X', U: 1, a: 0, opcode: '11111', of: plain(RINT64X), forms: 'vector', noHalf: true },
   { name: 'FRECPX', U: 0, a: 1, opcode: '11111', of: plain(RECPX), forms: 'scalar' },
   { name: 'FSQRT', U: 1, a: 1, opcode: '11111', of: plain(SQRT), forms: 'vector' },
 ];
@@ -122,6 +139,20 @@ const scalarRow = ({ name, U, a, opcode, of }: Row): Insn =>
     emit: (c, { T }) => emit(c, of, T),
   });
 
+const halfVectorRow = ({ name, U, a, opcode, of }: Row): Insn =>
+  insn(`${name}_h`, `0 Q:1 ${U} 01110 ${a} 1111 00 ${opcode} 10 Rn:5 Rd:5`, {
+    statics: HALF_STATICS,
+    select: halfPoint,
+    operands: oneSource,
+    emit: (c, { T }) => emit(c, of, T),
+  });
+
+const halfScalarRow = ({ name, U, a, opcode, of }: Row): Insn =>
+  insn(`${name}_scalar_h`, `01 ${U} 11110 ${a} 1111 00 ${opcode} 10 Rn:5 Rd:5`, {
+    operands: oneSource,
+    emit: (c) => emit(c, of, 'h'),
+  });
+
 /** Estimates on lanes of 0.32 fixed point. */
 const fixedEstimate = (name: string, U: 0 | 1, routine: Routine<readonly ['i32'], 'i32'>): Insn =>
   insn(name, `0 Q:1 ${U} 01110 10 10000 11100 10 Rn:5 Rd:5`, {
@@ -141,9 +172,14 @@ const fixedEstimate = (name: string, U: 0 | 1, routine: Routine<readonly ['i32']
     },
   });
 
+const VECTOR_ROWS = ROWS.filter(({ forms }) => forms !== 'scalar');
+const SCALAR_ROWS = ROWS.filter(({ forms }) => forms !== 'vector');
+
 export const SIMD_FP_TWO_REG_MISC: readonly Insn[] = [
-  ...ROWS.filter(({ forms }) => forms !== 'scalar').map(vectorRow),
-  ...ROWS.filter(({ forms }) => forms !== 'vector').map(scalarRow),
+  ...VECTOR_ROWS.map(vectorRow),
+  ...SCALAR_ROWS.map(scalarRow),
+  ...VECTOR_ROWS.filter(({ noHalf }) => !noHalf).map(halfVectorRow),
+  ...SCALAR_ROWS.map(halfScalarRow),
   fixedEstimate('URECPE', 0, FIXED_RECPE),
   fixedEstimate('URSQRTE', 1, FIXED_RSQRTE),
 ];

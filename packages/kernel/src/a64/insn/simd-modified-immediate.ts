@@ -35,6 +35,10 @@ function expand(op: number, cmode: number, imm8: number): Halves {
   return op ? { immLow: 0, immHigh: doubleTop(imm8) } : twice(single(imm8));
 }
 
+/** The same as a half whose low 6 bits are 0. */
+const half = (imm8: number): number =>
+  ((imm8 & 0x80) << 8) | (imm8 & 0x40 ? 0x3000 : 0x4000) | ((imm8 & 0x3f) << 6);
+
 const ACTIONS = ['move', 'or', 'clear'] as const;
 
 /** Odd `cmode` below 12 combines the constant with the destination. */
@@ -70,4 +74,14 @@ const modifiedImmediate = insn('SIMD_imm', '0 Q:1 op:1 0111100000 abc:3 cmode:4 
   },
 });
 
-export const SIMD_MODIFIED_IMMEDIATE = [modifiedImmediate] as const;
+const FMOV_half = insn('FMOV_imm_h', '0 Q:1 0 0111100000 abc:3 1111 1 1 defgh:5 Rd:5', {
+  statics: { bits: [64, 128] },
+  select: ({ Q }) => ({ bits: Q ? 128 : 64 }),
+  operands: ({ abc, defgh, Rd }) => ({ a: vector(Rd), ...twice(half((abc << 5) | defgh) * 0x10001) }),
+  emit: (c, { bits }) => {
+    c.requireFp();
+    setLanes(c, 'a', c.i64x2.splat(c.imm()), { size: 1, bits });
+  },
+});
+
+export const SIMD_MODIFIED_IMMEDIATE = [modifiedImmediate, FMOV_half] as const;

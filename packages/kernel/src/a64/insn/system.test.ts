@@ -255,10 +255,9 @@ describe('exceptions', () => {
     ['DCPS1', 0xd4a0_0001],
     ['DRPS', 0xd6bf_03e0],
     ['UDF', 0x0000_1234],
-    ['SB', 0xd503_30ff],
-    ['CFINV', 0xd500_401f],
+    ['SB with a number', 0xd503_31ff],
+    ['CFINV with a number', 0xd500_411f],
     ['MSR PAN', 0xd500_419f],
-    ['LDAPR', 0xb8bf_c020],
     ['LDLAR', 0x88df_7c20],
   ])('%s is undefined', (_name, word) => {
     expect(step(word)).toEqual({ kind: 'undefined' });

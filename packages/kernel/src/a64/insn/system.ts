@@ -2,7 +2,7 @@
  * System registers, system instructions, hints and barriers. Source: Arm DDI 0487, C4.1.93 "Hints", "Barriers",
  * "PSTATE", "System instructions", "System register move"; C5.2, C5.3; C6.2, MRS, MSR, SYS.
  *
- * What vkvm does not announce is not allocated: SB, CFINV, UAO, PAN, DIT, SSBS, TCO, WFET, WFIT. Hints of such
+ * What vkvm does not announce is not allocated: UAO, PAN, DIT, SSBS, TCO, WFET, WFIT. Hints of such
  * features are NOPs, as the architecture has it.
  */
 import { sysregKey, SYSREGS } from '@vkvm/uapi';
@@ -113,14 +113,16 @@ const HINT = insn('HINT', '1101010100 0 00 011 0010 CRm:4 op2:3 11111', {
   hot: ({ hint }) => hint === 'nop',
 });
 
-/** By `op2`. The 0 to 7 not named here are not allocated, or SB. */
-const BARRIERS = [null, null, 'clrex', null, 'fence', 'fence', 'isb', null] as const;
+/** By `op2`. Nothing is speculated, so that SB is no more than an ISB. */
+const BARRIERS = [null, null, 'clrex', null, 'fence', 'fence', 'isb', 'isb'] as const;
+
+const SB = 7;
 
 const BARRIER = insn('BARRIER', '1101010100 0 00 011 0011 CRm:4 op2:3 11111', {
   statics: { barrier: ['clrex', 'fence', 'isb'] },
-  select: ({ op2 }) => {
+  select: ({ CRm, op2 }) => {
     const barrier = BARRIERS[op2];
-    return barrier ? { barrier } : null;
+    return barrier && (op2 !== SB || CRm === 0) ? { barrier } : null;
   },
   emit: (c, { barrier }) => {
     if (barrier === 'clrex') c.setState32(EXCLUSIVE_HOST, c.i32.const(0));
@@ -230,8 +232,8 @@ const MRS = insn('MRS', '1101010100 1 1 o0:1 op1:3 CRn:4 CRm:4 op2:3 Rt:5', {
 
 /** D, A, I, F. */
 const DAIF_BITS = 0x3c0;
-/** AHP, DN, FZ, RMode: trapped exceptions and half-precision flush are not implemented, so the rest is RES0. */
-const FPCR_BITS = 0x07c0_0000;
+/** AHP, DN, FZ, RMode, FZ16: trapped exceptions are not implemented, so the rest is RES0. */
+const FPCR_BITS = 0x07c8_0000;
 /** QC, IDC, IXC, UFC, OFC, DZC, IOC: without AArch32 the flags in bits 31:28 are RES0. */
 const FPSR_BITS = 0x0800_009f;
 

@@ -1,6 +1,6 @@
 /** Comparisons as rows use them: Wasm's for numbers, soft float for NaNs and under FZ. */
 import type { I32, Var, Word } from '../emitter.ts';
-import { FPCR_FZ, type FpBits, type FpFormat, perBits } from './fp-format.ts';
+import { FPCR_FZ, type FpFormat, perBits } from './fp-format.ts';
 import { controlAllows } from './fp-operation.ts';
 import { absolute, type Bits, type FpView, type Mask, type Soft, soft } from './fp-view.ts';
 import { NZCV_EQUAL, NZCV_GREATER, NZCV_LESS, SOFT_COMPARE } from './soft-float-compare.ts';
@@ -11,10 +11,9 @@ const WITHOUT_FZ = { clear: FPCR_FZ, inexact: false } as const;
 /** FPCompare of two scalars by soft float: NZCV in bits 3:0. @param signalling - quiet NaNs raise IOC too */
 export function compareCall(k: FpView, x: Var<Bits>, y: Var<Bits>, signalling: boolean): I32 {
   const { c } = k;
-  const { bits } = k.format;
-  const word = c.word(bits);
+  const word = c.word(k.wordBits);
   return c.call(
-    SOFT_COMPARE[bits],
+    SOFT_COMPARE[k.format.bits],
     word.toI64(x.get()),
     word.toI64(y.get()),
     c.i32.const(signalling ? 1 : 0),
@@ -28,7 +27,9 @@ export function compareCall(k: FpView, x: Var<Bits>, y: Var<Bits>, signalling: b
  * @param signalling - quiet NaNs raise IOC too
  */
 export function compareFlags(k: FpView, x: Var<Bits>, y: Var<Bits>, signalling: boolean): void {
-  const { c, ops } = k;
+  const { c } = k;
+  if (k.isHalf) return c.setNzcv(compareCall(k, x, y, signalling));
+  const { ops } = k;
   const greater = c.letI32(ops.gt(k.float(x), k.float(y)));
   const less = c.letI32(ops.lt(k.float(x), k.float(y)));
   const ordered = (): I32 => c.i32.or(c.i32.or(greater.get(), less.get()), ops.eq(k.float(x), k.float(y)));
@@ -60,22 +61,21 @@ const HOLDS = {
   lt: [NZCV_LESS],
 } as const;
 
-const maskRoutine = (op: keyof typeof HOLDS, f: FpFormat<FpBits>): BinaryRoutine => ({
+const maskRoutine = (op: keyof typeof HOLDS, f: FpFormat): BinaryRoutine => ({
   name: `fp${f.bits}_mask_${op}`,
   params: ['i64', 'i64'],
   result: 'i64',
   emit: (c, x, y) => {
     const held = HOLDS[op].reduce((mask, nzcv) => mask | (1 << nzcv), 0);
-    return c.i64.sub(
+    return c.select(
+      c.i64.const(f.sign | f.magnitude),
       c.i64.const(0),
-      c.i64.extend_i32_u(
-        c.i32.and(
-          c.i32.shr_u(
-            c.i32.const(held),
-            c.call(SOFT_COMPARE[f.bits], x.get(), y.get(), c.i32.const(op === 'eq' ? 0 : 1)),
-          ),
-          c.i32.const(1),
+      c.i32.and(
+        c.i32.shr_u(
+          c.i32.const(held),
+          c.call(SOFT_COMPARE[f.bits], x.get(), y.get(), c.i32.const(op === 'eq' ? 0 : 1)),
         ),
+        c.i32.const(1),
       ),
     );
   },
@@ -92,13 +92,14 @@ const SOFT_MASK: Readonly<Record<keyof typeof HOLDS, Soft>> = {
 
 /** All ones in each lane where the comparison holds. */
 export function compareLanes(k: FpView, comparison: LaneComparison, x: Var<Bits>, y: Var<Bits>): Bits {
-  const { c, ops } = k;
+  const { c } = k;
   if (comparison.absolute) {
     x.set(absolute(k, x.get()));
     y.set(absolute(k, y.get()));
   }
   const slow = (): Bits => k.call(SOFT_MASK[comparison.op], [x, y]);
-  if (!k.isVector) return slow();
+  if (!k.isVector || k.isHalf) return slow();
+  const { ops } = k;
   const ordered = (value: Var<Bits>): Mask => ops.eq(k.float(value), k.float(value));
   const result = k.letBits(ops[comparison.op](k.float(x), k.float(y)) as unknown as Bits);
   c.if(c.i32.eqz(c.i32.and(controlAllows(c, WITHOUT_FZ), k.all(k.both(ordered(x), ordered(y))))), () =>

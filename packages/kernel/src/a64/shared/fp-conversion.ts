@@ -25,6 +25,9 @@ interface ToInteger extends IntegerForm {
 const beforeTruncation = (k: FpView, x: Var<Bits>, { rounding }: Pick<ToInteger, 'rounding'>): Float =>
   rounding === ROUNDING.ZERO ? k.float(x) : integralOf(k, rounding, x);
 
+/** Width of the general register that holds an integer. */
+const wordBits = ({ bits }: Pick<IntegerForm, 'bits'>): 32 | 64 => (bits === 64 ? 64 : 32);
+
 /** Wasm's conversion of a scalar that fits. */
 function truncate(k: FpView, value: Var<Float>, form: IntegerForm): Word {
   const { c } = k;
@@ -43,16 +46,17 @@ const TO_NEAREST = { clear: FPCR_RMODE, inexact: true } as const;
 /** A scalar as an integer of the form's width. */
 export function toInteger(k: FpView, x: Var<Bits>, form: ToInteger): Word {
   const { c } = k;
-  const w = c.word(form.bits);
+  const w = c.word(wordBits(form));
   const slow = (): Word =>
     w.fromI64(
       c.call(
         toFixed(k.format.bits, form),
-        c.word(k.format.bits).toI64(x.get()),
+        c.word(k.wordBits).toI64(x.get()),
         c.i32.const(0),
         c.i32.const(form.rounding),
       ),
     );
+  if (k.isHalf) return slow();
   const value = k.letFloat(beforeTruncation(k, x, form));
   const result = w.let(truncate(k, value, form));
   c.if(c.i32.eqz(c.i32.and(controlAllows(c, WITHOUT_FZ), fits(k, value, form))), () => result.set(slow()));
@@ -63,27 +67,25 @@ export function toInteger(k: FpView, x: Var<Bits>, form: ToInteger): Word {
 export function fromInteger(k: FpView, value: Var<Word>, form: IntegerForm): Bits {
   const { c } = k;
   const { bits } = k.format;
+  const slow = (): Bits =>
+    c
+      .word(k.wordBits)
+      .fromI64(
+        c.call(
+          fromFixed(bits, form),
+          c.word(wordBits(form)).toI64(value.get()),
+          c.i32.const(0),
+          roundingMode(c),
+        ),
+      ) as Bits;
+  if (k.isHalf) return slow();
+  const name = `convert_i${wordBits(form)}_${suffix(form)}` as const;
   const source = value.get();
-  let converted: unknown;
-  if (bits === 64) converted = c.f64[`convert_i${form.bits}_${suffix(form)}`](source);
-  else converted = c.f32[`convert_i${form.bits}_${suffix(form)}`](source);
+  const converted: unknown = bits === 64 ? c.f64[name](source) : c.f32[name](source);
   const result = k.letBits(k.bits(k.letFloat(converted as Float)));
   // Every 32-bit integer is a double.
   if (bits === 64 && form.bits === 32) return result.get();
-  c.if(c.i32.eqz(controlAllows(c, TO_NEAREST)), () =>
-    result.set(
-      c
-        .word(bits)
-        .fromI64(
-          c.call(
-            fromFixed(bits, form),
-            c.word(form.bits).toI64(value.get()),
-            c.i32.const(0),
-            roundingMode(c),
-          ),
-        ) as Bits,
-    ),
-  );
+  c.if(c.i32.eqz(controlAllows(c, TO_NEAREST)), () => result.set(slow()));
   return result.get();
 }
 
@@ -105,11 +107,11 @@ export function convertPrecision(from: FpView, to: FpView, x: Var<Bits>): Bits {
     () =>
       bits.set(
         c
-          .word(to.format.bits)
+          .word(to.wordBits)
           .fromI64(
             c.call(
               SOFT_CONVERT[widens ? '32_64' : '64_32'],
-              c.word(from.format.bits).toI64(x.get()),
+              c.word(from.wordBits).toI64(x.get()),
               roundingMode(c),
             ),
           ) as Bits,
@@ -167,6 +169,7 @@ export function lanesToInteger(k: FpView, x: Var<Bits>, form: Omit<ToInteger, 'b
       [x],
       [() => c.i32.const(0), () => c.i32.const(form.rounding)],
     );
+  if (k.isHalf) return slow();
   const value = k.letFloat(beforeTruncation(k, x, form));
   const result = k.letBits(truncateLanes(k, value, form.signed) as Bits);
   c.if(c.i32.eqz(c.i32.and(controlAllows(c, WITHOUT_FZ), k.all(fits(k, value, { ...form, bits })))), () =>
@@ -182,6 +185,7 @@ export function lanesFromInteger(k: FpView, x: Var<Bits>, signed: boolean): Bits
   if (!k.isVector) return fromInteger(k, x as unknown as Var<Word>, { bits, signed });
   const slow = (): Bits =>
     k.call(LANES_FROM_FIXED[signed ? 's' : 'u'], [x], [() => c.i32.const(0), () => roundingMode(c)]);
+  if (k.isHalf) return slow();
   const result = k.letBits(convertLanes(k, x, signed) as Bits);
   c.if(c.i32.eqz(controlAllows(c, TO_NEAREST)), () => result.set(slow()));
   return result.get();

@@ -1,7 +1,7 @@
 /** Binary interchange formats, and the control and status bits that rule arithmetic on them. */
 
 /** One binary format. Masks apply to a value's bits, zero-extended to 64. */
-export interface FpFormat<Bits extends 16 | 32 | 64 = 16 | 32 | 64> {
+export interface FpFormat<Bits extends FpBits = FpBits> {
   readonly bits: Bits;
   /** Width of the fraction field. */
   readonly fraction: number;
@@ -17,7 +17,7 @@ export interface FpFormat<Bits extends 16 | 32 | 64 = 16 | 32 | 64> {
   readonly defaultNan: bigint;
 }
 
-function format<Bits extends 16 | 32 | 64>(bits: Bits, fraction: number): FpFormat<Bits> {
+function format<Bits extends FpBits>(bits: Bits, fraction: number): FpFormat<Bits> {
   const exponentBits = bits - 1 - fraction;
   const infinity = ((1n << BigInt(exponentBits)) - 1n) << BigInt(fraction);
   const quiet = 1n << BigInt(fraction - 1);
@@ -37,12 +37,13 @@ function format<Bits extends 16 | 32 | 64>(bits: Bits, fraction: number): FpForm
 /** Source: IEEE 754-2019, table 3.5; default NaN: Arm DDI 0487, A1.5.5. */
 export const FORMATS = { 16: format(16, 10), 32: format(32, 23), 64: format(64, 52) } as const;
 
-/** Width of the values that arithmetic takes. Half precision is only a storage format here. */
-export type FpBits = 32 | 64;
+/** Width of the values that arithmetic takes. */
+export type FpBits = 16 | 32 | 64;
 export type PerBits<T> = Readonly<Record<FpBits, T>>;
 
-/** Makes one of each for single and double precision. */
+/** Makes one of each for half, single and double precision. */
 export const perBits = <T>(make: (f: FpFormat<FpBits>) => T): PerBits<T> => ({
+  16: make(FORMATS[16]),
   32: make(FORMATS[32]),
   64: make(FORMATS[64]),
 });
@@ -51,6 +52,8 @@ export const perBits = <T>(make: (f: FpFormat<FpBits>) => T): PerBits<T> => ({
 export const FPCR_AHP = 1 << 26;
 export const FPCR_DN = 1 << 25;
 export const FPCR_FZ = 1 << 24;
+/** Flushes half precision, but for conversions to and from other formats. */
+export const FPCR_FZ16 = 1 << 19;
 export const FPCR_RMODE = 3 << 22;
 export const FPCR_RMODE_SHIFT = 22;
 

@@ -14,7 +14,7 @@ import { SOFT_ADD, SOFT_DIV, SOFT_MUL, SOFT_MULX, SOFT_SQRT, SOFT_SUB } from './
 import { SOFT_MAX, SOFT_MAXNM, SOFT_MIN, SOFT_MINNM } from './soft-float-compare.ts';
 import { SOFT_RECPE, SOFT_RECPX, SOFT_RSQRTE } from './soft-float-estimate.ts';
 import { SOFT_MULADD, SOFT_RECPS, SOFT_RSQRTS } from './soft-float-fused.ts';
-import { SOFT_INTEGRAL } from './soft-float-integer.ts';
+import { type IntegerBits, SOFT_INTEGRAL, SOFT_INTEGRAL_WITHIN } from './soft-float-integer.ts';
 import { roundingMode } from './soft-float.ts';
 
 /** When Wasm's result is Arm's. */
@@ -97,14 +97,14 @@ function choose(
 
 export function unary(k: FpView, { soft: routine, extra, fast }: Unary, x: Var<Bits>): Bits {
   const fallback = (): Bits => k.call(routine, [x], extra?.(k.c));
-  if (!fast) return fallback();
+  if (!fast || k.isHalf) return fallback();
   const result = k.letFloat(fast.of(k, x));
   return choose(k, fast.exact, result, [x], fallback);
 }
 
 export function binary(k: FpView, { soft: routine, fast }: Binary, x: Var<Bits>, y: Var<Bits>): Bits {
   const fallback = (): Bits => k.call(routine, [x, y]);
-  if (!fast) return fallback();
+  if (!fast || k.isHalf) return fallback();
   const result = k.letFloat(k.ops[fast.op](k.float(x), k.float(y)));
   // A quotient is exactly zero only if the dividend is.
   return choose(k, fast.exact, result, fast.op === 'div' ? [x] : [x, y], fallback);
@@ -157,6 +157,18 @@ export const RINTA = integral(ROUNDING.AWAY);
 export const RINTX = currentIntegral(true);
 export const RINTI = currentIntegral(false);
 
+/** FRINT32Z and the like: an integral value that a signed integer can hold. */
+const within = (bits: IntegerBits, mode: (c: Emitter) => I32): Unary => ({
+  soft: soft(SOFT_INTEGRAL_WITHIN[bits]),
+  extra: (c) => [() => mode(c)],
+});
+
+const towardsZero = (c: Emitter): I32 => c.i32.const(ROUNDING.ZERO);
+export const RINT32Z = within(32, towardsZero);
+export const RINT32X = within(32, roundingMode);
+export const RINT64Z = within(64, towardsZero);
+export const RINT64X = within(64, roundingMode);
+
 const MULADD = soft(SOFT_MULADD);
 
 /**
@@ -168,6 +180,7 @@ const FUSED_PROBE = { 32: 2 ** -13, 64: 2 ** -30 } as const;
 /** `addend` + `x` × `y`, rounded once. */
 export function multiplyAdd(k: FpView, addend: Var<Bits>, x: Var<Bits>, y: Var<Bits>): Bits {
   const { c, format } = k;
+  if (format.bits === 16) return k.call(MULADD, [addend, x, y]);
   const wide = format.bits === 64;
   const ops = wide ? c.f64x2 : c.f32x4;
   const epsilon = FUSED_PROBE[format.bits];

@@ -5,6 +5,7 @@
  * compute: a float may lose the bits of a NaN. The definition sees all kinds as one type.
  */
 import type { Emitter, F32, F64, Field, I32, I64, Routine, RoutineType, V128, Var } from '../emitter.ts';
+import { swizzled } from './lanes.ts';
 import { FORMATS, type FpBits, type FpFormat, type PerBits, perBits } from './fp-format.ts';
 
 /** The bits of an operand, of the kind that a view has. */
@@ -14,11 +15,12 @@ export type Float = F32 & F64 & V128;
 /** The result of a comparison: 0 or 1, or lanes of zeros or ones. */
 export type Mask = I32 & V128;
 
-/** What an operation applies to. Scalars clear the rest of the register; so does `2s`. */
-export type FpShape = 's' | 'd' | '2s' | '4s' | '2d';
+/** What an operation applies to. Scalars clear the rest of the register; so do `4h` and `2s`. */
+export type FpShape = 'h' | 's' | 'd' | '4h' | '8h' | '2s' | '4s' | '2d';
 
 export const SCALAR_SHAPES = ['s', 'd'] as const;
 export const VECTOR_SHAPES = ['2s', '4s', '2d'] as const;
+export const HALF_SHAPES = ['4h', '8h'] as const;
 
 /** Wasm's floating-point operations, of the kind that a view has. */
 interface FloatOps {
@@ -50,27 +52,38 @@ export interface Soft {
   readonly lanes: PerBits<AnyRoutine>;
 }
 
+/** One lane, zero-extended. */
+export const extractLane = (c: Emitter, bits: FpBits, source: Var<V128>, lane: number): I64 => {
+  if (bits === 64) return c.i64x2.extract_lane(source.get(), lane);
+  return c.i64.extend_i32_u(
+    bits === 32 ? c.i32x4.extract_lane(source.get(), lane) : c.i16x8.extract_lane_u(source.get(), lane),
+  );
+};
+
+export const replaceLane = (
+  c: Emitter,
+  bits: FpBits,
+  target: Var<V128>,
+  lane: number,
+  value: Var<I64>,
+): V128 => {
+  if (bits === 64) return c.i64x2.replace_lane(target.get(), lane, value.get());
+  return c[bits === 32 ? 'i32x4' : 'i16x8'].replace_lane(target.get(), lane, c.i32.wrap_i64(value.get()));
+};
+
 /** Calls the scalar routine for each lane. `i32` operands are the same for all lanes. */
-const laneRoutine = (scalar: AnyRoutine, { bits }: FpFormat<FpBits>): AnyRoutine => ({
+const laneRoutine = (scalar: AnyRoutine, { bits }: FpFormat): AnyRoutine => ({
   name: `${scalar.name}_lanes`,
   params: scalar.params.map((type) => (type === 'i64' ? 'v128' : type)),
   result: 'v128',
   emit: (c, ...operands) => {
     const result = c.letV128(c.v128.const(0n, 0n));
     for (let lane = 0; lane < 128 / bits; lane++) {
-      const values = operands.map((operand, i) => {
-        if (scalar.params[i] === 'i32') return operand.get();
-        const vector = (operand as Var<V128>).get();
-        return bits === 64
-          ? c.i64x2.extract_lane(vector, lane)
-          : c.i64.extend_i32_u(c.i32x4.extract_lane(vector, lane));
-      });
-      const value = c.letI64(c.call(scalar, ...values) as I64);
-      result.set(
-        bits === 64
-          ? c.i64x2.replace_lane(result.get(), lane, value.get())
-          : c.i32x4.replace_lane(result.get(), lane, c.i32.wrap_i64(value.get())),
+      const values = operands.map((operand, i) =>
+        scalar.params[i] === 'i32' ? operand.get() : extractLane(c, bits, operand as Var<V128>, lane),
       );
+      const value = c.letI64(c.call(scalar, ...values) as I64);
+      result.set(replaceLane(c, bits, result, lane, value));
     }
     return result.get();
   },
@@ -87,12 +100,18 @@ export const soft = <P extends readonly RoutineType[]>(scalar: PerBits<ValueRout
 export interface FpView {
   readonly c: Emitter;
   readonly shape: FpShape;
-  readonly format: FpFormat<FpBits>;
+  readonly format: FpFormat;
+  /** Width of the Wasm integer that holds a scalar. */
+  readonly wordBits: 32 | 64;
+  /** Half precision: Wasm has no operations on it, so `ops` and what takes or gives a `Float` must not be used. */
+  readonly isHalf: boolean;
   readonly ops: FloatOps;
   readonly isVector: boolean;
   read(field: Field): Var<Bits>;
-  /** One lane of a register: for a scalar that lane, for a vector the same in all lanes. */
+  /** One lane of a register, for a scalar. */
   readLane(field: Field, lane: number): Var<Bits>;
+  /** One lane of a register, for a vector in all lanes. The immediate has its bytes' numbers: `repeatedLane`. */
+  readElement(field: Field): Var<Bits>;
   write(field: Field, value: Bits): void;
   letBits(value: Bits): Var<Bits>;
   /** A constant in each lane. */
@@ -113,28 +132,37 @@ export interface FpView {
 
 /** A constant in each lane of a vector. */
 const splatConst = (c: Emitter, bits: FpBits, value: bigint): V128 => {
-  const half = bits === 64 ? value : value | (value << 32n);
+  let half = 0n;
+  for (let at = 0; at < 64; at += bits) half |= value << BigInt(at);
   return c.v128.const(half, half);
 };
 
-function scalarView(c: Emitter, shape: 's' | 'd'): FpView {
-  const bits = shape === 's' ? 32 : 64;
-  const w = c.word(bits);
-  const single = bits === 32;
-  const read = (field: Field): unknown => (single ? c.vecLow32(field) : c.vecLow(field));
+/** A scalar of half precision lies in the low bits of an `I32`. */
+function scalarView(c: Emitter, shape: 'h' | 's' | 'd'): FpView {
+  const bits = ({ h: 16, s: 32, d: 64 } as const)[shape];
+  const wordBits = bits === 64 ? 64 : 32;
+  const w = c.word(wordBits);
+  const single = wordBits === 32;
+  const isHalf = bits === 16;
+  const read = (field: Field): unknown => {
+    if (isHalf) return c.i32.and(c.vecLow32(field), c.i32.const(0xffff));
+    return single ? c.vecLow32(field) : c.vecLow(field);
+  };
+  const laneOf = (vector: V128, lane: number): Var<Bits> => {
+    if (isHalf) return w.let(c.i16x8.extract_lane_u(vector, lane) as Bits) as Var<Bits>;
+    return w.let((single ? c.i32x4 : c.i64x2).extract_lane(vector, lane) as Bits) as Var<Bits>;
+  };
   return {
     c,
     shape,
     format: FORMATS[bits],
+    wordBits,
+    isHalf,
     ops: (single ? c.f32 : c.f64) as unknown as FloatOps,
     isVector: false,
     read: (field) => w.let(read(field) as Bits) as Var<Bits>,
-    readLane: (field, lane) =>
-      w.let(
-        (single
-          ? c.i32x4.extract_lane(c.vec(field), lane)
-          : c.i64x2.extract_lane(c.vec(field), lane)) as Bits,
-      ) as Var<Bits>,
+    readLane: (field, lane) => laneOf(c.vec(field), lane),
+    readElement: (field) => laneOf(swizzled(c, field), 0),
     write: (field, value) => (single ? c.setVecLow32(field, value) : c.setVecLow(field, value)),
     letBits: (value) => w.let(value) as Var<Bits>,
     constBits: (value) => w.const(value) as Bits,
@@ -160,25 +188,28 @@ function scalarView(c: Emitter, shape: 's' | 'd'): FpView {
   };
 }
 
-function vectorView(c: Emitter, shape: '2s' | '4s' | '2d'): FpView {
-  const bits = shape === '2d' ? 64 : 32;
+const LANE_BITS = { '4h': 16, '8h': 16, '2s': 32, '4s': 32, '2d': 64 } as const;
+
+function vectorView(c: Emitter, shape: keyof typeof LANE_BITS): FpView {
+  const bits = LANE_BITS[shape];
+  const isShort = shape === '2s' || shape === '4h';
   const letV128 = (value: V128): Var<Bits> => c.letV128(value) as Var<Bits>;
   return {
     c,
     shape,
     format: FORMATS[bits],
+    wordBits: bits === 64 ? 64 : 32,
+    isHalf: bits === 16,
     ops: (bits === 64 ? c.f64x2 : c.f32x4) as unknown as FloatOps,
     isVector: true,
     // The lanes that do not count repeat those that do: so they raise nothing and pass every test that these pass.
-    read: (field) => letV128(shape === '2s' ? c.i64x2.splat(c.vecLow(field)) : c.vec(field)),
-    readLane: (field, lane) =>
-      letV128(
-        bits === 64
-          ? c.i64x2.splat(c.i64x2.extract_lane(c.vec(field), lane))
-          : c.i32x4.splat(c.i32x4.extract_lane(c.vec(field), lane)),
-      ),
+    read: (field) => letV128(isShort ? c.i64x2.splat(c.vecLow(field)) : c.vec(field)),
+    readLane: () => {
+      throw new RangeError(`a lane of a vector is its element`);
+    },
+    readElement: (field) => letV128(swizzled(c, field)),
     write: (field, value) =>
-      shape === '2s' ? c.setVecLow(field, c.i64x2.extract_lane(value, 0)) : c.setVec(field, value),
+      isShort ? c.setVecLow(field, c.i64x2.extract_lane(value, 0)) : c.setVec(field, value),
     letBits: letV128,
     constBits: (value) => splatConst(c, bits, value) as Bits,
     constFloat: (value) =>
@@ -202,7 +233,7 @@ function vectorView(c: Emitter, shape: '2s' | '4s' | '2d'): FpView {
 
 /** The view of a shape. */
 export const fpView = (c: Emitter, shape: FpShape): FpView =>
-  shape === 's' || shape === 'd' ? scalarView(c, shape) : vectorView(c, shape);
+  shape === 'h' || shape === 's' || shape === 'd' ? scalarView(c, shape) : vectorView(c, shape);
 
 /** −x, of NaNs too. */
 export const negated = (k: FpView, value: Bits): Bits => k.xor(value, k.format.sign);

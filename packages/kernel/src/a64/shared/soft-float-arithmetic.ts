@@ -1,6 +1,6 @@
 /** Addition, subtraction, multiplication, division and square root. Source: Arm DDI 0487, J1.3.3 (FPAdd, FPMul, …). */
 import type { Emitter, F64, I32, I64, Var } from '../emitter.ts';
-import { FPSR_DZC, type FpBits, type FpFormat, type PerBits, perBits, ROUNDING } from './fp-format.ts';
+import { FPSR_DZC, type FpFormat, type PerBits, perBits, ROUNDING } from './fp-format.ts';
 import {
   type BinaryRoutine,
   firstOf,
@@ -26,7 +26,7 @@ import {
 export const signOfCancelled = (c: Emitter): I32 => c.i32.eq(roundingMode(c), c.i32.const(ROUNDING.MINUS));
 
 /** The sum of two finite values. */
-function finiteSum(c: Emitter, f: FpFormat<FpBits>, x: Var<I64>, y: Var<I64>): I64 {
+function finiteSum(c: Emitter, f: FpFormat, x: Var<I64>, y: Var<I64>): I64 {
   const unlike = c.letI32(c.i32.xor(signOf(c, f, x), signOf(c, f, y)));
   // The larger magnitude first: then the difference has its sign.
   c.if(c.i64.lt_u(magnitudeOf(c, f, x), magnitudeOf(c, f, y)), () => {

@@ -1,6 +1,6 @@
 /** Comparison, minimum and maximum. Source: Arm DDI 0487, J1.3.3 (FPCompare, FPMax, FPMaxNum, …). */
 import type { Emitter, I32, I64, Routine, Var } from '../emitter.ts';
-import { FPSR_IOC, type FpBits, type FpFormat, type PerBits, perBits } from './fp-format.ts';
+import { FPSR_IOC, type FpFormat, type PerBits, perBits } from './fp-format.ts';
 import {
   type BinaryRoutine,
   firstOf,
@@ -19,9 +19,14 @@ export const NZCV_LESS = 0b1000;
 export const NZCV_GREATER = 0b0010;
 export const NZCV_UNORDERED = 0b0011;
 
+const signExtended = (c: Emitter, f: FpFormat, value: Var<I64>): I64 => {
+  if (f.bits === 64) return value.get();
+  return f.bits === 32 ? c.i64.extend32_s(value.get()) : c.i64.extend16_s(value.get());
+};
+
 /** A signed integer that orders as the value does, but for −0 below +0. */
 const orderOf = (c: Emitter, f: FpFormat, value: Var<I64>): Var<I64> => {
-  const signed = c.letI64(f.bits === 64 ? value.get() : c.i64.extend32_s(value.get()));
+  const signed = c.letI64(signExtended(c, f, value));
   return c.letI64(
     c.i64.xor(signed.get(), c.i64.shr_u(c.i64.shr_s(signed.get(), c.i64.const(63)), c.i64.const(1))),
   );
@@ -58,7 +63,7 @@ export const SOFT_COMPARE = perBits<Routine<readonly ['i64', 'i64', 'i32'], 'i32
 /** Operation of the min/max family; the `nm` ones prefer a number to a quiet NaN. */
 type Extreme = 'min' | 'max' | 'minnm' | 'maxnm';
 
-function extreme(c: Emitter, f: FpFormat<FpBits>, name: Extreme, x: Var<I64>, y: Var<I64>): I64 {
+function extreme(c: Emitter, f: FpFormat, name: Extreme, x: Var<I64>, y: Var<I64>): I64 {
   const least = name.startsWith('min');
   if (name.endsWith('nm')) {
     // A quiet NaN against anything else counts as the infinity that never wins.

@@ -1,6 +1,6 @@
 /** Conversions between formats. Source: Arm DDI 0487, J1.3.3 (FPConvert, FPUnpackCV, FPConvertNaN). */
 import type { Emitter, I32, I64, Routine, Var } from '../emitter.ts';
-import { FORMATS, FPCR_AHP, FPCR_DN, FPSR_IOC, type FpBits, type FpFormat } from './fp-format.ts';
+import { FORMATS, FPCR_AHP, FPCR_DN, FPSR_IOC, type FpFormat } from './fp-format.ts';
 import {
   controlBits,
   firstOf,
@@ -11,6 +11,7 @@ import {
   isZero,
   raiseFlags,
   ROUND,
+  ROUND_TO_HALF,
   signBit,
   signOf,
   unpack,
@@ -44,8 +45,8 @@ const convertRoutine = (from: FpFormat, to: FpFormat): ConvertRoutine => ({
   params: ['i64', 'i32'],
   result: 'i64',
   emit: (c, value, mode) => {
-    // FZ does not apply to half precision. There AHP makes the top exponent an ordinary one.
-    if (from.bits !== 16) flushInputs(c, from as FpFormat<FpBits>, value);
+    // Neither FZ nor FZ16 applies to half precision. There AHP makes the top exponent an ordinary one.
+    if (from.bits !== 16) flushInputs(c, from, value);
     const half = from.bits === 16 || to.bits === 16;
     const alternative = c.letI32(half ? controlBits(c, FPCR_AHP) : c.i32.const(0));
     const special = (test: typeof isNan): I32 =>
@@ -78,7 +79,8 @@ const convertRoutine = (from: FpFormat, to: FpFormat): ConvertRoutine => ({
       ],
       () => {
         const { exponent, significand } = unpack(c, from, value);
-        return c.call(ROUND[to.bits], signOf(c, from, value), exponent.get(), significand.get(), mode.get());
+        const round = to.bits === 16 ? ROUND_TO_HALF : ROUND[to.bits];
+        return c.call(round, signOf(c, from, value), exponent.get(), significand.get(), mode.get());
       },
     );
   },

@@ -1,18 +1,10 @@
 /** Reciprocal and reciprocal square root estimates. Source: Arm DDI 0487, J1.3.3 (FPRecipEstimate, FPRSqrtEstimate, FPRecpX, UnsignedRecipEstimate). */
 import type { Emitter, I32, I64, Routine, Var } from '../emitter.ts';
-import {
-  FPCR_FZ,
-  FPSR_DZC,
-  FPSR_IXC,
-  FPSR_OFC,
-  FPSR_UFC,
-  type FpFormat,
-  perBits,
-  ROUNDING,
-} from './fp-format.ts';
+import { FPSR_DZC, FPSR_IXC, FPSR_OFC, FPSR_UFC, type FpFormat, perBits, ROUNDING } from './fp-format.ts';
 import {
   controlBits,
   firstOf,
+  flushBit,
   flushInputs,
   invalid,
   isInfinite,
@@ -106,7 +98,7 @@ export const SOFT_RECPE = perBits<UnaryRoutine>((f) => ({
             [
               () =>
                 c.i32.and(
-                  c.i32.ne(controlBits(c, FPCR_FZ), c.i32.const(0)),
+                  c.i32.ne(controlBits(c, flushBit(f)), c.i32.const(0)),
                   c.i32.ge_s(exponent.get(), c.i32.const(f.bias - 1)),
                 ),
               () => {

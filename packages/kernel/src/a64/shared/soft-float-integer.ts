@@ -1,12 +1,21 @@
 /** Conversions to and from integers and fixed point, and rounding to integral. Source: Arm DDI 0487, J1.3.3 (FPToFixed, FixedToFP, FPRoundInt). */
-import type { Emitter, I64, Routine, Var } from '../emitter.ts';
-import { FPSR_IOC, FPSR_IXC, type FpFormat, type PerBits, perBits } from './fp-format.ts';
+import type { Emitter, I32, I64, Routine, Var } from '../emitter.ts';
+import {
+  FORMATS,
+  FPSR_IOC,
+  FPSR_IXC,
+  type FpBits,
+  type FpFormat,
+  type PerBits,
+  perBits,
+} from './fp-format.ts';
 import {
   firstOf,
   flushInputs,
   isInfinite,
   isNan,
   isZero,
+  magnitudeOf,
   nanOf1,
   raiseFlags,
   ROUND,
@@ -42,7 +51,8 @@ function split(c: Emitter, { exponent, significand }: Unpacked): Split {
 
 /** The integer that conversions make. */
 export interface IntegerForm {
-  readonly bits: 32 | 64;
+  /** 16 is for half precision only. */
+  readonly bits: 16 | 32 | 64;
   readonly signed: boolean;
 }
 const FORMS: readonly IntegerForm[] = [
@@ -50,14 +60,17 @@ const FORMS: readonly IntegerForm[] = [
   { bits: 32, signed: true },
   { bits: 64, signed: false },
   { bits: 64, signed: true },
+  { bits: 16, signed: false },
+  { bits: 16, signed: true },
 ];
-const indexOf = ({ bits, signed }: IntegerForm): number => (bits === 64 ? 2 : 0) + (signed ? 1 : 0);
+const INDEX = { 32: 0, 64: 2, 16: 4 } as const;
+const indexOf = ({ bits, signed }: IntegerForm): number => INDEX[bits] + (signed ? 1 : 0);
 const formName = ({ bits, signed }: IntegerForm): string => `${signed ? 's' : 'u'}${bits}`;
 
 /** Operands: value, fraction bits, rounding mode. The result is zero-extended. */
 type ToFixed = Routine<readonly ['i64', 'i32', 'i32'], 'i64'>;
 
-const toFixedRoutine = (f: FpFormat<32 | 64>, form: IntegerForm): ToFixed => {
+const toFixedRoutine = (f: FpFormat, form: IntegerForm): ToFixed => {
   const limit = 1n << BigInt(form.signed ? form.bits - 1 : form.bits);
   const mask = (1n << BigInt(form.bits)) - 1n;
   return {
@@ -112,20 +125,20 @@ const toFixedRoutine = (f: FpFormat<32 | 64>, form: IntegerForm): ToFixed => {
 const TO_FIXED: PerBits<readonly ToFixed[]> = perBits((f) => FORMS.map((form) => toFixedRoutine(f, form)));
 
 /** FPToFixed to one kind of integer. */
-export const toFixed = (bits: 32 | 64, form: IntegerForm): ToFixed => TO_FIXED[bits][indexOf(form)]!;
+export const toFixed = (bits: FpBits, form: IntegerForm): ToFixed => TO_FIXED[bits][indexOf(form)]!;
 
 /** Operands: integer (its upper bits do not matter), fraction bits, rounding mode. */
 type FromFixed = Routine<readonly ['i64', 'i32', 'i32'], 'i64'>;
 
-const fromFixedRoutine = (f: FpFormat<32 | 64>, form: IntegerForm): FromFixed => ({
+const fromFixedRoutine = (f: FpFormat, form: IntegerForm): FromFixed => ({
   name: `fp${f.bits}_from_${formName(form)}`,
   params: ['i64', 'i32', 'i32'],
   result: 'i64',
   emit: (c, value, fractionBits, mode) => {
-    if (form.bits === 32) {
-      value.set(
-        form.signed ? c.i64.extend32_s(value.get()) : c.i64.and(value.get(), c.i64.const(0xffff_ffffn)),
-      );
+    if (form.bits !== 64) {
+      const places = (): I64 => c.i64.const(64 - form.bits);
+      value.set(c.i64.shl(value.get(), places()));
+      value.set(c.i64[form.signed ? 'shr_s' : 'shr_u'](value.get(), places()));
     }
     const negative = c.letI32(form.signed ? c.i64.lt_s(value.get(), c.i64.const(0)) : c.i32.const(0));
     c.if(negative.get(), () => value.set(c.i64.sub(c.i64.const(0), value.get())));
@@ -146,7 +159,112 @@ const FROM_FIXED: PerBits<readonly FromFixed[]> = perBits((f) =>
 );
 
 /** FixedToFP from one kind of integer. */
-export const fromFixed = (bits: 32 | 64, form: IntegerForm): FromFixed => FROM_FIXED[bits][indexOf(form)]!;
+export const fromFixed = (bits: FpBits, form: IntegerForm): FromFixed => FROM_FIXED[bits][indexOf(form)]!;
+
+/** Integers that values can be made to fit. */
+export type IntegerBits = 32 | 64;
+
+/** FPRoundIntN, to a signed integer of `n` bits that stays a value. Operands: value, rounding mode. */
+const withinRoutine = (f: FpFormat, n: IntegerBits): Routine<readonly ['i64', 'i32'], 'i64'> => {
+  const limit = BigInt(f.bias + n - 1) << BigInt(f.fraction);
+  return {
+    name: `fp${f.bits}_integral_${n}`,
+    params: ['i64', 'i32'],
+    result: 'i64',
+    emit: (c, value, mode) => {
+      flushInputs(c, f, value);
+      const result = c.letI64(c.call(SOFT_INTEGRAL[f.bits], value.get(), mode.get(), c.i32.const(0)));
+      const fits = c.i32.or(
+        c.i64.lt_u(magnitudeOf(c, f, result), c.i64.const(limit)),
+        c.i64.eq(result.get(), c.i64.const(f.sign | limit)),
+      );
+      c.if(
+        fits,
+        () => c.if(c.i64.ne(result.get(), value.get()), () => raiseFlags(c, FPSR_IXC)),
+        () => {
+          raiseFlags(c, FPSR_IOC);
+          result.set(c.i64.const(f.sign | limit));
+        },
+      );
+      return result.get();
+    },
+  };
+};
+
+/** FPRoundIntN, by the width of the integer. */
+export const SOFT_INTEGRAL_WITHIN = {
+  32: perBits((f) => withinRoutine(f, 32)),
+  64: perBits((f) => withinRoutine(f, 64)),
+} as const;
+
+/**
+ * FPToFixedJS: a double as the word that its integral part is modulo 2³², and in bit 32 whether that is exact. Raises
+ * IOC where the word is not the integral part, IXC where there is a fraction.
+ */
+export const DOUBLE_TO_WORD: Routine<readonly ['i64'], 'i64'> = {
+  name: 'fp64_to_word',
+  params: ['i64'],
+  result: 'i64',
+  emit: (c, value) => {
+    const f = FORMATS[64];
+    const given = c.letI64(value.get());
+    flushInputs(c, f, value);
+    const special = (): I32 => c.i64.ge_u(magnitudeOf(c, f, value), c.i64.const(f.infinity));
+    const indefinite = (): I64 => {
+      raiseFlags(c, FPSR_IOC);
+      return c.i64.const(0);
+    };
+    // Of the zeros only a positive one, not flushed, is exact.
+    const zero = (): I64 => c.i64.shl(c.i64.extend_i32_u(c.i64.eqz(given.get())), c.i64.const(32));
+    return firstOf(
+      c,
+      [
+        [special, indefinite],
+        [() => isZero(c, f, value), zero],
+      ],
+      () => {
+        const { exponent, significand } = unpack(c, f, value);
+        const word = c.letI64(c.i64.const(0));
+        const rest = c.letI64(significand.get());
+        // Where the point is, counted from the top of the significand.
+        const places = c.letI64(c.i64.extend_i32_s(c.i32.add(exponent.get(), c.i32.const(1))));
+        c.if(c.i64.gt_s(places.get(), c.i64.const(0)), () => {
+          c.if(
+            c.i64.le_s(places.get(), c.i64.const(64)),
+            () => {
+              word.set(c.i64.shr_u(significand.get(), c.i64.sub(c.i64.const(64), places.get())));
+              // In two shifts, because a shift by 64 would be one by 0.
+              const shifted = c.i64.shl(significand.get(), c.i64.sub(places.get(), c.i64.const(1)));
+              rest.set(c.i64.shl(shifted, c.i64.const(1)));
+            },
+            () => {
+              rest.set(c.i64.const(0));
+              c.if(c.i64.lt_s(places.get(), c.i64.const(96)), () =>
+                word.set(c.i64.shl(significand.get(), c.i64.sub(places.get(), c.i64.const(64)))),
+              );
+            },
+          );
+        });
+        c.if(signOf(c, f, value), () => word.set(c.i64.sub(c.i64.const(0), word.get())));
+        const exact = c.letI64(c.i64.const(0));
+        c.if(
+          c.i32.or(
+            c.i64.gt_s(places.get(), c.i64.const(63)),
+            c.i64.ne(word.get(), c.i64.extend32_s(word.get())),
+          ),
+          () => raiseFlags(c, FPSR_IOC),
+          () =>
+            c.if(
+              c.i64.eqz(rest.get()),
+              () => exact.set(c.i64.const(1n << 32n)),
+              () => raiseFlags(c, FPSR_IXC),
+            ),
+        );
+        return c.i64.or(c.i64.and(word.get(), c.i64.const(0xffff_ffffn)), exact.get());
+      },
+    );
+  },
+};
 
 /** FPRoundInt. Operands: value, rounding mode, whether IXC is raised. */
 export const SOFT_INTEGRAL = perBits<Routine<readonly ['i64', 'i32', 'i32'], 'i64'>>((f) => ({

@@ -12,13 +12,13 @@ import {
   FPCR_AHP,
   FPCR_DN,
   FPCR_FZ,
+  FPCR_FZ16,
   FPCR_RMODE_SHIFT,
   FPSR_IDC,
   FPSR_IOC,
   FPSR_IXC,
   FPSR_OFC,
   FPSR_UFC,
-  type FpBits,
   type FpFormat,
   perBits,
   ROUNDING,
@@ -129,7 +129,7 @@ const FLUSH = perBits<UnaryRoutine>((f) => ({
         c.i64.le_u(magnitude.get(), c.i64.const(f.fractionMask)),
       ),
       () => {
-        raiseFlags(c, FPSR_IDC);
+        if (f.bits !== 16) raiseFlags(c, FPSR_IDC);
         value.set(c.i64.and(value.get(), c.i64.const(f.sign)));
       },
     );
@@ -137,10 +137,13 @@ const FLUSH = perBits<UnaryRoutine>((f) => ({
   },
 }));
 
-/** Under FPCR.FZ, makes subnormal operands zero (IDC). */
-export function flushInputs(c: Emitter, f: FpFormat<FpBits>, ...values: readonly Var<I64>[]): void {
+/** The FPCR bit that makes subnormals of a format zero. */
+export const flushBit = (f: FpFormat): number => (f.bits === 16 ? FPCR_FZ16 : FPCR_FZ);
+
+/** Under FPCR.FZ, makes subnormal operands zero (IDC); those of half precision under FZ16, silently. */
+export function flushInputs(c: Emitter, f: FpFormat, ...values: readonly Var<I64>[]): void {
   const routine = FLUSH[f.bits];
-  c.if(controlBits(c, FPCR_FZ), () => {
+  c.if(controlBits(c, flushBit(f)), () => {
     for (const value of values) value.set(c.call(routine, value.get()));
   });
 }
@@ -184,13 +187,12 @@ const NAN_OF_3 = perBits<TernaryRoutine>((f) => ({
 }));
 
 /** FPProcessNaN, for an operand that is one. */
-export const nanOf1 = (c: Emitter, f: FpFormat<FpBits>, x: Var<I64>): I64 =>
-  c.call(NAN_OF_1[f.bits], x.get());
+export const nanOf1 = (c: Emitter, f: FpFormat, x: Var<I64>): I64 => c.call(NAN_OF_1[f.bits], x.get());
 /** FPProcessNaNs, where at least one operand is a NaN. */
-export const nanOf2 = (c: Emitter, f: FpFormat<FpBits>, x: Var<I64>, y: Var<I64>): I64 =>
+export const nanOf2 = (c: Emitter, f: FpFormat, x: Var<I64>, y: Var<I64>): I64 =>
   c.call(NAN_OF_2[f.bits], x.get(), y.get());
 /** FPProcessNaNs3, where at least one operand is a NaN. */
-export const nanOf3 = (c: Emitter, f: FpFormat<FpBits>, x: Var<I64>, y: Var<I64>, z: Var<I64>): I64 =>
+export const nanOf3 = (c: Emitter, f: FpFormat, x: Var<I64>, y: Var<I64>, z: Var<I64>): I64 =>
   c.call(NAN_OF_3[f.bits], x.get(), y.get(), z.get());
 
 /** The default NaN, and IOC. */
@@ -242,8 +244,9 @@ const isOutward = (c: Emitter, mode: Var<I32>, negative: Var<I32>): I32 =>
 
 type RoundRoutine = Routine<readonly ['i32', 'i32', 'i64', 'i32'], 'i64'>;
 
-const roundRoutine = (f: FpFormat): RoundRoutine => ({
-  name: `fp${f.bits}_round`,
+/** @param converts - to half precision from another format: FZ16 does not apply, AHP does */
+const roundRoutine = (f: FpFormat, converts = false): RoundRoutine => ({
+  name: converts ? `fp${f.bits}_round_converted` : `fp${f.bits}_round`,
   params: ['i32', 'i32', 'i64', 'i32'],
   result: 'i64',
   emit: (c, negative, exponent, significand, mode) => {
@@ -287,7 +290,7 @@ const roundRoutine = (f: FpFormat): RoundRoutine => ({
             ),
           );
         });
-      if (f.bits === 16) {
+      if (converts) {
         c.if(
           controlBits(c, FPCR_AHP),
           () =>
@@ -300,10 +303,10 @@ const roundRoutine = (f: FpFormat): RoundRoutine => ({
       } else overflow();
       c.setState32(FPSR, c.i32.or(c.state32(FPSR), flags.get()));
     };
-    if (f.bits === 16) finish();
+    if (converts) finish();
     else {
       c.if(
-        c.i32.and(tiny.get(), c.i32.ne(controlBits(c, FPCR_FZ), c.i32.const(0))),
+        c.i32.and(tiny.get(), c.i32.ne(controlBits(c, flushBit(f)), c.i32.const(0))),
         () => raiseFlags(c, FPSR_UFC),
         finish,
       );
@@ -316,4 +319,7 @@ const roundRoutine = (f: FpFormat): RoundRoutine => ({
  * FPRound: the value of the format for a sign, a significand (not 0; need not be normalised) whose bit 63 has weight
  * 2^exponent, and a `ROUNDING` mode. Raises OFC, UFC (tininess before rounding) and IXC.
  */
-export const ROUND = { 16: roundRoutine(FORMATS[16]), ...perBits(roundRoutine) } as const;
+export const ROUND = perBits((f) => roundRoutine(f));
+
+/** FPRoundCV to half precision. */
+export const ROUND_TO_HALF = roundRoutine(FORMATS[16], true);
