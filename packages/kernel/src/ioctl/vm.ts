@@ -15,9 +15,11 @@ import {
   PROT_READ,
   PROT_WRITE,
   kvmArmCounterOffset,
+  kvmCoalescedMmioZone,
   kvmCreateDevice,
   kvmDeviceAttr,
   kvmEnableCap,
+  kvmIoeventfd,
   kvmIrqLevel,
   kvmUserspaceMemoryRegion,
   kvmVcpuInit,
@@ -39,6 +41,9 @@ import { writableMaskOf } from '../sysreg/id.ts';
 import { setCounterOffset } from '../timer/arch-timer.ts';
 import { copyToUser } from '../uaccess.ts';
 import { createVgicV3 } from '../vgic/device.ts';
+import { registerZone, unregisterZone } from '../vm/coalesced.ts';
+import type { Zone } from '../vm/coalesced.ts';
+import { setIoEventfd } from '../vm/ioeventfd.ts';
 import { setIrqLine } from '../vm/irq-line.ts';
 import { setMemoryRegion } from '../vm/memslots.ts';
 import { vcpusOf } from '../vm/vcpus.ts';
@@ -147,6 +152,18 @@ function flushIcache({ block: vm, thread: { words, host, argument } }: IoctlCall
   return 0;
 }
 
+/** The zone of a coalesced MMIO request. Its address is all 64 bits. */
+function zoneOf({ thread: { argument } }: IoctlCall): Zone {
+  const { size, pio } = kvmCoalescedMmioZone.read(argument, 0);
+  return { gpa: new DataView(argument).getBigUint64(kvmCoalescedMmioZone.offsets.addr, true), size, pio };
+}
+
+function ioEventfd({ block: vm, thread: { host, argument } }: IoctlCall): number {
+  const { len, datamatch, flags, fd } = kvmIoeventfd.read(argument, 0);
+  const gpa = new DataView(argument).getBigUint64(kvmIoeventfd.offsets.addr, true);
+  return setIoEventfd(vm, { gpa, length: len, datamatch, flags, fd }, host);
+}
+
 export const vmIoctls: readonly IoctlEntry[] = [
   { name: 'KVM_CHECK_EXTENSION', handle: ({ arg, block }) => checkExtension(block.words, arg, block) },
   { name: 'KVM_CREATE_VCPU', handle: createVcpuFile },
@@ -154,6 +171,15 @@ export const vmIoctls: readonly IoctlEntry[] = [
   { name: 'KVM_SET_USER_MEMORY_REGION2', handle: setUserMemoryRegion },
   { name: 'KVM_IRQ_LINE', handle: irqLine },
   { name: 'KVM_IRQ_LINE_STATUS', handle: irqLine },
+  {
+    name: 'KVM_REGISTER_COALESCED_MMIO',
+    handle: (call) => registerZone(call.block, zoneOf(call), call.thread.host),
+  },
+  {
+    name: 'KVM_UNREGISTER_COALESCED_MMIO',
+    handle: (call) => unregisterZone(call.block, zoneOf(call), call.thread.host),
+  },
+  { name: 'KVM_IOEVENTFD', handle: ioEventfd },
   { name: 'KVM_ARM_PREFERRED_TARGET', handle: preferredTarget },
   { name: 'KVM_ENABLE_CAP', handle: enableCap },
   { name: 'KVM_SET_DEVICE_ATTR', handle: attributes(true) },

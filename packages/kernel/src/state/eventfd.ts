@@ -24,6 +24,11 @@ export function createEventfd(words: Words, initial: number, flags: number): num
   return 0;
 }
 
+/** One more user. The process lock is held. */
+export function holdEventfd(words: Words, address: number): void {
+  words.set32(address + HOLDERS, words.get32(address + HOLDERS) + 1);
+}
+
 /** The process lock is held. */
 export function releaseEventfd(words: Words, address: number): void {
   words.set32(address + HOLDERS, words.get32(address + HOLDERS) - 1);

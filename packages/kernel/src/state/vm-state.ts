@@ -8,6 +8,10 @@ export const VM_CONTROL = 0x0000;
 /** Block addresses of the vCPUs in the order of creation: u32 count, then u32 each. */
 export const VCPU_COUNT = 0x1000;
 export const VCPU_TABLE = 0x1008;
+/** Stores that cause no exit: store-bus.ts. Read and written under the state lock. */
+export const STORE_BUS = 0x2000;
+/** Consumer's index of the coalesced MMIO ring, as it was last seen. Under the state lock. */
+export const COALESCED_FIRST = 0x2004;
 /** Distributor and other VM-wide interrupt state, to 0x5_FFFF: vgic/. Written under the vGIC lock, by any thread. */
 export const VM_VGIC = 0x1_0000;
 /** PSCI, SMCCC filter, firmware registers, timer offsets: smccc/, psci/, timer/. Written under the state lock. */

@@ -13,6 +13,7 @@ import type { SysregEnv } from '../sysreg/row.ts';
 import { smccc } from '../smccc/call.ts';
 import { mmio } from '../vgic/vgic.ts';
 import { isUnbacked, isWriteProtected } from '../vm/memslots.ts';
+import { serveStore } from '../vm/store-bus.ts';
 import type { Thread } from '../vm/thread.ts';
 import { ESR_UNDEFINED } from './exception.ts';
 import { beginMmio } from './mmio.ts';
@@ -128,7 +129,7 @@ export class VcpuTraps implements Traps {
   #userAccess(access: number, gpa: number): number {
     const vcpu = this.#vcpu;
     const write = (access & ACCESS_WRITE) !== 0;
-    const { trace } = this.#thread;
+    const { trace, host } = this.#thread;
     switch (nowhere(this.#vm, gpa, write)) {
       case NOWHERE_ABORT:
         return this.#leave(PORT_EXTERNAL_ABORT);
@@ -139,6 +140,7 @@ export class VcpuTraps implements Traps {
           const [low, high] = write ? [vcpu.get32(SCRATCH), vcpu.get32(SCRATCH + 4)] : [0, 0];
           trace.kvm_mmio(vcpu.get32(VCPU_ID), write, accessBytes(access), gpa, low, high);
         }
+        if (write && serveStore(this.#vm, gpa, accessBytes(access), vcpu.base + SCRATCH, host)) return GO_ON;
         beginMmio(vcpu, access, gpa);
         return this.#exit(0);
     }

@@ -23,6 +23,7 @@ import type { Words } from '../state/words.ts';
 import { initIdRegisters } from '../sysreg/id.ts';
 import { initTimers } from '../timer/arch-timer.ts';
 import { initialised } from '../vgic/vgic.ts';
+import { releaseIoEventfds } from './ioeventfd.ts';
 import { releaseMemslots } from './memslots.ts';
 import { findVcpu, vcpusOf } from './vcpus.ts';
 
@@ -72,6 +73,7 @@ export function destroyVm(vm: Block, host: Host): void {
   for (const vcpu of vcpus) lock(words, vcpu.base + VCPU_MUTEX, host);
   withLock(words, PROCESS_LOCK, host, () => {
     releaseMemslots(vm);
+    releaseIoEventfds(vm);
     for (const vcpu of vcpus.toReversed()) freeVcpu(vcpu);
     freeBlock(words, vm.base, VM_BLOCK_SIZE);
   });
