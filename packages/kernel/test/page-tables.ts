@@ -57,8 +57,10 @@ export function setRegime(machine: FlatMachine, { SCTLR, TCR, TTBR0, TTBR1, MAIR
   machine.engine.regimeChanged();
 }
 
-/** Where the tables of {@link PageTables} grow: the upper half of RAM. */
-const TABLES = RAM + RAM_SIZE / 2;
+/** Where the tables of {@link PageTables} lie: in the upper half of RAM. */
+export const TABLES = RAM + RAM_SIZE / 2;
+/** More than any test needs. */
+export const TABLES_SIZE = 0x10_0000;
 
 /** Both halves of the address space with 4 KiB pages and 48 bits: one first table each, others made as needed. */
 export class PageTables {

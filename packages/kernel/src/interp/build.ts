@@ -5,7 +5,7 @@
  * the distance it jumped over, and the budget is spent when the sum is no longer negative.
  */
 import { EC, type I32, type Routine } from '../a64/emitter.ts';
-import type { Insn } from '../a64/pattern.ts';
+import type { Insn, PairRole } from '../a64/pattern.ts';
 import { HALF_TOP_BYTE_IGNORED, REGIME_HALVES, REGIME_HALF_SIZE } from '../mmu/regime.ts';
 import { TRANSLATE_FAULT, TRANSLATE_FETCH, emitWalk } from '../mmu/walk.ts';
 import {
@@ -35,6 +35,8 @@ import { OP_SIZE, SPECIAL_HANDLERS } from './uop.ts';
 
 /** One handler: a row of the instruction table at one point of its static parameters. */
 export interface Handler {
+  /** For a pair: what goes before. */
+  readonly head?: Handler;
   readonly insn: Insn;
   readonly point: number;
   /** After the instruction the alignment of SP is looked at: {@link HandlerEmitter.lookAtStack}. */
@@ -45,9 +47,13 @@ export interface Handler {
 export interface HandlerPlan {
   readonly handlers: readonly Handler[];
   readonly hot: number;
+  /** The handler of two ops that follow each other, by their handlers; 0 = they are no pair. */
+  pair(first: number, second: number): number;
   /** The handler number of a row at a point. @param movesStack - what {@link Insn.movesStack} says of the word */
   number(insn: Insn, point: number, movesStack: boolean): number;
 }
+
+const pairKey = (first: number, second: number): number => first * 0x1_0000 + second;
 
 export function planHandlers(rows: readonly Insn[]): HandlerPlan {
   const isHot = ({ insn, point }: Handler): boolean => insn.isHot(point);
@@ -62,18 +68,36 @@ export function planHandlers(rows: readonly Insn[]): HandlerPlan {
   const twins = hot
     .filter(({ insn, point }) => insn.mayMoveStack(point))
     .map((handler): Handler => ({ ...handler, looksAtStack: true }));
-  const handlers = [...hot, ...all.filter((handler) => !isHot(handler)), ...twins];
+  const inRole = (role: PairRole): Handler[] =>
+    hot.filter(({ insn, point }) => insn.pairRole(point) === role);
+  const branches = inRole('branch');
+  const pairs = inRole('compare').flatMap((head) =>
+    branches.map((branch): Handler => ({ ...branch, head })),
+  );
+  const inLoop = [...hot, ...pairs];
+  const handlers = [...inLoop, ...all.filter((handler) => !isHot(handler)), ...twins];
   // By point, and by the size of the row + point where SP's alignment must be looked at.
   const numbers = new Map(rows.map((insn) => [insn, new Uint16Array(2 * insn.size)]));
-  for (const [i, { insn, point, looksAtStack }] of handlers.entries()) {
+  for (const [i, { head, insn, point, looksAtStack }] of handlers.entries()) {
+    if (head) continue;
     const list = numbers.get(insn)!;
     if (looksAtStack) list[insn.size + point] = SPECIAL_HANDLERS + i;
     if (!looksAtStack || !insn.isHot(point)) list[point] = SPECIAL_HANDLERS + i;
   }
+  const number = (insn: Insn, point: number, movesStack: boolean): number =>
+    numbers.get(insn)![(movesStack ? insn.size : 0) + point]!;
+  const numberOf = ({ insn, point }: Handler): number => number(insn, point, false);
+  const pairNumbers = new Map(
+    pairs.map((pair, i) => [
+      pairKey(numberOf(pair.head!), numberOf(pair)),
+      SPECIAL_HANDLERS + hot.length + i,
+    ]),
+  );
   return {
     handlers,
-    hot: SPECIAL_HANDLERS + hot.length,
-    number: (insn, point, movesStack) => numbers.get(insn)![(movesStack ? insn.size : 0) + point]!,
+    hot: SPECIAL_HANDLERS + inLoop.length,
+    pair: (first, second) => pairNumbers.get(pairKey(first, second)) ?? 0,
+    number,
   };
 }
 
@@ -189,6 +213,10 @@ function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, coldTy
     code.end();
     const handler = plan.handlers[i - SPECIAL_HANDLERS];
     if (handler) {
+      if (handler.head) {
+        handler.head.insn.emit(emitter, handler.head.point);
+        emitter.skip();
+      }
       handler.insn.emit(emitter, handler.point);
       if (!handler.insn.ends) emitter.next();
     } else {

@@ -42,9 +42,18 @@ export class Decoder {
     const { u16, u32 } = this.#words;
     let count = Math.min(AHEAD, OPS_PER_PAGE - ((code & 4095) >>> 2));
     for (let at = op, word = code; count > 0; count--, at += OP_SIZE, word += 4) {
-      if (u16[at >>> 1] !== HANDLER_DECODE) return;
-      if (this.#decodeOne(at, u32[word >>> 2]!, word & 4095)) return;
+      const met = u16[at >>> 1] !== HANDLER_DECODE;
+      const ends = met || this.#decodeOne(at, u32[word >>> 2]!, word & 4095);
+      if ((word & 4095) !== 0) this.#joinPair(at - OP_SIZE);
+      if (ends) return;
     }
+  }
+
+  /** Where an op and the next one are a pair, the first gets the handler of both. The second keeps its own. */
+  #joinPair(op: number): void {
+    const { u16 } = this.#words;
+    const pair = this.#plan.pair(u16[op >>> 1]!, u16[(op + OP_SIZE) >>> 1]!);
+    if (pair !== 0) u16[op >>> 1] = pair;
   }
 
   /** @returns whether control cannot go on behind the instruction */

@@ -274,7 +274,9 @@ export class Engine {
       const page = vcpu.get32(CODE_MAP + (from >>> 12) * 4);
       if (page === 0) continue;
       const last = Math.min(end, (Math.floor(from / PAGE) + 1) * PAGE);
-      for (let code = from; code < last; code += 4) {
+      // The op before may have the handler of a pair, and act on what the first of these ops held.
+      const start = from % PAGE === 0 ? from : from - 4;
+      for (let code = start; code < last; code += 4) {
         vcpu.words.u16[(page + (code & (PAGE - 1)) * 4) >>> 1] = HANDLER_DECODE;
       }
     }

@@ -72,7 +72,8 @@ export class HandlerEmitter extends MemoryEmitter implements Emitter {
     }
   }
 
-  #skip(): void {
+  /** The op at hand is done; what follows is about the next one. */
+  skip(): void {
     this.op.set(this.i32.add(this.op.get(), this.i32.const(OP_SIZE)));
   }
 
@@ -84,7 +85,7 @@ export class HandlerEmitter extends MemoryEmitter implements Emitter {
     const { i32, i64 } = this;
     const syndrome = i32.or(iss, i32.const((exceptionClass << 26) | (1 << 25)));
     this.setState64(SYNDROME, i64.extend_i32_u(syndrome));
-    if (after) this.#skip();
+    if (after) this.skip();
     this.leave(LEAVE_EXCEPTION);
   }
 
@@ -97,7 +98,7 @@ export class HandlerEmitter extends MemoryEmitter implements Emitter {
   }
 
   wait(kind: 'wfi' | 'wfe'): void {
-    this.#skip();
+    this.skip();
     this.leave(kind === 'wfi' ? LEAVE_WFI : LEAVE_WFE);
   }
 
@@ -107,7 +108,7 @@ export class HandlerEmitter extends MemoryEmitter implements Emitter {
 
   checkInterrupts(): void {
     this.code.if(this.state32(INTERRUPT_LINES), () => {
-      this.#skip();
+      this.skip();
       this.leave(LEAVE_INTERRUPT);
     });
   }
@@ -140,7 +141,7 @@ export class HandlerEmitter extends MemoryEmitter implements Emitter {
 
   hypercall(conduit: 'hvc' | 'smc'): void {
     const immediate = this.code.letI32(this.imm32());
-    this.#skip();
+    this.skip();
     this.#sync();
     const smc = this.i32.const(conduit === 'smc' ? 1 : 0);
     this.#portAnswer(this.code.call<I32>(this.imports.hypercall, smc, immediate.get()));
