@@ -54,6 +54,16 @@ export class FakeHost implements CliHost {
     return names.map((each) => each.slice(path.length + 1)).filter((each) => !each.includes('/'));
   };
 
+  async *readStream(path: string): AsyncGenerator<Uint8Array> {
+    yield this.readFile(path);
+  }
+
+  readonly writeFile: CliHost['writeFile'] = async (path, write) => {
+    const parts: Uint8Array[] = [];
+    await write((bytes) => void parts.push(bytes));
+    this.files.set(path, await new Blob(parts as Uint8Array<ArrayBuffer>[]).bytes());
+  };
+
   readonly stdout = (data: Uint8Array | string): void => {
     this.out += typeof data === 'string' ? data : new TextDecoder('latin1').decode(data);
     if (typeof data !== 'string') this.bytes = data;

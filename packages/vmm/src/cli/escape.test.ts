@@ -4,7 +4,10 @@ import { EscapeFilter } from './escape.ts';
 const type = (...pieces: (readonly number[])[]) => {
   const filter = new EscapeFilter();
   const typed = pieces.map((piece) => filter.feed(new Uint8Array(piece)));
-  return { bytes: typed.flatMap(({ bytes }) => [...bytes]), quit: typed.some(({ quit }) => quit) };
+  return {
+    bytes: typed.flatMap(({ bytes }) => [...bytes]),
+    quit: typed.some(({ command }) => command === 'quit'),
+  };
 };
 
 describe('EscapeFilter', () => {
@@ -17,4 +20,13 @@ describe('EscapeFilter', () => {
   ])('%s', (_, pieces, bytes, quit) => {
     expect(type(...pieces)).toEqual({ bytes, quit });
   });
+});
+
+test('Ctrl-A s saves where that can be done, and is typed where not', () => {
+  const input = Uint8Array.of(0x61, 0x01, 0x73, 0x62);
+  expect(new EscapeFilter({ save: true }).feed(input)).toEqual({
+    bytes: Uint8Array.of(0x61, 0x62),
+    command: 'save',
+  });
+  expect(new EscapeFilter().feed(input)).toEqual({ bytes: input, command: undefined });
 });

@@ -1,6 +1,7 @@
 /** What the command asks of its platform. */
 import type { Process, ProfileName, Syscalls } from '@vkvm/uapi';
 import type { MachineHost } from '../machine/host.ts';
+import type { SnapshotSink } from '../snapshot/writer.ts';
 
 /** A kernel and an initial ramdisk to start; both are paths. */
 export interface GuestFiles {
@@ -47,6 +48,14 @@ export interface KernelChoice {
 export interface CliHost {
   /** @throws {UsageError} it cannot be read; says why */
   readonly readFile: (path: string) => Promise<Uint8Array>;
+  /** A file piece by piece. @throws {UsageError} while it is read: it cannot be; says why */
+  readonly readStream: (path: string) => AsyncIterable<Uint8Array>;
+  /**
+   * Writes a file with what `write` hands to its sink. If that fails, there is no such file, or still the one there was.
+   *
+   * @throws {UsageError} it cannot be written; says why
+   */
+  readonly writeFile: (path: string, write: (sink: SnapshotSink) => Promise<void>) => Promise<void>;
   /** Names of the files in a folder; undefined: the path is no folder. @throws {UsageError} it cannot be read */
   readonly listFolder: (path: string) => Promise<readonly string[] | undefined>;
   /** Writes to the guest's console, or the command's results. */

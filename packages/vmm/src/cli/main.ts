@@ -6,7 +6,9 @@ import { DUMP_DTB_HELP, DUMP_DTB_OPTIONS, dumpDtb } from './dump-dtb.ts';
 import { GUEST_HELP, GUEST_OPTIONS, guest } from './guest.ts';
 import type { CliHost } from './host.ts';
 import { REPLAY_HELP, REPLAY_OPTIONS, replay } from './replay.ts';
+import { RESTORE_HELP, RESTORE_OPTIONS, restore } from './restore.ts';
 import { RUN_HELP, RUN_OPTIONS, run } from './run.ts';
+import { SAVE_HELP, SAVE_OPTIONS, save } from './save.ts';
 import { START_HELP, START_OPTIONS, start } from './start.ts';
 import { STATUS_OK, UsageError, explain } from './status.ts';
 
@@ -37,6 +39,19 @@ function command<const T extends OptionTable>(
 const COMMANDS: Readonly<Record<string, Command>> = {
   start: command({ summary: 'boot a ready-made guest', help: START_HELP, options: START_OPTIONS }, start),
   run: command({ summary: 'boot a kernel of your own', help: RUN_HELP, options: RUN_OPTIONS }, run),
+  save: command(
+    {
+      summary: 'boot a guest and save it while it runs',
+      help: SAVE_HELP,
+      options: SAVE_OPTIONS,
+      operands: true,
+    },
+    save,
+  ),
+  restore: command(
+    { summary: 'go on with a saved guest', help: RESTORE_HELP, options: RESTORE_OPTIONS, operands: true },
+    restore,
+  ),
   guest: command(
     { summary: 'get a guest to boot', help: GUEST_HELP, options: GUEST_OPTIONS, operands: true },
     guest,

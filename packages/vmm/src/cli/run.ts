@@ -10,7 +10,15 @@ import { describeOptions } from './args.ts';
 import type { Options } from './args.ts';
 import { EscapeFilter } from './escape.ts';
 import type { CliHost, KernelChoice } from './host.ts';
-import { STATUS_CRASH, STATUS_OK, STATUS_RESET, STATUS_TIMEOUT, UsageError } from './status.ts';
+import type { SaveMoment } from './save-moment.ts';
+import {
+  STATUS_CRASH,
+  STATUS_FAILURE,
+  STATUS_OK,
+  STATUS_RESET,
+  STATUS_TIMEOUT,
+  UsageError,
+} from './status.ts';
 import { PROFILE_OPTION, parseCount, parsePsci, parseSeconds, parseSize, profileChoice } from './values.ts';
 
 /** What a machine is made of. */
@@ -87,7 +95,15 @@ export async function buildMachine(
 }
 
 /** @returns the exit status */
-export async function run(host: CliHost, options: Options<typeof RUN_OPTIONS>): Promise<number> {
+export const run = (host: CliHost, options: Options<typeof RUN_OPTIONS>): Promise<number> =>
+  runGuest(host, options);
+
+/** Boots the kernel that the options name. @returns the exit status */
+export async function runGuest(
+  host: CliHost,
+  options: Options<typeof RUN_OPTIONS>,
+  save?: SaveMoment,
+): Promise<number> {
   if (options.kernel === undefined) {
     throw new UsageError('no kernel to boot; give --kernel FILE, or use vkvm start for a ready-made guest');
   }
@@ -99,6 +115,7 @@ export async function run(host: CliHost, options: Options<typeof RUN_OPTIONS>): 
     stats: options.stats,
     kernel: profileChoice(options.profile),
     label: options,
+    save,
   });
 }
 
@@ -108,22 +125,42 @@ export interface RunMode {
   readonly timeout?: number | undefined;
   readonly noReboot: boolean;
   readonly stats: boolean;
+  /** The guest is to be saved. */
+  readonly save?: SaveMoment | undefined;
+}
+
+/** What a machine is made with. */
+export interface BootMode extends RunMode {
   /** What is chosen of the kernel. */
   readonly kernel: KernelChoice;
   /** Names of the files, for messages about them. */
   readonly label: { readonly kernel?: string | undefined; readonly dtb?: string | undefined };
 }
 
-/** Runs a machine to its end. @returns the exit status */
-export async function runMachine(host: CliHost, config: MachineConfig, mode: RunMode): Promise<number> {
+/** Builds a machine and runs it to its end. @returns the exit status */
+export async function runMachine(host: CliHost, config: MachineConfig, mode: BootMode): Promise<number> {
   const unmapped = new UnmappedAccesses();
-  using machine = await buildMachine(host, { ...config, unmapped: unmapped.note }, mode.kernel).catch(
+  const { save } = mode;
+  const output: MachineConfig['output'] = (bytes) => {
+    config.output(bytes);
+    save?.watch(bytes);
+  };
+  using machine = await buildMachine(host, { ...config, output, unmapped: unmapped.note }, mode.kernel).catch(
     (error: unknown) => {
       if (!(error instanceof LoadError)) throw error;
       const file = error.subject === 'memory' ? undefined : mode.label[error.subject];
       throw file === undefined ? error : new UsageError(`${file}: ${error.message}`, { cause: error });
     },
   );
+  return await runToEnd(host, machine, { ...mode, unmapped });
+}
+
+/** Runs a machine until the guest ends, or is saved. @returns the exit status */
+export async function runToEnd(
+  host: CliHost,
+  machine: Machine,
+  { unmapped, save, ...mode }: RunMode & { readonly unmapped: UnmappedAccesses },
+): Promise<number> {
   const start = host.machineHost.monotonic();
   let status: number | undefined;
   let failure: unknown;
@@ -134,18 +171,21 @@ export async function runMachine(host: CliHost, config: MachineConfig, mode: Run
   using guards = new DisposableStack();
   if (mode.timeout !== undefined) guards.use(host.after(mode.timeout, () => end(STATUS_TIMEOUT)));
   guards.use(host.onInterrupt(end));
-  const escape = new EscapeFilter();
+  if (save) guards.use(save.arm(host, machine));
+  const escape = new EscapeFilter({ save: save !== undefined });
   guards.use(
     host.openConsole({
       receive: (input) => {
-        const { bytes, quit } = host.isTerminalInput ? escape.feed(input) : { bytes: input, quit: false };
+        const plain = { bytes: input, command: undefined };
+        const { bytes, command } = host.isTerminalInput ? escape.feed(input) : plain;
         try {
           machine.receive(bytes);
         } catch (error) {
           failure ??= error; // nobody awaits a key press: it is thrown where the run is
           machine.stop();
         }
-        if (quit) end(STATUS_OK);
+        if (command === 'quit') end(STATUS_OK);
+        if (command === 'save') save?.reach();
       },
       end: () => machine.endInput(),
       backlog: () => machine.pendingInput,
@@ -162,8 +202,12 @@ export async function runMachine(host: CliHost, config: MachineConfig, mode: Run
     if (failure !== undefined) throw failure;
     if (mode.stats) host.stderr(describeStats(machine, host.machineHost.monotonic() - start, unmapped));
     switch (stop.kind) {
-      case 'shutdown':
+      case 'paused':
+        await save?.write(host, machine);
         return STATUS_OK;
+      case 'shutdown':
+        if (save) host.stderr('the guest powered off before it was saved');
+        return save ? STATUS_FAILURE : STATUS_OK;
       case 'reset':
         host.stderr('the guest asked for a reset (--no-reboot)');
         return STATUS_RESET;
@@ -182,7 +226,7 @@ export async function runMachine(host: CliHost, config: MachineConfig, mode: Run
 }
 
 /** Counts accesses to addresses where nothing is: a hint at a driver or device tree that is wrong. */
-class UnmappedAccesses {
+export class UnmappedAccesses {
   #count = 0;
   #first = 0;
 

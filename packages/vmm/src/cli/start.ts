@@ -4,7 +4,8 @@ import { encodeScript } from '../guest/init-script.ts';
 import { describeOptions } from './args.ts';
 import type { Options } from './args.ts';
 import type { CliHost, GuestFiles } from './host.ts';
-import { RUN_OPTIONS, machineConfig, run, runMachine } from './run.ts';
+import { RUN_OPTIONS, machineConfig, runGuest, runMachine } from './run.ts';
+import type { SaveMoment } from './save-moment.ts';
 import { UsageError } from './status.ts';
 import { parseSeconds, profileChoice } from './values.ts';
 
@@ -35,26 +36,38 @@ free
 dmesg | grep -i psci`;
 
 /** @returns the exit status */
-export async function start(host: CliHost, options: Options<typeof START_OPTIONS>): Promise<number> {
+export const start = (host: CliHost, options: Options<typeof START_OPTIONS>): Promise<number> =>
+  startGuest(host, options);
+
+/** Starts a guest, ready-made or of the user's. @returns the exit status */
+export async function startGuest(
+  host: CliHost,
+  options: Options<typeof START_OPTIONS>,
+  save?: SaveMoment,
+): Promise<number> {
   const wanted = options.guest ?? 'debian';
   if (wanted !== 'debian' && wanted !== 'builtin') {
     throw new UsageError(`--guest ${wanted}: there are debian and builtin`);
   }
-  if (options.kernel !== undefined) return run(host, options);
+  if (options.kernel !== undefined) return runGuest(host, options, save);
   const files = wanted === 'debian' ? await findDebian(host) : undefined;
-  if (!files) return runBuiltin(host, options);
+  if (!files) return runBuiltin(host, options, save);
   const isInteractive = host.isTerminalInput && host.isTerminalOutput;
   const script = options.script ?? (isInteractive ? undefined : DEMO_SCRIPT);
   const append = ['console=ttyAMA0', script !== undefined && encodeScript(script), options.append];
   if (script === undefined) {
     host.stderr(`${files.name}: type exit to power off, Ctrl-A x to quit`);
   }
-  return run(host, {
-    ...options,
-    kernel: files.kernel,
-    initrd: options.initrd ?? files.initrd,
-    append: append.filter(Boolean).join(' '),
-  });
+  return runGuest(
+    host,
+    {
+      ...options,
+      kernel: files.kernel,
+      initrd: options.initrd ?? files.initrd,
+      append: append.filter(Boolean).join(' '),
+    },
+    save,
+  );
 }
 
 async function findDebian(host: CliHost): Promise<GuestFiles | undefined> {
@@ -67,7 +80,11 @@ async function findDebian(host: CliHost): Promise<GuestFiles | undefined> {
   }
 }
 
-async function runBuiltin(host: CliHost, options: Options<typeof START_OPTIONS>): Promise<number> {
+async function runBuiltin(
+  host: CliHost,
+  options: Options<typeof START_OPTIONS>,
+  save: SaveMoment | undefined,
+): Promise<number> {
   const timeout = options.timeout === undefined ? undefined : parseSeconds('--timeout', options.timeout);
   const config = await machineConfig(host, { ...options, smp: options.smp ?? '2' }, builtinGuest());
   return runMachine(host, config, {
@@ -76,5 +93,6 @@ async function runBuiltin(host: CliHost, options: Options<typeof START_OPTIONS>)
     stats: options.stats,
     kernel: profileChoice(options.profile),
     label: {},
+    save,
   });
 }

@@ -2,7 +2,7 @@
 
 /** The guest powered off, or the command did what it was asked. */
 export const STATUS_OK = 0;
-/** What was compared differs. */
+/** What was compared differs, or what was waited for did not happen. */
 export const STATUS_FAILURE = 1;
 /** Wrong usage, or an input that cannot be read or used. */
 export const STATUS_USAGE = 2;
@@ -25,6 +25,7 @@ const STATUS_OF: Readonly<Record<string, number>> = {
   UsageError: STATUS_USAGE,
   ConfigError: STATUS_USAGE,
   LoadError: STATUS_USAGE,
+  SnapshotError: STATUS_USAGE,
   GuestError: STATUS_USAGE,
   AbiMismatchError: STATUS_ABI_MISMATCH,
   KvmError: STATUS_CRASH,

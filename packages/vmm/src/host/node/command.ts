@@ -1,5 +1,6 @@
 /** The command on Node: streams, files, signals, apt. */
-import { readFile, readdir, stat } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import type { CliHost } from '../../cli/host.ts';
 import { main } from '../../cli/main.ts';
 import { UsageError } from '../../cli/status.ts';
@@ -27,6 +28,8 @@ export function runCommand(argv: readonly string[], { createSyscalls }: CommandO
   let midLine = false;
   const host: CliHost = {
     readFile: readInput,
+    readStream,
+    writeFile,
     listFolder,
     stdout: (data) => {
       status.clear();
@@ -80,6 +83,47 @@ async function readInput(path: string): Promise<Uint8Array> {
   }
 }
 
+async function* readStream(path: string): AsyncGenerator<Uint8Array> {
+  try {
+    yield* createReadStream(path, { highWaterMark: 0x10_0000 });
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+/** Why a file cannot be written, for the errors people meet. */
+const WRITE_ERRORS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such folder',
+  EACCES: 'it may not be written; check the permissions of its folder',
+  EISDIR: 'it is a directory, not a file',
+  ENOTDIR: 'part of the path is not a directory',
+  ENOSPC: 'there is no space left on the device',
+  EROFS: 'the device is read-only',
+};
+
+const writeFile: CliHost['writeFile'] = async (path, write) => {
+  const partial = `${path}.partial`;
+  const attempt = async <T>(action: Promise<T>): Promise<T> => {
+    try {
+      return await action;
+    } catch (cause) {
+      const code = codeOf(cause);
+      throw new UsageError(`${path}: ${WRITE_ERRORS[code] ?? `it cannot be written (${code})`}`, { cause });
+    }
+  };
+  const file = await attempt(open(partial, 'w'));
+  try {
+    await write((bytes) => attempt(file.writeFile(bytes)));
+    await attempt(file.sync());
+    await file.close();
+    await attempt(rename(partial, path));
+  } catch (error) {
+    await file.close().catch(() => {});
+    await rm(partial, { force: true });
+    throw error;
+  }
+};
+
 async function listFolder(path: string): Promise<readonly string[] | undefined> {
   try {
     return (await stat(path)).isDirectory() ? await readdir(path) : undefined;
@@ -88,8 +132,11 @@ async function listFolder(path: string): Promise<readonly string[] | undefined> 
   }
 }
 
+const codeOf = (cause: unknown): string =>
+  cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+
 function unreadable(path: string, cause: unknown): UsageError {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  const code = codeOf(cause);
   return new UsageError(`${path}: ${READ_ERRORS[code] ?? `it cannot be read (${code})`}`, { cause });
 }
 
