@@ -52,7 +52,15 @@ export interface InsnOptions<Pattern extends string, D extends Domains> {
   /** Control never reaches the next instruction. */
   readonly ends?: boolean;
   readonly stack?: StackOptions<Pattern, D>;
+  /** Part of a frequent pair that the interpreter dispatches at once: see {@link PairRole}. */
+  readonly pair?: (point: Point<D>) => PairRole | undefined;
 }
+
+/**
+ * A `compare` followed by a `branch` in one page is one handler. A compare can neither fault nor leave; a branch is
+ * conditional and stays in its page.
+ */
+export type PairRole = 'compare' | 'branch';
 
 /** For an instruction that writes SP: when its alignment must be looked at. */
 export interface StackOptions<Pattern extends string, D extends Domains> {
@@ -71,6 +79,8 @@ interface FieldPlace {
 /** One encoding and what it means. */
 export interface Insn {
   readonly name: string;
+  /** As the manual draws it: fixed bits, and fields with their width. */
+  readonly diagram: string;
   /** Fixed bits: `(word & mask) >>> 0 === value`. */
   readonly mask: number;
   readonly value: number;
@@ -84,6 +94,8 @@ export interface Insn {
   operands(word: number, site: DecodeSite): Operands;
   emit(c: Emitter, handler: number): void;
   isHot(handler: number): boolean;
+  /** See {@link InsnOptions.pair}. */
+  pairRole(handler: number): PairRole | undefined;
   /** Whether some word of the handler may change the alignment of SP. */
   mayMoveStack(handler: number): boolean;
   /** Whether this word may. */
@@ -194,6 +206,7 @@ export function insn<const Pattern extends string, const D extends Domains = Rec
   const cache = select?.length === 1 ? new SelectCache() : undefined;
   return {
     name,
+    diagram: pattern,
     mask,
     value,
     ends: options.ends === true,
@@ -217,6 +230,7 @@ export function insn<const Pattern extends string, const D extends Domains = Rec
     },
     emit: (c, handler) => emit(c, points[handler] as Point<D>),
     isHot: (handler) => (typeof hot === 'function' ? hot(points[handler] as Point<D>) : hot === true),
+    pairRole: (handler) => options.pair?.(points[handler] as Point<D>),
     mayMoveStack: (handler) => stack !== undefined && stack.at?.(points[handler] as Point<D>) !== false,
     movesStack(word) {
       if (!stack) return false;

@@ -71,9 +71,7 @@ export function planHandlers(rows: readonly Insn[]): HandlerPlan {
   const inRole = (role: PairRole): Handler[] =>
     hot.filter(({ insn, point }) => insn.pairRole(point) === role);
   const branches = inRole('branch');
-  const pairs = inRole('compare').flatMap((head) =>
-    branches.map((branch): Handler => ({ ...branch, head })),
-  );
+  const pairs = inRole('compare').flatMap((head) => branches.map((branch): Handler => ({ ...branch, head })));
   const inLoop = [...hot, ...pairs];
   const handlers = [...inLoop, ...all.filter((handler) => !isHot(handler)), ...twins];
   // By point, and by the size of the row + point where SP's alignment must be looked at.

@@ -265,6 +265,42 @@ describe('the budget', () => {
   });
 });
 
+describe('a compare and the branch behind it', () => {
+  const start = RAM + PAGE;
+  const CMP_X0_1 = 0xf100_041f;
+  const SVC_2 = 0xd400_0041;
+  const B_EQ_8 = 0x5400_0040;
+  const B_NE_8 = 0x5400_0041;
+  const code = [CMP_X0_1, B_EQ_8, SVC_2, SVC_1];
+  const outcome = (x0: number): unknown => {
+    machine.setX(0, x0);
+    const { syndrome, retired } = machine.run(start);
+    return { syndrome, retired };
+  };
+
+  test('are two instructions, whichever way they go', () => {
+    machine.place(start, code);
+    expect(outcome(1)).toEqual({ syndrome: svc(1), retired: 3 });
+    expect(outcome(2)).toEqual({ syndrome: svc(2), retired: 3 });
+  });
+
+  test('can be entered at the branch', () => {
+    machine.place(start, code);
+    outcome(1); // leaves Z set
+    expect(machine.run(start + 4)).toMatchObject({ syndrome: svc(1), retired: 2 });
+  });
+
+  test('are taken apart when the branch is in another line, and changes', () => {
+    machine.place(start + 60, code);
+    const run = (): bigint => machine.run(start + 60).syndrome;
+    machine.setX(0, 1);
+    expect(run()).toBe(svc(1));
+    machine.words.set32(RAM_AT + PAGE + 64, B_NE_8);
+    engine.flushCodeRange(RAM_AT + PAGE + 64, 64);
+    expect(run()).toBe(svc(2));
+  });
+});
+
 describe('the kick word of a shared memory', () => {
   const kicked = new FlatMachine(true);
   beforeEach(() => {
@@ -416,11 +452,11 @@ describe('changed code', () => {
     const start = RAM + PAGE;
     machine.place(start, [...Array.from({ length: 31 }, () => ADD_X0_X0_1), SVC_1]);
     machine.run(start);
-    for (const offset of [60, 64, 124]) machine.words.set32(RAM_AT + PAGE + offset, SVC_1);
+    for (const offset of [56, 64, 124]) machine.words.set32(RAM_AT + PAGE + offset, SVC_1);
     engine.flushCodeRange(RAM_AT + PAGE + 64, 4);
     expect(machine.run(start).retired).toBe(17);
-    engine.flushCodeRange(RAM_AT + PAGE + 60, 1);
-    expect(machine.run(start).retired).toBe(16);
+    engine.flushCodeRange(RAM_AT + PAGE + 56, 1);
+    expect(machine.run(start).retired).toBe(15);
   });
 
   test('is seen after a flush that crosses pages', () => {

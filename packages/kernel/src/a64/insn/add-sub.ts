@@ -46,6 +46,7 @@ const ADD_SUB_imm = insn('ADD_SUB_imm', 'sf:1 op:1 S:1 100010 sh:1 imm12:12 Rn:5
     emitAddSub(c, operation, w, () => w.imm());
   },
   hot: true,
+  pair: ({ operation }) => (operation === 'subs' ? 'compare' : undefined),
   stack: {
     at: ({ operation }) => operation === 'add',
     moved: ({ S, imm12, Rn, Rd }) => S === 0 && Rd === 31 && (Rn !== 31 || imm12 % 16 !== 0),
@@ -70,6 +71,7 @@ const ADD_SUB_shifted = insn('ADD_SUB_shifted', 'sf:1 op:1 S:1 01011 shift:2 0 R
     shift === 'plain' ||
     (operation !== 'adds' && shift === 'lsl') ||
     (operation === 'add' && shift !== 'asr'),
+  pair: ({ operation, shift }) => (operation === 'subs' && shift === 'plain' ? 'compare' : undefined),
 });
 
 /** By `option`; SXTX is UXTX. At 32 bits, so is the extension of a word. */

@@ -36,6 +36,9 @@ const B_cond = insn('B_cond', '0101010 0 imm19:19 0 cond:4', {
   operands: ({ imm19 }) => ({ imm: displacement(imm19, 19) }),
   emit: (c, { condition, reach }) => c.branchIf(c.condition(condition), reach),
   hot: ({ condition, reach }) => condition < 14 && reach !== 'far',
+  // Not MI, PL, VS, VC: they are rare, and costlier than the dispatch that a pair saves.
+  pair: ({ condition, reach }) =>
+    (condition < 4 || (condition >= 8 && condition < 14)) && reach !== 'far' ? 'branch' : undefined,
 });
 
 const CBZ_CBNZ = insn('CBZ_CBNZ', 'sf:1 011010 op:1 imm19:19 Rt:5', {

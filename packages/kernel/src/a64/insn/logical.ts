@@ -38,6 +38,7 @@ const LOGICAL_imm = insn('LOGICAL_imm', 'sf:1 opc:2 100100 N:1 immr:6 imms:6 Rn:
     emitLogical(c, operation, w, () => w.imm());
   },
   hot: true,
+  pair: ({ operation }) => (operation === 'ands' ? 'compare' : undefined),
   stack: {
     at: ({ operation }) => operation !== 'ands',
     moved: ({ opc, Rd }) => opc !== 3 && Rd === 31,
