@@ -3,8 +3,8 @@ import type { VcpuExit } from '../kvm/exit.ts';
 import type { Vcpu } from '../kvm/vcpu.ts';
 import { handleFailEntry, handleInternalError } from './failure.ts';
 import type { ExitAction, ExitHandler, ExitMachine } from './handler.ts';
-import { handleHypercall } from './hypercall.ts';
 import { handleArmNisv, handleMemoryFault, handleMmio } from './mmio.ts';
+import { handleHypercall, handlePsci } from './psci.ts';
 import { handleSystemEvent } from './system-event.ts';
 import { crash } from './stop.ts';
 
@@ -15,6 +15,7 @@ export const exitHandlers: { readonly [R in VcpuExit['reason']]: ExitHandler<R> 
   intr: () => 'yield',
   idle: () => 'yield',
   hypercall: handleHypercall,
+  psci: handlePsci,
   debug: ({ hsr }, _, vcpu) =>
     crash(vcpu, `a debug exit (ESR_EL2 0x${hsr.toString(16)}) that nobody asked for`),
   fail_entry: handleFailEntry,

@@ -7,6 +7,7 @@ import { PSCI_0_1, PSCI_0_1_FUNCTIONS, PSCI_0_2 } from '@vkvm/uapi';
 import type { PsciVersion } from '@vkvm/uapi';
 import { POWER_CONTROL, POWER_CONTROL_OFF, POWER_CONTROL_RESET } from '../devices/power-control.ts';
 import { APB_CLOCK_HZ, GICC, GICD, GICR, PL011, PL031, POWER, TIMER_PPIS } from '../machine/layout.ts';
+import type { PsciConduit } from '../smccc/psci-tree.ts';
 import { cells, cells64, flag, node, text } from './tree.ts';
 import type { FdtNode } from './tree.ts';
 
@@ -18,6 +19,7 @@ export interface MachineTreeOptions {
   readonly gicVersion: 2 | 3;
   /** The version that the guest will really find. */
   readonly psci: PsciVersion;
+  readonly conduit: PsciConduit;
   readonly chosen: ChosenOptions;
 }
 
@@ -48,7 +50,14 @@ const SERIAL_NAME = `pl011@${PL011.base.toString(16)}`;
 export const hasPowerControl = (psci: PsciVersion): boolean => psci === PSCI_0_1;
 
 /** The whole tree. */
-export function machineTree({ ram, affinities, gicVersion, psci, chosen }: MachineTreeOptions): FdtNode {
+export function machineTree({
+  ram,
+  affinities,
+  gicVersion,
+  psci,
+  conduit,
+  chosen,
+}: MachineTreeOptions): FdtNode {
   // On GICv2 a PPI's flags also hold the mask of CPUs it goes to.
   const ppiFlags =
     gicVersion === 2 ? IRQ_TYPE_LEVEL_HIGH | (((1 << affinities.length) - 1) << 8) : IRQ_TYPE_LEVEL_HIGH;
@@ -65,7 +74,7 @@ export function machineTree({ ram, affinities, gicVersion, psci, chosen }: Machi
       node('aliases', { serial0: text(`/${SERIAL_NAME}`) }),
       node('chosen', { 'stdout-path': text(`/${SERIAL_NAME}`) }),
       memoryNode(ram),
-      psciNode(psci),
+      psciNode(psci, conduit),
       cpusNode(affinities),
       node('timer', {
         compatible: text('arm,armv8-timer'),
@@ -130,17 +139,17 @@ const toCells = (value: number, count: number): number[] =>
 const memoryNode = ({ base, size }: { readonly base: number; readonly size: number }): FdtNode =>
   node(`memory@${base.toString(16)}`, { device_type: text('memory'), reg: cells64(base, size) });
 
-function psciNode(version: PsciVersion): FdtNode {
+function psciNode(version: PsciVersion, conduit: PsciConduit): FdtNode {
   if (version === PSCI_0_1) {
     const functions = PSCI_0_1_FUNCTIONS.map(({ name, id }) => [name.toLowerCase(), cells(id)] as const);
     return node('psci', {
       compatible: text('arm,psci'),
-      method: text('hvc'),
+      method: text(conduit),
       ...Object.fromEntries(functions),
     });
   }
   const compatible = version === PSCI_0_2 ? text('arm,psci-0.2') : text('arm,psci-1.0', 'arm,psci-0.2');
-  return node('psci', { compatible, method: text('hvc') });
+  return node('psci', { compatible, method: text(conduit) });
 }
 
 const cpusNode = (affinities: readonly number[]): FdtNode =>

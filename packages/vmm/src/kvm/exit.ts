@@ -12,6 +12,8 @@ import {
   KVM_EXIT_MMIO,
   KVM_EXIT_SYSTEM_EVENT,
   VKVM_EXIT_IDLE,
+  VKVM_EXIT_PSCI,
+  VKVM_PSCI_CONDUIT_SMC,
   kvmRun,
   kvmRunArmNisv,
   kvmRunDebug,
@@ -22,6 +24,7 @@ import {
   kvmRunMmio,
   kvmRunSystemEvent,
   vkvmRunIdle,
+  vkvmRunPsci,
 } from '@vkvm/uapi';
 import type { Gpa, UserAddress } from '@vkvm/uapi';
 
@@ -63,6 +66,17 @@ export interface HypercallExit {
   readonly functionId: number;
   /** `KVM_HYPERCALL_EXIT_*`. */
   readonly flags: number;
+}
+
+/** A PSCI call that is user space's. Results go into `ret`; the next `KVM_RUN` loads x0 to x3 from it. */
+export interface PsciExit {
+  readonly reason: 'psci';
+  readonly functionId: number;
+  readonly conduit: 'hvc' | 'smc';
+  /** x1 to x7. */
+  readonly args: readonly bigint[];
+  /** x0 to x3 to be; zeros. */
+  ret: readonly bigint[];
 }
 
 /** A debug exception or a single step. */
@@ -118,6 +132,7 @@ export type VcpuExit =
   | IntrExit
   | IdleExit
   | HypercallExit
+  | PsciExit
   | DebugExit
   | FailEntryExit
   | InternalErrorExit
@@ -146,7 +161,7 @@ export class ExitReader {
     this.#views = unionViews(memory, address);
     const data = (length: number) => new Uint8Array(memory.buffer, address + kvmRunMmio.offsets.data, length);
     this.#data = { 1: data(1), 2: data(2), 4: data(4), 8: data(8) };
-    this.#exits = exitObjects(data(0));
+    this.#exits = exitObjects(data(0), this.#views.psci);
   }
 
   /**
@@ -184,6 +199,8 @@ export class ExitReader {
         exits.hypercall.flags = Number(flags);
         return exits.hypercall;
       }
+      case VKVM_EXIT_PSCI:
+        return exits.psci;
       case KVM_EXIT_DEBUG: {
         const { hsr, far } = this.#views.debug;
         exits.debug.hsr = hsr;
@@ -230,10 +247,43 @@ export class ExitReader {
   }
 }
 
+type PsciView = ReturnType<typeof vkvmRunPsci.view>;
+
+/** The call is read where it lies, and the results go where `KVM_RUN` looks for them. */
+class PsciExitView implements PsciExit {
+  readonly reason = 'psci';
+  readonly #view: PsciView;
+
+  constructor(view: PsciView) {
+    this.#view = view;
+  }
+
+  get functionId(): number {
+    return this.#view.fn;
+  }
+
+  get conduit(): 'hvc' | 'smc' {
+    return this.#view.conduit === VKVM_PSCI_CONDUIT_SMC ? 'smc' : 'hvc';
+  }
+
+  get args(): readonly bigint[] {
+    return this.#view.args;
+  }
+
+  get ret(): readonly bigint[] {
+    return this.#view.ret;
+  }
+
+  set ret(results: readonly bigint[]) {
+    this.#view.ret = results;
+  }
+}
+
 const unionViews = (memory: WebAssembly.Memory, address: UserAddress) => ({
   idle: vkvmRunIdle.view(memory, address),
   systemEvent: kvmRunSystemEvent.view(memory, address),
   hypercall: kvmRunHypercall.view(memory, address),
+  psci: vkvmRunPsci.view(memory, address),
   debug: kvmRunDebug.view(memory, address),
   failEntry: kvmRunFailEntry.view(memory, address),
   internal: kvmRunInternal.view(memory, address),
@@ -241,12 +291,13 @@ const unionViews = (memory: WebAssembly.Memory, address: UserAddress) => ({
   memoryFault: kvmRunMemoryFault.view(memory, address),
 });
 
-const exitObjects = (data: Uint8Array) => ({
+const exitObjects = (data: Uint8Array, psci: PsciView) => ({
   mmio: { reason: 'mmio', address: 0, data, isWrite: false } as Writable<MmioExit>,
   systemEvent: { reason: 'system_event', type: 0, data: [] } as Writable<SystemEventExit>,
   intr: { reason: 'intr' } as IntrExit,
   idle: { reason: 'idle', why: 0, deadline: Infinity } as Writable<IdleExit>,
   hypercall: { reason: 'hypercall', functionId: 0, flags: 0 } as Writable<HypercallExit>,
+  psci: new PsciExitView(psci),
   debug: { reason: 'debug', hsr: 0, far: 0n } as Writable<DebugExit>,
   failEntry: { reason: 'fail_entry', illegalState: false, hardwareReason: 0n } as Writable<FailEntryExit>,
   internalError: { reason: 'internal_error', suberror: 0, data: [] } as Writable<InternalErrorExit>,

@@ -1,17 +1,25 @@
 /** One virtual machine. */
 import {
   KVM_ARM_PREFERRED_TARGET,
+  KVM_ARM_VM_SMCCC_CTRL,
+  KVM_ARM_VM_SMCCC_FILTER,
   KVM_CHECK_EXTENSION,
   KVM_CREATE_DEVICE,
   KVM_CREATE_VCPU,
   KVM_ENABLE_CAP,
+  KVM_HAS_DEVICE_ATTR,
   KVM_IRQ_LINE,
+  KVM_SET_DEVICE_ATTR,
   KVM_SET_USER_MEMORY_REGION,
+  VKVM_PSCI_ROUTE,
   kvmCreateDevice,
+  kvmDeviceAttr,
   kvmEnableCap,
   kvmIrqLevel,
+  kvmSmcccFilter,
   kvmUserspaceMemoryRegion,
   kvmVcpuInit,
+  vkvmPsciRoute,
 } from '@vkvm/uapi';
 import type { UserAddress } from '@vkvm/uapi';
 import { KvmDevice } from './device.ts';
@@ -30,6 +38,15 @@ export interface Memslot {
   readonly size: number;
   readonly userAddress: UserAddress;
 }
+
+/** Function ids `base` to `base + count - 1`. */
+export interface FunctionRange {
+  readonly base: number;
+  readonly count: number;
+}
+
+/** Distance from an attribute's struct to the value it points to, in the scratch page. */
+const VALUE = 64;
 
 /** A VM descriptor. Closing it leaves vCPUs and devices alive until they are closed too. */
 export class Vm extends KvmFile {
@@ -85,6 +102,43 @@ export class Vm extends KvmFile {
     kvmCreateDevice.write(this.user.memory, this.scratch, { type });
     this.ioctl(KVM_CREATE_DEVICE, this.scratch);
     return new KvmDevice(this.user, kvmCreateDevice.view(this.user.memory, this.scratch).fd);
+  }
+
+  /** Whether calls of the guest can be denied or forwarded by function id: Linux 6.4, with which SMC works too. */
+  get hasSmcccFilter(): boolean {
+    this.#prepareFilter();
+    return this.user.syscalls.ioctl(this.fd, KVM_HAS_DEVICE_ATTR, this.scratch) >= 0;
+  }
+
+  /**
+   * @param action - `KVM_SMCCC_FILTER_*`
+   * @throws {KvmError} `ENXIO` there is no filter; `EEXIST` an id has an action, or is the architecture's; `EBUSY` a vCPU
+   *   has run; `EINVAL` an empty range; `ENOMEM`
+   */
+  filterCalls({ base, count }: FunctionRange, action: number): void {
+    this.#prepareFilter();
+    kvmSmcccFilter.write(this.user.memory, this.scratch + VALUE, { base, nr_functions: count, action });
+    this.ioctl(KVM_SET_DEVICE_ATTR, this.scratch);
+  }
+
+  /**
+   * Gives PSCI functions an owner of their own.
+   *
+   * @param owner - `VKVM_PSCI_ROUTE_TO_*`
+   * @throws {KvmError} `EINVAL` not PSCI's, or PSCI is all the kernel's; `EEXIST` an id has a route; `EBUSY` a vCPU has
+   *   run; `ENOMEM`
+   */
+  routePsci({ base, count }: FunctionRange, owner: number): void {
+    vkvmPsciRoute.write(this.user.memory, this.scratch, { base, count, owner });
+    this.ioctl(VKVM_PSCI_ROUTE, this.scratch);
+  }
+
+  #prepareFilter(): void {
+    kvmDeviceAttr.write(this.user.memory, this.scratch, {
+      group: KVM_ARM_VM_SMCCC_CTRL,
+      attr: BigInt(KVM_ARM_VM_SMCCC_FILTER),
+      addr: this.scratch + VALUE,
+    });
   }
 
   /** The `target` that {@link Vcpu.init} should be given. */

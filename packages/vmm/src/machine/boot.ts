@@ -58,7 +58,14 @@ export function createBootTree(
   };
   const blob = config.dtb
     ? completeTree(config.dtb, chosen, vm.ram)
-    : encodeFdt(machineTree({ ...vm, gicVersion: config.gicVersion ?? 3, chosen }));
+    : encodeFdt(
+        machineTree({
+          ...vm,
+          gicVersion: config.gicVersion ?? 3,
+          conduit: config.psciConduit ?? 'hvc',
+          chosen,
+        }),
+      );
   if (blob.length > DTB_MAX_SIZE) {
     throw new LoadError(`the device tree takes ${formatSize(blob.length)}; Linux maps at most 2 MiB of it`, {
       subject: 'dtb',

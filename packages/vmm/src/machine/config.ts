@@ -2,6 +2,8 @@
 import type { PsciVersion } from '@vkvm/uapi';
 import { PROCESS_MAX_SIZE } from '../kvm/process.ts';
 import { MIB } from '../loader/ram.ts';
+import type { PsciOwner, PsciRoute, SmcccFilter } from '../smccc/ownership.ts';
+import type { PsciConduit } from '../smccc/psci-tree.ts';
 import { GICR_MAX_VCPUS } from './layout.ts';
 
 /** A machine to be built. */
@@ -21,6 +23,14 @@ export interface MachineConfig {
   readonly gicVersion?: 2 | 3;
   /** Default: what the kernel gives a new VM. */
   readonly psci?: PsciVersion;
+  /** Who serves it. Default: `kernel`. */
+  readonly psciOwner?: PsciOwner;
+  /** PSCI functions that are another's than {@link psciOwner} says. */
+  readonly psciRoutes?: readonly PsciRoute[];
+  /** Calls that the kernel shall deny, or forward to this VMM whoever owns PSCI. */
+  readonly smcccFilters?: readonly SmcccFilter[];
+  /** How our device tree tells the guest to call PSCI. Default: `hvc`. */
+  readonly psciConduit?: PsciConduit;
   /** Takes what the guest writes to its console. The bytes are valid during the call only. */
   readonly output: (bytes: Uint8Array) => void;
   /** Told of accesses to addresses where nothing is. They read as zero. */

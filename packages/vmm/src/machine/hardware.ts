@@ -3,6 +3,7 @@ import {
   KVM_ARM_VCPU_POWER_OFF,
   KVM_ARM_VCPU_PSCI_0_2,
   KVM_CAP_ARM_PSCI_0_2,
+  KVM_CAP_ARM_SYSTEM_SUSPEND,
   KVM_CAP_DEVICE_CTRL,
   KVM_CAP_ONE_REG,
   KVM_CAP_USER_MEMORY,
@@ -27,6 +28,8 @@ import { ConfigError } from './config.ts';
 import type { MachineConfig } from './config.ts';
 import { Gic } from './gic.ts';
 import { RAM_BASE } from './layout.ts';
+import { installPsci, psciSetup } from './psci-owner.ts';
+import type { PsciConfig } from './psci-owner.ts';
 
 /** Guest instructions in one `KVM_RUN` of a machine with one vCPU: a few milliseconds. More vCPUs share them. */
 const SLICE = 1_000_000;
@@ -44,7 +47,10 @@ export interface Hardware {
   readonly gic: Gic;
   /** MPIDR_EL1 affinity of each vCPU. */
   readonly affinities: readonly number[];
+  /** The version that the guest finds. */
   readonly psci: PsciVersion;
+  /** Whether a vCPU can wait in the state SUSPENDED. */
+  readonly canSuspend: boolean;
   readonly target: number;
   /** Guest RAM, as bytes of the process memory. */
   readonly ram: Uint8Array;
@@ -58,7 +64,7 @@ export interface HardwareParts {
 }
 
 /** What of a machine the kernel is told. */
-export type HardwareConfig = Pick<MachineConfig, 'memory' | 'smp' | 'gicVersion' | 'psci'>;
+export type HardwareConfig = Pick<MachineConfig, 'memory' | 'smp' | 'gicVersion' | 'psci'> & PsciConfig;
 
 /** Creates the VM in the order that KVM wants: vCPUs, GIC, their initialisation, the GIC's. */
 export function createHardware(
@@ -69,6 +75,7 @@ export function createHardware(
   const identity = checkAbi(kvm, needsOf(config));
   const vm = resources.use(kvm.createVm());
   enableSlices(kvm, vm, config.smp);
+  const canSuspend = enableSuspend(kvm, vm);
 
   const vcpus = Array.from({ length: config.smp }, (_, id) =>
     fitting(config, () => resources.use(vm.createVcpu(id))),
@@ -76,7 +83,8 @@ export function createHardware(
   const gic = resources.use(new Gic(vm, config.gicVersion ?? 3));
   const target = vm.preferredTarget();
   initVcpus(vcpus, target, config.psci);
-  const psci = negotiatePsci(vcpus[0] as Vcpu, config.psci);
+  const versions = negotiatePsci(vcpus[0] as Vcpu, config);
+  const psci = installPsci(vm, psciSetup(vm, config, versions), identity);
   gic.init();
 
   const userAddress = fitting(config, () => kvm.mapMemory(config.memory));
@@ -90,6 +98,7 @@ export function createHardware(
     gic,
     affinities: vcpus.map((vcpu) => Number(vcpu.getReg(mpidr) & MPIDR_AFFINITY)),
     psci,
+    canSuspend,
     target,
     ram: new Uint8Array(process.memory.buffer, userAddress, config.memory),
   };
@@ -126,32 +135,54 @@ function enableSlices(kvm: Kvm, vm: Vm, smp: number): void {
   vm.enableCap(VKVM_CAP_SLICE, BigInt(Math.max(SLICE_MIN, Math.floor(SLICE / smp))));
 }
 
-/** Resets all vCPUs: the first one on, the others off until PSCI CPU_ON. */
-export function initVcpus(vcpus: readonly Vcpu[], target: number, psci: PsciVersion | undefined): void {
-  const features = psci === PSCI_0_1 ? [] : [KVM_ARM_VCPU_PSCI_0_2];
-  for (const vcpu of vcpus)
-    vcpu.init(target, vcpu.id === 0 ? features : [...features, KVM_ARM_VCPU_POWER_OFF]);
+/** Lets the guest's SYSTEM_SUSPEND come out as an event. */
+function enableSuspend(kvm: Kvm, vm: Vm): boolean {
+  if (kvm.checkExtension(KVM_CAP_ARM_SYSTEM_SUSPEND) === 0) return false;
+  vm.enableCap(KVM_CAP_ARM_SYSTEM_SUSPEND);
+  return true;
 }
 
-/** Sets the version that was asked for, and finds out which one the guest will see. */
-function negotiatePsci(vcpu: Vcpu, wanted: PsciVersion | undefined): PsciVersion {
+/** Resets a vCPU: the first one is on then, the others are off until PSCI CPU_ON. */
+export function initVcpu(vcpu: Vcpu, target: number, psci: PsciVersion | undefined): void {
+  const features = psci === PSCI_0_1 ? [] : [KVM_ARM_VCPU_PSCI_0_2];
+  // The same features each time: older kernels refuse another KVM_ARM_VCPU_POWER_OFF than the first.
+  vcpu.init(target, vcpu.id === 0 ? features : [...features, KVM_ARM_VCPU_POWER_OFF]);
+}
+
+export function initVcpus(vcpus: readonly Vcpu[], target: number, psci: PsciVersion | undefined): void {
+  for (const vcpu of vcpus) initVcpu(vcpu, target, psci);
+}
+
+/** Sets the version that was asked for, and finds out which one each side will answer with. */
+function negotiatePsci(
+  vcpu: Vcpu,
+  { psci: wanted, psciOwner, psciRoutes = [] }: HardwareConfig,
+): { readonly kernel: PsciVersion; readonly user: PsciVersion } {
   try {
     if (wanted !== undefined && wanted !== PSCI_0_1) vcpu.setReg(KVM_REG_ARM_PSCI_VERSION, BigInt(wanted));
-    const found = Number(vcpu.getReg(KVM_REG_ARM_PSCI_VERSION));
-    return PSCI_VERSIONS.findLast((version) => version <= found) ?? PSCI_0_1;
+    const kernel = versionOf(vcpu);
+    return { kernel, user: wanted ?? kernel };
   } catch (error) {
     if (!(error instanceof Error) || error.name !== 'KvmError') throw error;
     const { errno } = error as KvmError;
     // Before Linux 4.17 there was no such register, and a vCPU had 0.2 or 0.1 by its feature bit alone.
     const fixed = wanted === PSCI_0_1 ? PSCI_0_1 : PSCI_0_2;
-    if (errno === 'ENOENT' && (wanted ?? fixed) === fixed) return fixed;
+    if (errno === 'ENOENT' && (wanted ?? fixed) === fixed) return { kernel: fixed, user: fixed };
+    // What the kernel cannot answer this VMM can, if it answers all.
+    if (wanted !== undefined && psciOwner === 'user' && psciRoutes.every(({ to }) => to === 'user')) {
+      return { kernel: errno === 'ENOENT' ? fixed : versionOf(vcpu), user: wanted };
+    }
     throw new ConfigError(
       `this kernel does not offer PSCI ${formatPsci(wanted ?? fixed)} (${errno}); leave --psci away`,
-      {
-        cause: error,
-      },
+      { cause: error },
     );
   }
+}
+
+/** The version the kernel answers with. One it has and we do not know is the one before. */
+function versionOf(vcpu: Vcpu): PsciVersion {
+  const found = Number(vcpu.getReg(KVM_REG_ARM_PSCI_VERSION));
+  return PSCI_VERSIONS.findLast((version) => version <= found) ?? PSCI_0_1;
 }
 
 /** `1.1` for 0x10001. */

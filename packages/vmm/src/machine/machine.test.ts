@@ -13,7 +13,6 @@ import {
   KVM_REG_PC,
   KVM_SYSTEM_EVENT_RESET,
   KVM_SYSTEM_EVENT_SHUTDOWN,
-  KVM_SYSTEM_EVENT_SUSPEND,
   KVM_SYSTEM_EVENT_WAKEUP,
   KVM_REG_ARM_PSCI_VERSION,
   PSCI_0_1,
@@ -298,8 +297,8 @@ describe('run', () => {
     ['an exit it does not know', exit(4711), 'exit reason 4711, which this VMM does not know'],
     [
       'an event that is neither power-off nor reset',
-      systemEvent(KVM_SYSTEM_EVENT_SUSPEND),
-      'system event 5, which this VMM does not know',
+      systemEvent(77),
+      'system event 77, which this VMM does not know',
     ],
   ])('ends in a crash that names vCPU, pc and cause: %s', async (_, step, message) => {
     const { kernel, run } = await build();

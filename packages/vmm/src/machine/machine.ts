@@ -4,9 +4,13 @@ import type { Process, PsciVersion, Syscalls } from '@vkvm/uapi';
 import type { PowerRequest } from '../devices/power-control.ts';
 import type { MachineStop } from '../exits/stop.ts';
 import { handleExit } from '../exits/table.ts';
+import { decodeFdt } from '../fdt/reader.ts';
 import { hasPowerControl } from '../fdt/machine-tree.ts';
 import type { Vcpu } from '../kvm/vcpu.ts';
 import type { RamRange, Segment } from '../loader/ram.ts';
+import { CpuPower } from '../smccc/cpu-power.ts';
+import { checkPsciTree } from '../smccc/psci-tree.ts';
+import { UserPsci } from '../smccc/user-psci.ts';
 import { createRunStats, runCooperatively } from '../threads/cooperative.ts';
 import type { RunStats } from '../threads/cooperative.ts';
 import { SnapshotError } from '../snapshot/error.ts';
@@ -18,7 +22,7 @@ import { bootSegments, createBootTree, planBoot } from './boot.ts';
 import type { BootPlan } from './boot.ts';
 import { checkConfig } from './config.ts';
 import type { MachineConfig } from './config.ts';
-import { createHardware, initVcpus } from './hardware.ts';
+import { createHardware, initVcpu, initVcpus } from './hardware.ts';
 import type { Hardware } from './hardware.ts';
 import { createMachineHost } from './host.ts';
 import type { MachineHost } from './host.ts';
@@ -50,7 +54,8 @@ export interface MachineParts {
  *
  * @throws {ConfigError} memory, vCPUs or PSCI version out of bounds
  * @throws {LoadError} kernel, initrd or device tree cannot be used
- * @throws {AbiMismatchError} the kernel behind `syscalls` lacks something
+ * @throws {AbiMismatchError} the kernel behind `syscalls` lacks something, a PSCI function has two owners or none, or the
+ *   device tree announces what PSCI does not answer
  * @throws {KvmError} the kernel refused a request
  */
 export async function createMachine({
@@ -64,6 +69,7 @@ export async function createMachine({
   const hardware = createHardware(parts, resources);
   const { affinities, psci } = hardware;
   const dtb = createBootTree(config, plan, { ram: ramOf(config), affinities, psci, random: host.random });
+  checkPsciTree(decodeFdt(dtb).root, { version: psci, smc: hardware.vm.hasSmcccFilter });
   return new Machine({ config, host, plan, hardware, dtb, resources: resources.move() });
 }
 
@@ -86,6 +92,12 @@ export interface MachineState {
   readonly resources: DisposableStack;
 }
 
+/** What serves the PSCI calls of a machine that are not the kernel's. */
+function createUserPsci({ vcpus, affinities, target, psci, canSuspend }: Hardware): UserPsci {
+  const power = new CpuPower({ vcpus, affinities, reset: (vcpu) => initVcpu(vcpu, target, psci) });
+  return new UserPsci({ version: psci, power, canSuspend });
+}
+
 /** Made by {@link createMachine}, or by `restoreMachine`. */
 export class Machine implements Disposable {
   /** The device tree that the guest gets. */
@@ -95,6 +107,7 @@ export class Machine implements Disposable {
   readonly stats: RunStats = createRunStats();
   readonly #state: MachineState;
   readonly #board: Board;
+  readonly #psci: UserPsci;
   readonly #segments: readonly Segment[];
   #inputEnded = false;
   #stop: MachineStop | undefined;
@@ -112,6 +125,7 @@ export class Machine implements Disposable {
     const { output, unmapped } = config;
     const power = hasPowerControl(psci) && { power: (kind: PowerRequest) => void (this.#stop = { kind }) };
     this.#board = new Board({ vm, host, output, unmapped, state: devices, ...power });
+    this.#psci = createUserPsci(hardware);
     if (devices === undefined) this.#load();
   }
 
@@ -124,12 +138,14 @@ export class Machine implements Disposable {
   async run(): Promise<MachineStop> {
     const { hardware, host } = this.#state;
     const board = this.#board;
+    const { bus } = board;
+    const psci = this.#psci;
     this.#begin('running');
     try {
       return await runCooperatively({
         vcpus: hardware.vcpus,
         host,
-        handle: (exit, vcpu) => handleExit(exit, board, vcpu),
+        handle: (exit, vcpu) => handleExit(exit, { bus, psci }, vcpu),
         tick: () => board.tick(),
         nextTick: () => board.nextTick(),
         canBeWoken: () => !this.#inputEnded || board.hasAlarm,

@@ -31,6 +31,7 @@ export const createRunStats = (): RunStats => ({
     idle: 0,
     system_event: 0,
     hypercall: 0,
+    psci: 0,
     debug: 0,
     fail_entry: 0,
     internal_error: 0,
