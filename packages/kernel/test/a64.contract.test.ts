@@ -32,6 +32,7 @@ const UNRECORDED = new Set([
   'BRK',
   'ERET',
   'MSR_imm',
+  'ESB',
   'HINT',
   'SYS',
   'DC_ZVA',

@@ -108,6 +108,9 @@ export const POOL_USED = 0x4f0;
 /** Bytes of decoded code that the block has room for (u32). Fixed when the vCPU is created. */
 export const POOL_LIMIT = 0x4f4;
 
+/** DISR_EL1, which ESB writes too. 64 bits. */
+export const DISR_EL1 = 0x4f8;
+
 /** What the walk needs of TCR_EL1 and SCTLR_EL1, unpacked when they change. Layout: mmu/regime.ts. 0x100 bytes. */
 export const REGIME = 0x500;
 

@@ -3,11 +3,13 @@ import { describe, expect, test } from 'vitest';
 
 import { bareVm } from '../../test/bare-vm.ts';
 import type { Block } from '../state/block.ts';
-import { IN_GUEST, REQUESTS } from '../state/control.ts';
+import { IN_GUEST, REQUESTS, SERROR_PENDING, SERROR_SYNDROME } from '../state/control.ts';
 import { REQUEST_FLUSH_CODE, REQUEST_FLUSH_TLB } from '../state/requests.ts';
 import {
+  DAIF,
   EL,
   FAULT_VA,
+  INTERRUPT_LINES,
   MAIR_EL1,
   PAR_EL1,
   RUN_PAGE,
@@ -52,6 +54,31 @@ function cpu(translation: ReturnType<SysregEngine['translate']> = { syndrome: 0n
 }
 
 const at = (vcpu: Block, register: number): bigint => vcpu.get64(X + 8 * register);
+
+describe('ESB', () => {
+  const ESB = 0xd503_221f;
+  const SERROR_LINE = 4;
+  const SYNDROME_OF_SERROR = 0x123_4567n;
+
+  function withSerror(daif: number) {
+    const { vcpu, access } = cpu();
+    vcpu.set32(INTERRUPT_LINES, SERROR_LINE | 1);
+    vcpu.set32(SERROR_PENDING, 1);
+    vcpu.set64(SERROR_SYNDROME, SYNDROME_OF_SERROR);
+    vcpu.set32(DAIF, daif);
+    expect(access(ESB)).toBe(SYSREG_DONE);
+    access(mrs(SYSREGS.DISR_EL1));
+    return { pending: vcpu.get32(SERROR_PENDING), lines: vcpu.get32(INTERRUPT_LINES), disr: at(vcpu, RT) };
+  }
+
+  test('turns a masked SError into DISR_EL1', () => {
+    expect(withSerror(1 << 8)).toEqual({ pending: 0, lines: 1, disr: (1n << 31n) | SYNDROME_OF_SERROR });
+  });
+
+  test('leaves one that can be taken', () => {
+    expect(withSerror(1 << 7)).toEqual({ pending: 1, lines: SERROR_LINE | 1, disr: 0n });
+  });
+});
 
 describe('an access', () => {
   test('reads into its register, and writes from it', () => {

@@ -1,11 +1,14 @@
 /** Control, translation and exception registers. Source: Arm DDI 0487, D19.2. */
-import { SYSREGS } from '@vkvm/uapi';
+import { sysregKey, SYSREGS } from '@vkvm/uapi';
 
 import type { Block } from '../state/block.ts';
+import { SERROR_PENDING, SERROR_SYNDROME } from '../state/control.ts';
 import {
   CNTKCTL_EL1,
   CONTEXTIDR_EL1,
   CPACR_EL1,
+  DAIF,
+  DISR_EL1,
   ELR_EL1,
   ESR_EL1,
   FAR_EL1,
@@ -24,7 +27,7 @@ import {
   VBAR_EL1,
 } from '../state/vcpu-state.ts';
 import { SYSREG_DONE } from './row.ts';
-import type { SysregRow } from './row.ts';
+import type { SysregOutcome, SysregRow } from './row.ts';
 
 /** What KVM resets a register to whose reset value is architecturally unknown. */
 export const UNKNOWN = 0x1de7_ec7e_dbad_c0den;
@@ -88,6 +91,22 @@ function pendingInterrupts(vcpu: Block): bigint {
   return BigInt(((lines & 1) << 7) | ((lines & 2) << 5) | ((lines & 4) << 6));
 }
 
+/** DISR_EL1.A: an SError was deferred. The syndrome below it is as in ESR_EL1. */
+const DISR_A = 1n << 31n;
+const SERROR_LINE = 4;
+/** PSTATE.A. */
+const DAIF_A = 1 << 8;
+
+/** ESB: a masked SError that is pending becomes DISR_EL1. */
+function deferSerror(vcpu: Block): SysregOutcome {
+  if ((vcpu.get32(INTERRUPT_LINES) & SERROR_LINE) === 0 || (vcpu.get32(DAIF) & DAIF_A) === 0)
+    return SYSREG_DONE;
+  Atomics.and(vcpu.words.i32, (vcpu.base + INTERRUPT_LINES) >>> 2, ~SERROR_LINE);
+  vcpu.set32(SERROR_PENDING, 0);
+  vcpu.set64(DISR_EL1, DISR_A | vcpu.get64(SERROR_SYNDROME));
+  return SYSREG_DONE;
+}
+
 export const vmSysregs: readonly SysregRow[] = [
   ofRegime('SCTLR_EL1', SCTLR_RESET, SCTLR_EL1),
   ofRegime('TTBR0_EL1', UNKNOWN, TTBR0_EL1),
@@ -110,7 +129,7 @@ export const vmSysregs: readonly SysregRow[] = [
   plain('PAR_EL1', UNKNOWN, PAR_EL1),
   plain('AMAIR_EL1', 0n),
   plain('VBAR_EL1', 0n, VBAR_EL1),
-  plain('DISR_EL1', 0n),
+  plain('DISR_EL1', 0n, DISR_EL1),
   plain('CNTKCTL_EL1', 0n, CNTKCTL_EL1),
   plain('CONTEXTIDR_EL1', 0n, CONTEXTIDR_EL1),
   plain('TPIDR_EL1', UNKNOWN, TPIDR_EL1),
@@ -131,6 +150,12 @@ export const vmSysregs: readonly SysregRow[] = [
       vcpu.set64(to, pendingInterrupts(vcpu));
       return SYSREG_DONE;
     },
+  },
+  {
+    name: 'ESB',
+    key: sysregKey(0, 3, 2, 2, 0),
+    writeEl: 0,
+    write: deferSerror,
   },
   // RAS: no error records
   raz('ERRIDR_EL1'),

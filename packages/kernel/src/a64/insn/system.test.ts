@@ -9,6 +9,7 @@ import {
   EXCLUSIVE_HOST,
   FP_TRAP,
   FPCR,
+  INTERRUPT_LINES,
   PC,
   SCTLR_EL1,
   SP_EL0,
@@ -54,6 +55,7 @@ const MRS_X1 = {
   DAIF: 0xd53b_4221,
   CurrentEL: 0xd538_4241,
   SPSel: 0xd538_4201,
+  SP_EL0: 0xd538_4101,
   FPCR: 0xd53b_4401,
   SCTLR_EL1: 0xd538_1001,
 } as const;
@@ -63,6 +65,7 @@ const MSR_X1 = {
   TPIDRRO_EL0: 0xd51b_d061,
   DAIF: 0xd51b_4221,
   SPSel: 0xd518_4201,
+  SP_EL0: 0xd518_4101,
 } as const;
 const MSR_SPSEL_0 = 0xd500_40bf;
 const MSR_SPSEL_1 = 0xd500_41bf;
@@ -73,6 +76,7 @@ const DC_CVAC_X1 = 0xd50b_7a21;
 const WFI = 0xd503_207f;
 const WFE = 0xd503_205f;
 const CLREX = 0xd503_3f5f;
+const ESB = 0xd503_221f;
 
 beforeEach(() => {
   words.u8.fill(0);
@@ -155,12 +159,31 @@ describe('the stack pointers', () => {
     expect(x(1)).toBe(1n);
   });
 
+  test('of EL0 has a name at EL1 while the other one is selected', () => {
+    setX(1, 0x33n);
+    step(MSR_X1.SP_EL0);
+    setX(1, 0n);
+    step(MRS_X1.SP_EL0);
+    expect([x(1), words.get64(SP_EL0), words.get64(SP_SLOT)]).toEqual([0x33n, 0x33n, 0x11n]);
+    words.set32(SP_SEL, 0);
+    expect(step(MRS_X1.SP_EL0)).toEqual({ kind: 'undefined' });
+    expect(step(MSR_X1.SP_EL0)).toEqual({ kind: 'undefined' });
+    at(0);
+    expect(step(MRS_X1.SP_EL0)).toEqual({ kind: 'undefined' });
+  });
+
   test('cannot be selected at EL0', () => {
     at(0);
     expect(step(MSR_SPSEL_0)).toEqual({ kind: 'undefined' });
     expect(step(MSR_X1.SPSel)).toEqual({ kind: 'undefined' });
     expect(step(MRS_X1.SPSel)).toEqual({ kind: 'undefined' });
   });
+});
+
+test('ESB is for the port while an interrupt is pending', () => {
+  expect(step(ESB)).toEqual({ kind: 'next' });
+  words.set32(INTERRUPT_LINES, 4);
+  expect(step(ESB)).toEqual({ kind: 'system_register' });
 });
 
 test('CurrentEL reads the level at its place, and is undefined at EL0', () => {

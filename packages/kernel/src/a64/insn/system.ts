@@ -15,6 +15,7 @@ import {
   EXCLUSIVE_HOST,
   FPCR,
   FPSR,
+  INTERRUPT_LINES,
   SCTLR_EL1,
   SP_EL0,
   SP_EL1,
@@ -52,6 +53,9 @@ function selectStackPointer(c: Emitter, to: I32): void {
     c.setState32(SP_SEL, selected.get());
   });
 }
+
+/** SP_EL0 has a name where it is not SP: at EL1 with PSTATE.SP set. At EL0 that bit is clear. */
+const requireOtherStack = (c: Emitter): void => c.if(c.i32.eqz(c.state32(SP_SEL)), () => c.undefined());
 
 /** MSR (immediate) by `op1:op2`. */
 const PSTATE_FIELDS = new Map([
@@ -100,6 +104,18 @@ const WFX = {
 } as const;
 /** ISS of a trapped WFI: CV, COND = always. */
 const WFX_ISS = (1 << 24) | (0xe << 20);
+
+/** ESB as a word: the port knows it by its encoding. */
+const ESB_WORD = 0xd503_221f | 0;
+
+/** Defers an SError that is pending and masked; one that is not masked is taken. */
+const ESB = insn('ESB', '1101010100 0 00 011 0010 0010 000 11111', {
+  operands: () => ({ imm: ESB_WORD }),
+  emit: (c) => {
+    c.if(c.state32(INTERRUPT_LINES), () => c.systemRegister());
+    c.checkInterrupts();
+  },
+});
 
 const HINT = insn('HINT', '1101010100 0 00 011 0010 CRm:4 op2:3 11111', {
   statics: { hint: ['nop', 'wfe', 'wfi'] },
@@ -158,12 +174,13 @@ interface RegisterFields {
 const keyOf = ({ o0, op1, CRn, CRm, op2 }: RegisterFields): number => sysregKey(2 + o0, op1, CRn, CRm, op2);
 
 /** Registers that are fields of PSTATE or words of their own: in line. CurrentEL cannot be written. */
-const IN_LINE = new Map<number, 'NZCV' | 'DAIF' | 'FPCR' | 'FPSR' | 'SPSel'>([
+const IN_LINE = new Map<number, 'NZCV' | 'DAIF' | 'FPCR' | 'FPSR' | 'SPSel' | 'SP_EL0'>([
   [SYSREGS.NZCV, 'NZCV'],
   [SYSREGS.DAIF, 'DAIF'],
   [SYSREGS.FPCR, 'FPCR'],
   [SYSREGS.FPSR, 'FPSR'],
   [SYSREGS.SPSel, 'SPSel'],
+  [SYSREGS.SP_EL0, 'SP_EL0'],
 ]);
 
 /**
@@ -183,9 +200,11 @@ function accessImmediate(
   return { imm: offset < 0 ? word : offset };
 }
 
+const HOT_FORMS: ReadonlySet<string> = new Set(['plain', 'plain_el1', 'SP_EL0', 'DAIF']);
+
 const MRS = insn('MRS', '1101010100 1 1 o0:1 op1:3 CRn:4 CRm:4 op2:3 Rt:5', {
   statics: {
-    form: ['plain', 'plain_el1', 'port', 'NZCV', 'DAIF', 'FPCR', 'FPSR', 'SPSel', 'CurrentEL'],
+    form: ['plain', 'plain_el1', 'port', 'NZCV', 'DAIF', 'FPCR', 'FPSR', 'SPSel', 'SP_EL0', 'CurrentEL'],
   },
   select: (fields, site) => {
     const key = keyOf(fields);
@@ -222,12 +241,15 @@ const MRS = insn('MRS', '1101010100 1 1 o0:1 op1:3 CRn:4 CRm:4 op2:3 Rt:5', {
       case 'SPSel':
         c.requireEl1();
         return c.setReg32('a', c.state32(SP_SEL));
+      case 'SP_EL0':
+        requireOtherStack(c);
+        return c.setReg('a', c.state64(SP_EL0));
       case 'CurrentEL':
         c.requireEl1();
         return c.setReg32('a', i32.shl(c.state32(EL), i32.const(2)));
     }
   },
-  hot: ({ form }) => form === 'plain' || form === 'plain_el1' || form === 'DAIF',
+  hot: ({ form }) => HOT_FORMS.has(form),
 });
 
 /** D, A, I, F. */
@@ -238,7 +260,7 @@ const FPCR_BITS = 0x07c8_0000;
 const FPSR_BITS = 0x0800_009f;
 
 const MSR = insn('MSR', '1101010100 0 1 o0:1 op1:3 CRn:4 CRm:4 op2:3 Rt:5', {
-  statics: { form: ['plain', 'plain_el1', 'port', 'NZCV', 'DAIF', 'FPCR', 'FPSR', 'SPSel'] },
+  statics: { form: ['plain', 'plain_el1', 'port', 'NZCV', 'DAIF', 'FPCR', 'FPSR', 'SPSel', 'SP_EL0'] },
   select: (fields, site) => {
     const key = keyOf(fields);
     const inLine = IN_LINE.get(key);
@@ -275,10 +297,13 @@ const MSR = insn('MSR', '1101010100 0 1 o0:1 op1:3 CRn:4 CRm:4 op2:3 Rt:5', {
       case 'SPSel':
         c.requireEl1();
         return selectStackPointer(c, i32.and(c.reg32('b'), i32.const(1)));
+      case 'SP_EL0':
+        requireOtherStack(c);
+        return c.setState64(SP_EL0, c.reg('a'));
     }
   },
   stack: { at: ({ form }) => form === 'SPSel', moved: (fields) => keyOf(fields) === SYSREGS.SPSel },
-  hot: ({ form }) => form === 'plain' || form === 'plain_el1' || form === 'DAIF',
+  hot: ({ form }) => HOT_FORMS.has(form),
 });
 
-export const SYSTEM = [MSR_imm, HINT, BARRIER, SYS, DC_ZVA, MRS, MSR] as const;
+export const SYSTEM = [MSR_imm, ESB, HINT, BARRIER, SYS, DC_ZVA, MRS, MSR] as const;
