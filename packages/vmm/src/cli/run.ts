@@ -19,7 +19,15 @@ import {
   STATUS_TIMEOUT,
   UsageError,
 } from './status.ts';
-import { PROFILE_OPTION, parseCount, parsePsci, parseSeconds, parseSize, profileChoice } from './values.ts';
+import {
+  PROFILE_OPTION,
+  parseCount,
+  parsePsci,
+  parsePsciOwner,
+  parseSeconds,
+  parseSize,
+  profileChoice,
+} from './values.ts';
 
 /** What a machine is made of. */
 export const MACHINE_OPTIONS = {
@@ -32,6 +40,10 @@ export const MACHINE_OPTIONS = {
   psci: {
     value: 'VERSION',
     help: 'PSCI version: 0.1, 0.2, 1.0 to 1.3 (default: what the kernel gives a VM)',
+  },
+  'psci-owner': {
+    value: 'WHO',
+    help: 'who serves PSCI: kernel (default), exit (the kernel only CPUs), user (we do)',
   },
 } as const;
 
@@ -79,6 +91,9 @@ export async function machineConfig(
     memory,
     smp,
     ...(options.psci !== undefined && { psci: parsePsci('--psci', options.psci) }),
+    ...(options['psci-owner'] !== undefined && {
+      psciOwner: parsePsciOwner('--psci-owner', options['psci-owner']),
+    }),
     output: (bytes) => host.stdout(bytes.slice()),
   };
 }

@@ -3,6 +3,8 @@ import { PROFILES, PSCI_VERSIONS } from '@vkvm/uapi';
 import type { ProfileName, PsciVersion } from '@vkvm/uapi';
 import { MIB } from '../loader/ram.ts';
 import { formatPsci } from '../machine/hardware.ts';
+import { PSCI_OWNERS } from '../smccc/ownership.ts';
+import type { PsciOwner } from '../smccc/ownership.ts';
 import { UsageError } from './status.ts';
 
 const UNITS: Readonly<Record<string, number>> = { '': MIB, K: 1024, M: MIB, G: 1024 * MIB };
@@ -61,3 +63,12 @@ export function parseProfile(option: string, value: string): ProfileName {
 /** What `--profile` chooses; nothing without it. */
 export const profileChoice = (value: string | undefined): { readonly profile?: ProfileName } =>
   value === undefined ? {} : { profile: parseProfile('--profile', value) };
+
+/** Who serves PSCI. */
+export function parsePsciOwner(option: string, value: string): PsciOwner {
+  const owner = PSCI_OWNERS.find((known) => known === value);
+  if (owner === undefined) {
+    throw new UsageError(`${option} ${value}: no such owner; there are ${PSCI_OWNERS.join(', ')}`);
+  }
+  return owner;
+}

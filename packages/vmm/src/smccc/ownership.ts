@@ -9,8 +9,11 @@ import type { FunctionRange } from '../kvm/vm.ts';
 import { PSCI_IDS, PSCI_RANGES, hasId, isAboutOneCpu } from './psci-ids.ts';
 import type { PsciId } from './psci-ids.ts';
 
+/** Every {@link PsciOwner}. */
+export const PSCI_OWNERS = ['kernel', 'exit', 'user'] as const;
+
 /** Who serves PSCI: `kernel`, as Linux does; `exit`, the kernel what is about one CPU; `user`, this VMM all of it. */
-export type PsciOwner = 'kernel' | 'exit' | 'user';
+export type PsciOwner = (typeof PSCI_OWNERS)[number];
 
 /** Functions with another owner than the machine's {@link PsciOwner} gives them. */
 export interface PsciRoute extends FunctionRange {
