@@ -43,6 +43,7 @@ import { LAYOUT_VERSION, PROCESS_LOCK, formatArena, formattedVersion } from './s
 import { Block } from './state/block.ts';
 import { createEventfd, readEventfd, releaseEventfd, writeEventfd } from './state/eventfd.ts';
 import { exitInternalError } from './state/exit.ts';
+import { unbindIrqfd } from './state/irqfd.ts';
 import { withLock } from './state/lock.ts';
 import { addMapping, exposeFile, removeMappings } from './state/mappings.ts';
 import { RUN_PAGE } from './state/vcpu-state.ts';
@@ -51,6 +52,7 @@ import type { TraceSink } from './trace.ts';
 import { getUser, putUser } from './uaccess.ts';
 import { VcpuCache } from './vcpu/vcpu.ts';
 import type { EngineFactory } from './vcpu/vcpu.ts';
+import { deliverIrqfd } from './vm/irqfd.ts';
 import { vmOf } from './vm/vcpus.ts';
 import { VCPU_FILE_SIZE, destroyVm, releaseVm, retainVm } from './vm/vm.ts';
 
@@ -287,13 +289,19 @@ class KernelSyscalls implements Syscalls {
   }
 
   write(fd: number, address: number, length: number): number {
-    return this.#guard('write', (words) => {
+    let written = 0;
+    const result = this.#guard('write', (words) => {
       const refused = checkCount(words, fd, length);
       if (refused !== 0) return refused;
       const value = getUser(words, address, COUNT_SIZE);
       if (value === undefined) return -EFAULT;
-      return writeEventfd(words, fileObject(words, fd), value) || COUNT_SIZE;
+      written = fileObject(words, fd);
+      return writeEventfd(words, written, value) || COUNT_SIZE;
     });
+    const { words, host } = this.#thread;
+    // The interrupt controller has a lock of its own, which comes before the process lock.
+    if (result > 0) deliverIrqfd(words, written, host);
+    return result;
   }
 
   /** Runs a system call that may let go of VMs, and ends those that nothing refers to any more. */
@@ -357,6 +365,7 @@ function closeDescriptor(words: Words, fd: number, released: Block[]): number {
       released.push(vmOf(block));
       break;
     case FILE_EVENTFD:
+      unbindIrqfd(words, object);
       releaseEventfd(words, object);
       break;
     case FILE_SYSTEM:

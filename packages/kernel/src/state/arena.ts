@@ -46,7 +46,7 @@ export const MAX_DESCRIPTORS = 4096;
 export const DESCRIPTOR_SIZE = 8;
 export const MAX_MAPPINGS = Math.floor((DESCRIPTORS - MAPPINGS) / MAPPING_SIZE);
 
-export const EVENTFD_SIZE = 16;
+export const EVENTFD_SIZE = 32;
 const TABLES = ARENA + HEADER_SIZE;
 
 const pagesOf = (bytes: number): number => Math.ceil(bytes / PAGE);

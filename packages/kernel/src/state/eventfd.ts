@@ -1,4 +1,7 @@
-/** Eventfds as words of the process memory: a 64-bit count, flags, and how many descriptors and users hold it. */
+/**
+ * Eventfds as words of the process memory: a 64-bit count, flags, how many descriptors and users hold it, and what
+ * irqfd.ts keeps beside them.
+ */
 import { EAGAIN, EFD_SEMAPHORE, EINVAL } from '@vkvm/uapi';
 
 import { EVENTFDS, EVENTFD_SIZE, MAX_DESCRIPTORS } from './arena.ts';

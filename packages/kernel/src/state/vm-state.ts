@@ -12,6 +12,12 @@ export const VCPU_TABLE = 0x1008;
 export const STORE_BUS = 0x2000;
 /** Consumer's index of the coalesced MMIO ring, as it was last seen. Under the state lock. */
 export const COALESCED_FIRST = 0x2004;
+/** Where GSIs lead: irq-routing.ts. Written under the state lock. */
+export const IRQ_ROUTES = 0xa000;
+/** Not 0: user space has set {@link IRQ_ROUTES}. */
+export const IRQ_ROUTES_SET = 0xe000;
+/** Irqfds that want to know of ends of interrupts: irqfd.ts. Written under the process lock. */
+export const RESAMPLERS = 0xe004;
 /** Distributor and other VM-wide interrupt state, to 0x5_FFFF: vgic/. Written under the vGIC lock, by any thread. */
 export const VM_VGIC = 0x1_0000;
 /** PSCI, SMCCC filter, firmware registers, timer offsets: smccc/, psci/, timer/. Written under the state lock. */
@@ -31,7 +37,7 @@ export const MEMSLOT_LENGTH = 8; // u64, bytes
 export const MEMSLOT_USER_ADDRESS = 16; // u32
 export const MEMSLOT_FLAGS = 20; // u32: KVM_MEM_* flags
 export const MEMSLOT_ID = 24; // u32
-export const MEMSLOT_DIRTY_BITMAP = 28; // u32: user address of the dirty bitmap, 0 = not logged
+export const MEMSLOT_DIRTY_BITMAP = 28; // u32: address of the dirty bitmap, 0 = not logged
 export const MAX_MEMSLOTS = 32767;
 
 export const VM_BLOCK_SIZE = 0x20_0000;

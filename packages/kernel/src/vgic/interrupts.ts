@@ -7,9 +7,12 @@
 import type { Host } from '../host.ts';
 import { affinityOf } from '../state/affinity.ts';
 import { Block } from '../state/block.ts';
+import { writeEventfd } from '../state/eventfd.ts';
+import { pinOf } from '../state/irq-routing.ts';
+import { irqfdOf, irqfdsOf } from '../state/irqfd.ts';
 import { REQUEST_LOOK, request } from '../state/requests.ts';
 import { INTERRUPT_LINES } from '../state/vcpu-state.ts';
-import { VCPU_COUNT, VCPU_TABLE } from '../state/vm-state.ts';
+import { RESAMPLERS, VCPU_COUNT, VCPU_TABLE } from '../state/vm-state.ts';
 import type { Words } from '../state/words.ts';
 import {
   ACTIVE,
@@ -262,7 +265,21 @@ export function deactivate(gic: Gic, vcpu: number, intid: number, group: number)
   const ofGroup = (u32[bank + (GROUP >>> 2)]! & mask) === 0 ? 0 : 1;
   if (group >= 0 && group !== ofGroup) return;
   u32[bank + (ACTIVE >>> 2)] = u32[bank + (ACTIVE >>> 2)]! & ~mask;
+  const isLevel = (u32[bank + (EDGE >>> 2)]! & mask) === 0;
+  if (intid >= PRIVATE_COUNT && isLevel && gic.words.get32(gic.vm + RESAMPLERS) !== 0) {
+    if (resample(gic, intid - PRIVATE_COUNT)) u32[bank + (LINE >>> 2)] = u32[bank + (LINE >>> 2)]! & ~mask;
+  }
   bankChanged(gic, vcpu, intid >>> 5);
+}
+
+/** Tells those who hold a pin high that its interrupt has ended; they raise it again if they must. @returns whether there are any */
+function resample({ words, vm }: Gic, pin: number): boolean {
+  const view = new Block(words, vm);
+  const holders = irqfdsOf(words, vm)
+    .map((eventfd) => irqfdOf(words, eventfd))
+    .filter((irqfd) => irqfd !== undefined && irqfd.resample !== 0 && pinOf(view, irqfd.gsi) === pin);
+  for (const irqfd of holders) if (irqfd) writeEventfd(words, irqfd.resample, 1n);
+  return holders.length > 0;
 }
 
 /** ICC_HPPIRn_EL1: the pending interrupt of highest priority, whatever masks it. */

@@ -1,12 +1,12 @@
 /** A guest's store outside of memory, before it becomes an exit. */
 import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
-import { writeEventfd } from '../state/eventfd.ts';
 import { withLock } from '../state/lock.ts';
 import { STORE_BUS_COUNT, STORE_COALESCED, storeEntries } from '../state/store-bus.ts';
 import { STATE_LOCK } from '../state/vm-control.ts';
 import { appendStore, holdsRange } from './coalesced.ts';
 import { matches } from './ioeventfd.ts';
+import { signalEventfd } from './irqfd.ts';
 
 const SPACE_MMIO = 0;
 
@@ -21,15 +21,18 @@ export function serveStore(vm: Block, gpa: number, length: number, data: number,
   const { words } = vm;
   const address = BigInt(gpa);
   const value = BigInt.asUintN(8 * length, words.get64(data));
-  return withLock(words, vm.base + STATE_LOCK, host, () =>
+  const signalled: number[] = [];
+  const isServed = withLock(words, vm.base + STATE_LOCK, host, () =>
     storeEntries(vm).some((entry) => {
       if (entry.space !== SPACE_MMIO) return false;
       if (entry.kind === STORE_COALESCED) {
         return holdsRange(entry, address, length) && appendStore(vm, gpa, length, data);
       }
       if (!matches(entry, address, length, value)) return false;
-      writeEventfd(words, entry.eventfd, 1n);
+      signalled.push(entry.eventfd);
       return true;
     }),
   );
+  for (const eventfd of signalled) signalEventfd(words, eventfd, 1n, host);
+  return isServed;
 }

@@ -24,6 +24,7 @@ import { initIdRegisters } from '../sysreg/id.ts';
 import { initTimers } from '../timer/arch-timer.ts';
 import { initialised } from '../vgic/vgic.ts';
 import { releaseIoEventfds } from './ioeventfd.ts';
+import { releaseIrqfds } from './irqfd.ts';
 import { releaseMemslots } from './memslots.ts';
 import { findVcpu, vcpusOf } from './vcpus.ts';
 
@@ -74,6 +75,7 @@ export function destroyVm(vm: Block, host: Host): void {
   withLock(words, PROCESS_LOCK, host, () => {
     releaseMemslots(vm);
     releaseIoEventfds(vm);
+    releaseIrqfds(vm);
     for (const vcpu of vcpus.toReversed()) freeVcpu(vcpu);
     freeBlock(words, vm.base, VM_BLOCK_SIZE);
   });
