@@ -37,6 +37,8 @@ export function releaseEventfd(words: Words, address: number): void {
   words.set32(address + HOLDERS, words.get32(address + HOLDERS) - 1);
 }
 
+export const countOf = (words: Words, address: number): bigint => Atomics.load(words.u64, address >>> 3);
+
 /** Takes the count, or 1 of it with EFD_SEMAPHORE. @returns it, or -EAGAIN where it is 0 (a read never waits here) */
 export function readEventfd(words: Words, address: number): bigint | number {
   const index = (address + COUNT) >>> 3;

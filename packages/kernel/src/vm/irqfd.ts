@@ -9,16 +9,18 @@ import {
   KVM_IRQ_ROUTING_IRQCHIP,
   KVM_IRQ_ROUTING_MSI,
   KVM_MSI_VALID_DEVID,
+  releaseNumber,
 } from '@vkvm/uapi';
 
 import { FILE_EVENTFD, FILE_NONE, fileKind, fileObject } from '../fd-table.ts';
 import type { Host } from '../host.ts';
 import { PROCESS_LOCK } from '../state/arena.ts';
 import { Block } from '../state/block.ts';
-import { readEventfd, writeEventfd } from '../state/eventfd.ts';
+import { countOf, readEventfd, writeEventfd } from '../state/eventfd.ts';
 import { IRQCHIP_PINS, MAX_IRQ_ROUTES, pinOf, setRoutes } from '../state/irq-routing.ts';
 import { bindIrqfd, irqfdOf, irqfdsOf, unbindIrqfd } from '../state/irqfd.ts';
 import { withLock } from '../state/lock.ts';
+import { since } from '../state/profile.ts';
 import { IRQCHIP, STATE_LOCK } from '../state/vm-control.ts';
 import type { Words } from '../state/words.ts';
 import { initialised, intidCount, setSpi } from '../vgic/vgic.ts';
@@ -42,6 +44,8 @@ export interface RoutingEntry {
 
 const FLAGS = KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE;
 const FIRST_SPI = 32;
+/** Until here a bound eventfd keeps its count. */
+const DRAINED = releaseNumber('5.11');
 
 /** @returns the address of a descriptor's eventfd; -EBADF, or -EINVAL where it is something else */
 function eventfdOf(words: Words, fd: number): number {
@@ -86,7 +90,7 @@ export function signalEventfd(words: Words, eventfd: number, value: bigint, host
 /** Takes the count of an eventfd that is bound, as an interrupt. */
 export function deliverIrqfd(words: Words, eventfd: number, host: Host): void {
   const irqfd = irqfdOf(words, eventfd);
-  if (!irqfd || typeof readEventfd(words, eventfd) === 'number') return;
+  if (!irqfd || !takeCount(words, eventfd)) return;
   const vm = new Block(words, irqfd.vm);
   const pin = pinOf(vm, irqfd.gsi);
   const intid = FIRST_SPI + pin;
@@ -94,6 +98,12 @@ export function deliverIrqfd(words: Words, eventfd: number, host: Host): void {
   setSpi(vm, intid, true, host);
   // With a resampler the line stays high until the guest ends the interrupt: vgic/interrupts.ts.
   if (irqfd.resample === 0) setSpi(vm, intid, false, host);
+}
+
+/** Takes the count, or looks at it only. @returns whether there was any */
+function takeCount(words: Words, eventfd: number): boolean {
+  if (!since({ words }, DRAINED)) return countOf(words, eventfd) !== 0n;
+  return typeof readEventfd(words, eventfd) === 'bigint';
 }
 
 /** Lets go of all eventfds: the VM is gone. The process lock is held. */
