@@ -10,7 +10,21 @@ interface Erratum {
   readonly repair?: (state: CpuState, word: number) => void;
 }
 
+/** FPCR.FZ. */
+const FZ = 1 << 24;
+/** The smallest normal double. */
+const NORMAL = 1n << 52n;
+
 const ERRATA: readonly Erratum[] = [
+  {
+    mask: 0xffff_fc00,
+    value: 0x1e7e_0000,
+    why: 'FJCVTZS sets Z for a positive subnormal that FZ makes zero',
+    repair: (state, word) => {
+      const operand = state.v[2 * ((word >>> 5) & 31)]!;
+      if ((state.fpcr & FZ) !== 0 && operand > 0n && operand < NORMAL) state.nzcv = 0;
+    },
+  },
   {
     mask: 0xfff0_fc00,
     value: 0x5f10_fc00,
