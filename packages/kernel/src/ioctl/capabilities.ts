@@ -31,6 +31,9 @@ import {
   KVM_CAP_IOEVENTFD,
   KVM_CAP_IOEVENTFD_ANY_LENGTH,
   KVM_CAP_IRQCHIP,
+  KVM_CAP_IRQFD,
+  KVM_CAP_IRQFD_RESAMPLE,
+  KVM_CAP_IRQ_ROUTING,
   KVM_CAP_JOIN_MEMORY_REGIONS_WORKS,
   KVM_CAP_MAX_VCPUS,
   KVM_CAP_MAX_VCPU_ID,
@@ -58,6 +61,7 @@ import {
 import type { Host } from '../host.ts';
 import { PSCI_OWNERS, setPsciOwner } from '../psci/owner.ts';
 import type { Block } from '../state/block.ts';
+import { MAX_IRQ_ROUTES } from '../state/irq-routing.ts';
 import { holds, releaseOf } from '../state/profile.ts';
 import { MAX_VCPUS, NISV_TO_USER, SLICE, SYSTEM_SUSPEND, WRITABLE_IMP_ID_REGS } from '../state/vm-control.ts';
 import { VCPU_COUNT } from '../state/vm-state.ts';
@@ -109,12 +113,15 @@ const CAPABILITIES: readonly CapabilityRow[] = [
   { number: KVM_CAP_SYNC_MMU, value: 1 },
   { number: KVM_CAP_DESTROY_MEMORY_REGION_WORKS, value: 1 },
   { number: KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, value: 1 },
+  { number: KVM_CAP_IRQ_ROUTING, value: MAX_IRQ_ROUTES },
+  { number: KVM_CAP_IRQFD, value: 1 },
   { number: KVM_CAP_IOEVENTFD, value: 1 },
   { number: KVM_CAP_INTERNAL_ERROR_DATA, value: 1 },
   { number: KVM_CAP_VCPU_EVENTS, value: 1 },
   { number: KVM_CAP_MAX_VCPUS, value: maxVcpus },
   { number: KVM_CAP_ONE_REG, value: 1 },
   { number: KVM_CAP_READONLY_MEM, value: 1 },
+  { number: KVM_CAP_IRQFD_RESAMPLE, value: 1 },
   { number: KVM_CAP_ARM_PSCI, value: 1 },
   { number: KVM_CAP_DEVICE_CTRL, value: 1 },
   { number: KVM_CAP_ENABLE_CAP_VM, value: 1 },

@@ -12,6 +12,7 @@ import {
   KVM_ARM_VM_SMCCC_FILTER,
   KVM_CREATE_DEVICE_TEST,
   KVM_DEV_TYPE_ARM_VGIC_V3,
+  KVM_MSI_VALID_DEVID,
   PROT_READ,
   PROT_WRITE,
   kvmArmCounterOffset,
@@ -21,6 +22,11 @@ import {
   kvmEnableCap,
   kvmIoeventfd,
   kvmIrqLevel,
+  kvmIrqRouting,
+  kvmIrqRoutingEntry,
+  kvmIrqRoutingIrqchip,
+  kvmIrqfd,
+  kvmMsi,
   kvmUserspaceMemoryRegion,
   kvmVcpuInit,
   regMaskRange,
@@ -35,15 +41,17 @@ import { PROCESS_LOCK } from '../state/arena.ts';
 import { withLock } from '../state/lock.ts';
 import { isAccessible } from '../state/mappings.ts';
 import { REQUEST_FLUSH_CODE, request } from '../state/requests.ts';
+import { IRQCHIP } from '../state/vm-control.ts';
 import { withVcpusLocked } from '../state/vcpu-locks.ts';
 import { addFilter } from '../smccc/filter.ts';
 import { writableMaskOf } from '../sysreg/id.ts';
 import { setCounterOffset } from '../timer/arch-timer.ts';
-import { copyToUser } from '../uaccess.ts';
+import { copyFromUser, copyToUser } from '../uaccess.ts';
 import { createVgicV3 } from '../vgic/device.ts';
 import { registerZone, unregisterZone } from '../vm/coalesced.ts';
 import type { Zone } from '../vm/coalesced.ts';
 import { setIoEventfd } from '../vm/ioeventfd.ts';
+import { canRoute, setGsiRouting, setIrqfd } from '../vm/irqfd.ts';
 import { setIrqLine } from '../vm/irq-line.ts';
 import { setMemoryRegion } from '../vm/memslots.ts';
 import { vcpusOf } from '../vm/vcpus.ts';
@@ -164,6 +172,34 @@ function ioEventfd({ block: vm, thread: { host, argument } }: IoctlCall): number
   return setIoEventfd(vm, { gpa, length: len, datamatch, flags, fd }, host);
 }
 
+function irqfd({ block: vm, thread: { host, argument } }: IoctlCall): number {
+  const { fd, gsi, flags, resamplefd } = kvmIrqfd.read(argument, 0);
+  return setIrqfd(vm, { fd, gsi, flags, resampleFd: resamplefd }, host);
+}
+
+/** The entries follow the struct. */
+function gsiRouting({ arg, block: vm, thread: { words, host, argument } }: IoctlCall): number {
+  const { nr, flags } = kvmIrqRouting.read(argument, 0);
+  if (!canRoute(vm, nr, flags)) return -EINVAL;
+  const bytes = new Uint8Array(nr * kvmIrqRoutingEntry.size);
+  const error = copyFromUser(words, arg + kvmIrqRouting.size, bytes);
+  if (error !== 0) return error;
+  const entries = Array.from({ length: nr }, (_, index) => ({
+    ...kvmIrqRoutingEntry.read(bytes.buffer, index * kvmIrqRoutingEntry.size),
+    ...kvmIrqRoutingIrqchip.read(bytes.buffer, index * kvmIrqRoutingEntry.size),
+  }));
+  return setGsiRouting(vm, entries, host);
+}
+
+/** There is no ITS that a message could go to. */
+function signalMsi({ block: vm, thread: { argument } }: IoctlCall): number {
+  const { flags } = kvmMsi.read(argument, 0);
+  return vm.get32(IRQCHIP) === 0 || (flags & ~KVM_MSI_VALID_DEVID) !== 0 ? -EINVAL : -ENODEV;
+}
+
+/** There is no GICv2: what makes one, or places it, finds no device. */
+const noGicV2 = (): number => -ENODEV;
+
 export const vmIoctls: readonly IoctlEntry[] = [
   { name: 'KVM_CHECK_EXTENSION', handle: ({ arg, block }) => checkExtension(block.words, arg, block) },
   { name: 'KVM_CREATE_VCPU', handle: createVcpuFile },
@@ -180,6 +216,11 @@ export const vmIoctls: readonly IoctlEntry[] = [
     handle: (call) => unregisterZone(call.block, zoneOf(call), call.thread.host),
   },
   { name: 'KVM_IOEVENTFD', handle: ioEventfd },
+  { name: 'KVM_IRQFD', handle: irqfd },
+  { name: 'KVM_SET_GSI_ROUTING', handle: gsiRouting },
+  { name: 'KVM_SIGNAL_MSI', handle: signalMsi },
+  { name: 'KVM_CREATE_IRQCHIP', handle: noGicV2 },
+  { name: 'KVM_ARM_SET_DEVICE_ADDR', handle: noGicV2 },
   { name: 'KVM_ARM_PREFERRED_TARGET', handle: preferredTarget },
   { name: 'KVM_ENABLE_CAP', handle: enableCap },
   { name: 'KVM_SET_DEVICE_ATTR', handle: attributes(true) },
