@@ -64,11 +64,16 @@ export const TABLES_SIZE = 0x10_0000;
 
 /** Both halves of the address space with 4 KiB pages and 48 bits: one first table each, others made as needed. */
 export class PageTables {
+  /** What TTBR0_EL1 and TTBR1_EL1 point to. */
+  readonly roots: readonly [number, number];
   readonly #machine: FlatMachine;
-  #free = TABLES + 0x2000;
+  #free: number;
 
-  constructor(machine: FlatMachine) {
+  /** @param base - zeroed RAM for the tables */
+  constructor(machine: FlatMachine, base = TABLES) {
     this.#machine = machine;
+    this.roots = [base, base + 0x1000];
+    this.#free = base + 0x2000;
   }
 
   /** Turns the MMU on, with these tables. */
@@ -76,15 +81,15 @@ export class PageTables {
     setRegime(this.#machine, {
       SCTLR: sctlr | 1n,
       TCR: tcr | t0sz(16) | t1sz(16) | TG0[12] | TG1[12] | IPS_40,
-      TTBR0: BigInt(TABLES),
-      TTBR1: BigInt(TABLES + 0x1000),
+      TTBR0: BigInt(this.roots[0]),
+      TTBR1: BigInt(this.roots[1]),
       MAIR,
     });
   }
 
   /** Address of the descriptor for an address at a level. Tables on the way are made. */
   entry(va: bigint, level: number): number {
-    let table = (va >> 55n) & 1n ? TABLES + 0x1000 : TABLES;
+    let table = this.roots[(va >> 55n) & 1n ? 1 : 0];
     for (let at = 0; ; at++) {
       const entry = table + Number((va >> BigInt(39 - 9 * at)) & 0x1ffn) * 8;
       if (at === level) return entry;
