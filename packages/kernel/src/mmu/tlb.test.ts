@@ -297,12 +297,40 @@ describe('one TLBI by VA', () => {
     expect(changeUnder(pages, change, va)).toEqual([SECOND, SECOND + 0x3000, SECOND + 0xf_f000].map(BigInt));
   });
 
-  test('drops all pages of a 1 GiB block, also in other stretches of 2 MiB', () => {
+  test('drops all pages of a 1 GiB block, wherever in it the TLBI and the accesses are', () => {
     const va = VA & ~0x3fff_ffffn;
     tables.map(va, RAM, 0n, 1);
     const pages = [BigInt(FIRST - RAM), BigInt(SECOND - RAM)].map((offset) => va + offset);
-    const change = (): void => machine.write64(tables.entry(va, 1), 0n);
-    expect(changeUnder(pages, change, va + 0x2000_0000n - 0x2000_0000n)).toEqual([undefined, undefined]);
+    for (const flushed of [va, va + 0x3fff_f000n, va + BigInt(FIRST - RAM)]) {
+      tables.map(va, RAM, 0n, 1);
+      const change = (): void => machine.write64(tables.entry(va, 1), 0n);
+      expect(changeUnder(pages, change, flushed)).toEqual([undefined, undefined]);
+    }
+  });
+
+  test.each([
+    [14, 25],
+    [16, 29],
+  ] as const)('drops all of a block of the 2^%i granule, which has 2^%i bytes', (granule, size) => {
+    // The block at level 2 is entry 0 of the first table; the next entry is a block, too, and stays.
+    const table = RAM + 8 * MIB;
+    const start = (RAM >>> size) * 2 ** size;
+    const map = (index: number, attributes: bigint): void =>
+      machine.write64(table + 8 * index, BigInt(start) | AF | BLOCK | attributes);
+    map(0, USER | READ_ONLY);
+    map(1, 0n);
+    const TCR = t0sz(30) | TG0[granule] | IPS_40;
+    setRegime(machine, { SCTLR: 1n, TCR, TTBR0: BigInt(table), TTBR1: 0n, MAIR });
+    const readAt = (block: number, gpa: number): bigint | undefined => {
+      machine.setX(1, block * 2 ** size + (gpa - start));
+      machine.run(CODE - start + guest.at('ldr'));
+      return vcpu.get64(SYNDROME) >> 26n === EC_SVC ? machine.x(0) : undefined;
+    };
+    expect([FIRST, SECOND].map((gpa) => readAt(1, gpa))).toEqual([FIRST, SECOND].map(BigInt));
+    machine.write64(table + 8, 0n);
+    engine.flushTlbVa(BigInt(2 * 2 ** size - PAGE_SIZE));
+    expect([FIRST, SECOND].map((gpa) => readAt(1, gpa))).toEqual([undefined, undefined]);
+    expect(readAt(0, FIRST)).toBe(BigInt(FIRST));
   });
 
   test.each([

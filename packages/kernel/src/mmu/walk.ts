@@ -205,8 +205,9 @@ function emitFill(module: ModuleBuilder, vcpuGlobal: number): number {
 }
 
 /**
- * `(va: i64, leaf: i32)`: notes that entries of this 2 MiB stretch may come from a mapping of 2^leaf bytes, more than
- * a page. Data and fetch TLB share the note.
+ * `(va: i64, leaf: i32)`: notes that TLB entries may come from this mapping of 2^leaf bytes, more than a page. The guest
+ * may invalidate it at any of its addresses, so all stretches of 2 MiB that it covers are marked. Data and fetch TLB
+ * share the note.
  */
 function emitMark(module: ModuleBuilder, vcpuGlobal: number): number {
   const { index, code } = module.function([I64_TYPE, I32_TYPE], []);
@@ -216,16 +217,19 @@ function emitMark(module: ModuleBuilder, vcpuGlobal: number): number {
   const stretch = code.letI32(i32.and(i32.wrap_i64(i64.shr_u(va.get(), i64.const(21))), i32.const(0x7ff)));
   const byte = code.letI32(i32.add(code.globalGet<I32>(vcpuGlobal), i32.shr_u(stretch.get(), i32.const(3))));
   const bit = code.letI32(i32.shl(i32.const(1), i32.and(stretch.get(), i32.const(7))));
-  const set = (bitmap: number): void => {
-    const marked = i32.or(code.load<I32>('i32.load8_u', byte.get(), bitmap), bit.get());
-    const value = code.letI32(marked);
-    code.store('i32.store8', byte.get(), value.get(), bitmap);
-  };
-  code.if(
-    i32.gt_u(leaf.get(), i32.const(21)),
-    () => set(HUGE_MAPPINGS),
-    () => set(LARGE_MAPPINGS),
-  );
+  code.if(i32.le_u(leaf.get(), i32.const(21)), () => {
+    const marked = code.letI32(i32.or(code.load<I32>('i32.load8_u', byte.get(), LARGE_MAPPINGS), bit.get()));
+    code.store('i32.store8', byte.get(), marked.get(), LARGE_MAPPINGS);
+    code.return();
+  });
+  // Sizes above 2 MiB are 32 MiB, 512 MiB and 1 GiB: whole bytes of the bitmap, which are marked together.
+  const known = i32.and(code.load<I32>('i32.load8_u', byte.get(), HUGE_MAPPINGS), bit.get());
+  code.if(i32.eqz(known), () => {
+    const count = code.letI32(i32.shl(i32.const(1), i32.sub(leaf.get(), i32.const(24))));
+    const inBitmap = i32.and(i32.shr_u(stretch.get(), i32.const(3)), i32.sub(i32.const(0), count.get()));
+    const first = i32.add(i32.add(inBitmap, code.globalGet<I32>(vcpuGlobal)), i32.const(HUGE_MAPPINGS));
+    code.memoryFill(first, i32.const(0xff), count.get());
+  });
   return index;
 }
 
