@@ -1,5 +1,5 @@
 /**
- * Assembles the guests of packages/kernel/test/guest: `node tools/guests.ts` writes each `name.hex` beside its
+ * Assembles the guest programs of tests: `node tools/guests.ts` writes each `name.hex` beside its
  * `name.s`. Needs Debian's binutils-aarch64-linux-gnu; tests read the committed words and do not.
  */
 import { spawnSync } from 'node:child_process';
@@ -7,7 +7,9 @@ import { globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 
-const FOLDER = join(import.meta.dirname, '../packages/kernel/test/guest');
+const FOLDERS = ['packages/kernel/test/guest', 'tests/snapshot'].map((folder) =>
+  join(import.meta.dirname, '..', folder),
+);
 const PREFIX = 'aarch64-linux-gnu-';
 
 function tool(name: string, ...args: string[]): string {
@@ -20,7 +22,8 @@ function tool(name: string, ...args: string[]): string {
 export const hasAssembler = (): boolean => spawnSync(`${PREFIX}as`, ['--version']).status === 0;
 
 /** Paths of the sources. */
-export const guestSources = (): string[] => globSync(join(FOLDER, '*.s')).toSorted();
+export const guestSources = (): string[] =>
+  FOLDERS.flatMap((folder) => globSync(join(folder, '*.s'))).toSorted();
 
 export const hexOf = (source: string): string => source.replace(/\.s$/, '.hex');
 

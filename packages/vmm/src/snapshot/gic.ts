@@ -47,6 +47,8 @@ interface GicRow {
   readonly size: 4 | 8;
   /** Where all ones are written first, to clear what the register can only set. */
   readonly clear?: number;
+  /** Written only where it reads differently: the kernel changes what is written, even to what it resets it to. */
+  readonly cautious?: true;
 }
 
 /** Interrupts whose state a redistributor, or a GICv2 for each CPU, holds. */
@@ -133,8 +135,8 @@ function tableOf({ version, interrupts }: Pick<GicContext, 'version' | 'interrup
     return {
       early,
       private: [
-        single('GICR_PROPBASER', REDIST, 0x070, 2),
-        single('GICR_PENDBASER', REDIST, 0x078, 2),
+        { ...single('GICR_PROPBASER', REDIST, 0x070, 2), cautious: true },
+        { ...single('GICR_PENDBASER', REDIST, 0x078, 2), cautious: true },
         single('GICR_CTLR', REDIST, 0x000),
         ...interruptRows(own, true),
       ],
@@ -210,6 +212,7 @@ export function restoreGic({ device, vcpus, ...context }: GicContext, state: Gic
     words(row).forEach((word, index) => {
       const value = values[index] as bigint;
       const errno = attempt(() => {
+        if (row.cautious && device.getAttr(attribute(row, vcpu, word)) === value) return;
         if (row.clear !== undefined) device.setAttr(attribute(row, vcpu, word, row.clear), ALL);
         device.setAttr(attribute(row, vcpu, word), value);
       });

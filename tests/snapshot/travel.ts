@@ -1,0 +1,130 @@
+/** A machine that can be moved: its clocks are the test's, and it goes on in another process at each stop. */
+import { createKernel } from '@vkvm/kernel';
+import { KVM_CREATE_VCPU } from '@vkvm/uapi';
+import type { ProfileName, Syscalls, Process } from '@vkvm/uapi';
+import { createMachine, createProcess, openSnapshot, processSize, restoreMachine } from '@vkvm/vmm';
+import type { Machine, MachineHost, MachineStop } from '@vkvm/vmm';
+import { readFileSync } from 'node:fs';
+
+const MIB = 1024 * 1024;
+/** What a look at the clock takes, in nanoseconds, while the clock runs. */
+const LOOK = 2000;
+
+/** Words of a guest program beside this file. */
+export function readGuest(name: string): Uint8Array {
+  const text = readFileSync(new URL(`${name}.hex`, import.meta.url), 'utf8');
+  const words = text.match(/^[0-9a-f]{8}(?= )/gm) ?? [];
+  return new Uint8Array(Uint32Array.from(words, (word) => Number.parseInt(word, 16)).buffer);
+}
+
+/** A machine with the kernel it lies on. */
+export interface Place {
+  readonly machine: Machine;
+  readonly syscalls: Syscalls;
+  readonly process: Process;
+}
+
+/** One guest, wherever it is. */
+export class Traveller {
+  output = '';
+  place!: Place;
+  readonly #profile: ProfileName | undefined;
+  #vcpuFds: number[] = [];
+  #now = 1e9;
+  #frozen = false;
+
+  readonly #host: MachineHost = {
+    monotonic: () => this.#look(),
+    wallClock: () => 1_700_000_000,
+    random: (bytes) => void bytes.fill(7),
+    breathe: async () => {},
+    waitUntil: async (deadline) => {
+      if (Number.isFinite(deadline)) this.#now = Math.max(this.#now, deadline);
+    },
+    wake: () => {},
+  };
+
+  private constructor(profile: ProfileName | undefined) {
+    this.#profile = profile;
+  }
+
+  static async start(
+    kernel: Uint8Array,
+    { smp = 2, profile }: { readonly smp?: number; readonly profile?: ProfileName } = {},
+  ): Promise<Traveller> {
+    const traveller = new Traveller(profile);
+    const config = { kernel, memory: 8 * MIB, smp, output: traveller.#print };
+    const { syscalls, process } = traveller.#system(config);
+    const machine = await createMachine({ syscalls, process, host: traveller.#host, config });
+    traveller.place = { machine, syscalls, process };
+    return traveller;
+  }
+
+  readonly #print = (bytes: Uint8Array): void => {
+    this.output += String.fromCharCode(...bytes);
+  };
+
+  #look(): number {
+    if (!this.#frozen) this.#now += LOOK;
+    return this.#now;
+  }
+
+  #system(config: { memory: number; smp: number }): Pick<Place, 'syscalls' | 'process'> {
+    const process = createProcess({ size: processSize(config), shared: false });
+    const kernel = createKernel({
+      host: { now: () => this.#look() },
+      ...(this.#profile && { profile: this.#profile }),
+    });
+    this.#vcpuFds = [];
+    return { syscalls: this.#observe(kernel.attach(process)), process };
+  }
+
+  /** Remembers the descriptors of vCPUs. */
+  #observe(syscalls: Syscalls): Syscalls {
+    const ioctl: Syscalls['ioctl'] = (fd, request, arg) => {
+      const result = syscalls.ioctl(fd, request, arg);
+      if (request === KVM_CREATE_VCPU && result >= 0) this.#vcpuFds.push(result);
+      return result;
+    };
+    return new Proxy(syscalls, {
+      get: (target, name: keyof Syscalls) => (name === 'ioctl' ? ioctl : target[name].bind(target)),
+    });
+  }
+
+  /** Descriptors of the vCPUs where the guest is now. */
+  get vcpuFds(): readonly number[] {
+    return this.#vcpuFds;
+  }
+
+  /** Lets the guest run until the machine looks around. */
+  async step(): Promise<MachineStop> {
+    this.place.machine.pause();
+    return this.place.machine.run();
+  }
+
+  /** The snapshot of the guest as it is. Meanwhile the clock stands still. */
+  async save(): Promise<Uint8Array> {
+    const parts: Uint8Array[] = [];
+    this.#frozen = true;
+    await this.place.machine.save((bytes) => void parts.push(bytes));
+    this.#frozen = false;
+    return new Blob(parts as Uint8Array<ArrayBuffer>[]).bytes();
+  }
+
+  /** Goes on from a snapshot, in a process of its own, `later` nanoseconds later. */
+  async goOn(snapshot: Uint8Array, later = 0): Promise<void> {
+    this.place.machine[Symbol.dispose]();
+    this.#now += later;
+    this.#frozen = true;
+    await using opened = await openSnapshot([snapshot]);
+    const system = this.#system(opened.config);
+    const machine = await restoreMachine({
+      ...system,
+      snapshot: opened,
+      host: this.#host,
+      output: this.#print,
+    });
+    this.#frozen = false;
+    this.place = { machine, ...system };
+  }
+}
