@@ -152,6 +152,7 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
       routines.set(routine, index);
       const params = routine.params.map((_, i) => code.param<Value & I32 & I64>(i));
       routine.emit(new HandlerEmitter(code, imports), ...(params as never[]));
+      module.complete(index);
       return index;
     },
   };
@@ -161,6 +162,7 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
     insn.emit(emitter, point);
     if (looksAtStack) emitter.lookAtStack();
     emitter.next();
+    module.complete(index);
     return index;
   });
   module.table(cold);

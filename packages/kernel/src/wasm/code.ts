@@ -82,17 +82,18 @@ export type Label = number & { readonly __label: true };
 
 export class Code {
   readonly sink = new ByteSink(256);
-  readonly params: readonly ValueType[];
-  readonly results: readonly ValueType[];
   readonly ops: PureOps;
+  #params: number;
   readonly #locals: ValueType[] = [];
+  /** Indices of scoped locals that can be used again, by type. */
   readonly #free = new Map<ValueType, number[]>();
-  readonly #scoped: [ValueType, number][] = [];
+  /** Indices of the scoped locals in use. */
+  readonly #scoped: number[] = [];
   #depth = 0;
 
-  constructor(params: readonly ValueType[], results: readonly ValueType[]) {
-    this.params = params;
-    this.results = results;
+  /** @param params - how many */
+  constructor(params: number) {
+    this.#params = params;
     const { sink } = this;
     this.ops = pureOps({
       apply: (name, operands) => {
@@ -133,6 +134,16 @@ export class Code {
     });
   }
 
+  /** Starts another body; what the first one was is gone. It keeps its buffers: there are thousands of functions. */
+  restart(params: number): void {
+    this.#params = params;
+    this.sink.reset();
+    this.#locals.length = 0;
+    this.#free.clear();
+    this.#scoped.length = 0;
+    this.#depth = 0;
+  }
+
   #opcode(opcode: number): void {
     if (opcode < 0x100) {
       this.sink.byte(opcode);
@@ -166,19 +177,20 @@ export class Code {
   /** A local that lives to the end of the function. */
   local<T extends Value>(type: ValueType): Local<T> {
     this.#locals.push(type);
-    return this.#local<T>(this.params.length + this.#locals.length - 1);
+    return this.#local<T>(this.#params + this.#locals.length - 1);
   }
 
   /** A local that lives until {@link endScope}; its contents are undefined at first. */
   scoped<T extends Value>(type: ValueType): Local<T> {
     const index = this.#free.get(type)?.pop() ?? this.local(type).index;
-    this.#scoped.push([type, index]);
+    this.#scoped.push(index);
     return this.#local<T>(index);
   }
 
   /** Gives the scoped locals back for reuse. */
   endScope(): void {
-    for (const [type, index] of this.#scoped) {
+    for (const index of this.#scoped) {
+      const type = this.#locals[index - this.#params]!;
       const free = this.#free.get(type);
       if (free) free.push(index);
       else this.#free.set(type, [index]);
@@ -354,16 +366,16 @@ export class Code {
     this.sink.bytes([0xfc, 0x0b, 0x00]);
   }
 
-  /** The body as the code section holds it: local declarations, instructions, `end`. */
-  encode(): Uint8Array<ArrayBuffer> {
-    const out = new ByteSink(this.sink.length + 64);
-    out.u32(this.#locals.length);
-    for (const type of this.#locals) {
-      out.u32(1);
-      out.byte(type);
+  /** Appends the body as the code section holds it: local declarations, instructions, `end`. */
+  encode(out: ByteSink): void {
+    const locals = this.#locals;
+    const starts = locals.flatMap((type, i) => (type === locals[i - 1] ? [] : [i]));
+    out.u32(starts.length);
+    for (const [n, start] of starts.entries()) {
+      out.u32((starts[n + 1] ?? locals.length) - start);
+      out.byte(locals[start]!);
     }
     out.sink(this.sink);
     out.byte(OP.end);
-    return out.done();
   }
 }

@@ -44,6 +44,25 @@ describe('a module', () => {
     expect((call as Call)(20)).toBe(41);
   });
 
+  test('takes complete bodies in any order, and makes others in what they were made in', () => {
+    const module = new ModuleBuilder();
+    const first = module.function([I32_TYPE], [I32_TYPE], 'first');
+    const second = module.function([I32_TYPE, I32_TYPE], [I32_TYPE], 'second');
+    const sum = second.code.letI32(
+      second.code.ops.i32.add(second.code.param<I32>(0).get(), second.code.param<I32>(1).get()),
+    );
+    sum.get();
+    module.complete(second.index);
+    const third = module.function([], [I32_TYPE], 'third');
+    expect(third.code).toBe(second.code);
+    expect(third.code.local<I32>(I32_TYPE).index).toBe(0);
+    third.code.ops.i32.const(7);
+    first.code.ops.i32.eqz(first.code.param<I32>(0).get());
+    const exports = instantiate(module) as Record<string, Call>;
+    expect([exports['first']!(0), exports['second']!(2, 3), exports['third']!()]).toEqual([1, 5, 7]);
+    expect(() => module.complete(second.index)).toThrow(RangeError);
+  });
+
   test('imports globals as constants', () => {
     const module = new ModuleBuilder();
     const a = module.importGlobal('env', 'a', I32_TYPE);

@@ -29,21 +29,35 @@ const GLOBAL = 3;
 const FUNCTION_TYPE = 0x60;
 const FUNCREF = 0x70;
 
+interface FunctionBody {
+  readonly type: number;
+  /** Absent once the body is complete. */
+  code: Code | undefined;
+  /** Where it then lies among the complete bodies. */
+  start: number;
+  end: number;
+}
+
 export class ModuleBuilder {
   readonly #types: { params: readonly ValueType[]; results: readonly ValueType[] }[] = [];
+  readonly #typeIndices = new Map<string, number>();
   readonly #imports: FunctionImport[] = [];
   readonly #globals: GlobalImport[] = [];
-  readonly #functions: { type: number; code: Code }[] = [];
+  readonly #functions: FunctionBody[] = [];
+  readonly #complete = new ByteSink(1 << 20);
+  /** What complete bodies were made in. */
+  readonly #spare: Code[] = [];
   readonly #exports: { name: string; index: number }[] = [];
   #memory: MemoryImport | undefined;
   #table: readonly number[] = [];
 
   /** The index of a function type, made if new. */
   type(params: readonly ValueType[], results: readonly ValueType[]): number {
-    const same = (a: readonly ValueType[], b: readonly ValueType[]): boolean => a.join() === b.join();
-    const found = this.#types.findIndex((t) => same(t.params, params) && same(t.results, results));
-    if (found >= 0) return found;
+    const key = `${params.join()}:${results.join()}`;
+    const found = this.#typeIndices.get(key);
+    if (found !== undefined) return found;
     this.#types.push({ params, results });
+    this.#typeIndices.set(key, this.#types.length - 1);
     return this.#types.length - 1;
   }
 
@@ -69,17 +83,31 @@ export class ModuleBuilder {
     return this.#imports.length - 1;
   }
 
-  /** Adds a function; its body may be emitted until {@link encode}. */
+  /** Adds a function; its body may be emitted until {@link complete} or {@link encode}. */
   function(
     params: readonly ValueType[],
     results: readonly ValueType[],
     exportName?: string,
   ): { readonly index: number; readonly code: Code } {
-    const code = new Code(params, results);
-    this.#functions.push({ type: this.type(params, results), code });
+    const spare = this.#spare.pop();
+    spare?.restart(params.length);
+    const code = spare ?? new Code(params.length);
+    this.#functions.push({ type: this.type(params, results), code, start: 0, end: 0 });
     const index = this.#imports.length + this.#functions.length - 1;
     if (exportName !== undefined) this.#exports.push({ name: exportName, index });
     return { index, code };
+  }
+
+  /** The body of a function is complete: its `code` will serve others and must no longer be used. Saves time. */
+  complete(index: number): void {
+    const body = this.#functions[index - this.#imports.length]!;
+    const { code } = body;
+    if (!code) throw new RangeError(`function ${index} is complete already`);
+    body.start = this.#complete.length;
+    code.encode(this.#complete);
+    body.end = this.#complete.length;
+    body.code = undefined;
+    this.#spare.push(code);
   }
 
   /** Table 0 holds these functions, in this order. */
@@ -152,10 +180,10 @@ export class ModuleBuilder {
     }
     section(10, (body) => {
       body.u32(this.#functions.length);
-      for (const { code } of this.#functions) {
-        const bytes = code.encode();
-        body.u32(bytes.length);
-        body.bytes(bytes);
+      for (const [i, one] of this.#functions.entries()) {
+        if (one.code) this.complete(this.#imports.length + i);
+        body.u32(one.end - one.start);
+        body.bytes(this.#complete.view().subarray(one.start, one.end));
       }
     });
     return out.done();
