@@ -1,0 +1,32 @@
+import { globSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { packPackages, workspaceVersion } from '../pack/pack.ts';
+import { bootPairing, type Release } from './pairing.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'vkvm-pairing-'));
+const today: Release = { name: 'today', tarballs: folder, version: workspaceVersion() };
+
+/** Every kept release; its version is in the names of its tarballs. */
+const kept = globSync('r*', { cwd: import.meta.dirname }).map((name): Release => {
+  const tarballs = join(import.meta.dirname, name);
+  const [uapi] = globSync('vkvm-uapi-*.tgz', { cwd: tarballs });
+  return { name, tarballs, version: /-(\d+\.\d+\.\d+)\.tgz$/.exec(uapi ?? '')?.[1] ?? '' };
+});
+
+const PAIRS = kept.flatMap((release) => [
+  { kernel: today, vmm: release },
+  { kernel: release, vmm: today },
+  { kernel: release, vmm: release },
+]);
+
+beforeAll(() => void packPackages(folder), 120_000);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+describe.each(PAIRS)('a VMM of $vmm.name on a kernel of $kernel.name', (pair) => {
+  test('boots a guest to its power-off, or refuses before the first run', { timeout: 30_000 }, () => {
+    const printed = bootPairing(join(folder, `${pair.kernel.name}-${pair.vmm.name}`), pair);
+    expect(printed).toMatch(/ended with shutdown\n$|^AbiMismatchError before the first run: /);
+  });
+});
