@@ -4,7 +4,15 @@
  * A *hot* handler stands in the dispatch loop and keeps the machine in locals; a *cold* one is a function that the
  * loop calls with everything in the state words. Both come from the same definitions.
  */
-import { EC, type BranchKind, type Emitter, type I32, type I64, type Reach } from '../a64/emitter.ts';
+import {
+  EC,
+  type BranchKind,
+  type Emitter,
+  type I32,
+  type I64,
+  type Reach,
+  type Routine,
+} from '../a64/emitter.ts';
 import { REGIME_STACK_UNALIGNED } from '../mmu/regime.ts';
 import {
   ACC,
@@ -39,6 +47,19 @@ import { OP_SIZE } from './uop.ts';
 const KICK = 0xff8;
 /** ISS of a trapped FP access: CV, COND = always. Source: Arm DDI 0487, D24.2.40. */
 const FP_ACCESS_ISS = (1 << 24) | (0xe << 20);
+
+/** Describes a trap of FP and AdvSIMD for a cold handler, and gives its answer. Operand: the op. */
+const TRAP_FP: Routine<readonly ['i32'], 'i32'> = {
+  name: 'trap_fp',
+  params: ['i32'],
+  result: 'i32',
+  emit: (c, op) => {
+    c.setState64(SYNDROME, c.i64.const((EC.FP_ACCESS << 26) | (1 << 25) | FP_ACCESS_ISS));
+    c.setState32(LEAVE, c.i32.const(LEAVE_EXCEPTION));
+    c.setState32(OP, op.get());
+    return c.i32.const(COLD_LEAVE);
+  },
+};
 
 export class HandlerEmitter extends MemoryEmitter implements Emitter {
   /** Goes on with the next op. Every handler that does not end by itself ends with this. */
@@ -94,7 +115,12 @@ export class HandlerEmitter extends MemoryEmitter implements Emitter {
   }
 
   requireFp(): void {
-    this.code.if(this.state32(FP_TRAP), () => this.raise(EC.FP_ACCESS, this.i32.const(FP_ACCESS_ISS), false));
+    this.code.if(this.state32(FP_TRAP), () => {
+      if (this.frame) return this.raise(EC.FP_ACCESS, this.i32.const(FP_ACCESS_ISS), false);
+      // Most handlers have this: so it is a call.
+      this.call(TRAP_FP, this.op.get());
+      this.code.return();
+    });
   }
 
   wait(kind: 'wfi' | 'wfe'): void {
