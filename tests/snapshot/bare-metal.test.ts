@@ -8,69 +8,76 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '@vkvm/uapi';
+import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { Traveller, readGuest } from './travel.ts';
+import { Traveller, readGuest, sectionsOf } from './travel.ts';
 import type { Place } from './travel.ts';
 
 const guest = readGuest('traveller');
 const OUTPUT = '012345MmS6cdefF';
 
-/** Lets the guest run, and moves it at every stop. @param at - called at each stop, before the move */
-async function travel(traveller: Traveller, at: (stop: number) => void = () => {}): Promise<number> {
+const HOUR = 3.6e12;
+
+/** Lets the guest run, and moves it at every stop. @param at - called before each move; answers how long it takes, in ns */
+async function travel(traveller: Traveller, at: (stop: number) => number = () => 0): Promise<number> {
   for (let stop = 0; ; stop += 1) {
     const { kind } = await traveller.step();
     if (kind !== 'paused') {
       expect(kind).toBe('shutdown');
       return stop;
     }
-    at(stop);
-    await traveller.goOn(await traveller.save());
+    const away = at(stop);
+    await traveller.goOn(await traveller.save(), away);
   }
 }
 
-describe('a bare-metal guest', () => {
+/** Of CNTV_CTL_EL0, by its register id: what a run leaves there and user space cannot set. */
+const ISTATUS = /("0x603000000013df19":"0x)5"/;
+
+/** A snapshot without the one bit that a kernel computes anew when the vCPU runs. */
+const withoutStatus = (snapshot: Uint8Array): string[] =>
+  sectionsOf(snapshot).map(({ type, payload }) =>
+    type === 'VCPU' ? new TextDecoder().decode(payload).replace(ISTATUS, '$11"') : hash(payload),
+  );
+
+const hash = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex');
+
+/** Moving takes a few dozen milliseconds, and machines that run tests are busy. */
+const timeout = 60_000;
+
+describe('a bare-metal guest', { timeout }, () => {
   test('prints what it prints when nobody saves it', async () => {
     const traveller = await Traveller.start(guest);
     expect(await traveller.place.machine.run()).toEqual({ kind: 'shutdown' });
     expect(traveller.output).toBe(OUTPUT);
   });
 
-  test('prints the same when it goes on in another process at every stop', async () => {
+  test('prints the same when it goes on in another process at every stop, however long it was away', async () => {
     const traveller = await Traveller.start(guest);
-    const stops = await travel(traveller);
-    expect(traveller.output).toBe(OUTPUT);
-    expect(stops).toBeGreaterThan(15);
+    let typed = false;
+    const stops = await travel(traveller, (stop) => {
+      if (!typed && traveller.output.endsWith('M')) {
+        // While the guest masks interrupts: the UART's is pending with the others, and the FIFO comes along.
+        traveller.place.machine.receive(new TextEncoder().encode('xyz'));
+        typed = true;
+      }
+      return stop * HOUR;
+    });
+    expect(traveller.output).toBe('012345MmS6xyzcdefF');
+    expect(stops).toBeGreaterThan(30);
   });
 
   test('is the same after it was restored, to the last bit', async () => {
     const traveller = await Traveller.start(guest);
     let saves = 0;
     while ((await traveller.step()).kind === 'paused') {
+      saves += 1;
+      if (saves % 3 !== 0) continue;
       const before = await traveller.save();
       await traveller.goOn(before);
-      expect(Buffer.compare(await traveller.save(), before), `save ${saves}`).toBe(0);
-      saves += 1;
+      expect(withoutStatus(await traveller.save()), `save ${saves}`).toEqual(withoutStatus(before));
     }
-    expect(saves).toBeGreaterThan(15);
-  });
-
-  test('keeps what was typed and it has not read yet, and the interrupt that says so', async () => {
-    const traveller = await Traveller.start(guest);
-    let typed = false;
-    await travel(traveller, () => {
-      if (typed || !traveller.output.endsWith('M')) return;
-      traveller.place.machine.receive(new TextEncoder().encode('xyz'));
-      typed = true;
-    });
-    expect(traveller.output).toBe('012345MmS6xyzcdefF');
-  });
-
-  test('does not notice how long it was away', async () => {
-    const traveller = await Traveller.start(guest);
-    for (let hours = 0; (await traveller.step()).kind === 'paused'; hours += 1) {
-      await traveller.goOn(await traveller.save(), hours * 3.6e12);
-    }
-    expect(traveller.output).toBe(OUTPUT);
+    expect(saves).toBeGreaterThan(30);
   });
 
   test('can be restored twice from one file', async () => {
@@ -115,13 +122,18 @@ class PowerStates {
   }
 
   get(vcpu: number): number {
-    expect(this.#place.syscalls.ioctl(this.#fds[vcpu]!, KVM_GET_MP_STATE, this.#address)).toBe(0);
+    this.#ask(vcpu, KVM_GET_MP_STATE);
     return this.#word[0]!;
   }
 
   set(vcpu: number, state: number): void {
     this.#word[0] = state;
-    expect(this.#place.syscalls.ioctl(this.#fds[vcpu]!, KVM_SET_MP_STATE, this.#address)).toBe(0);
+    this.#ask(vcpu, KVM_SET_MP_STATE);
+  }
+
+  #ask(vcpu: number, request: number): void {
+    const result = this.#place.syscalls.ioctl(this.#fds[vcpu]!, request, this.#address);
+    if (result !== 0) throw new Error(`MP_STATE of vCPU ${vcpu}: ${result}`);
   }
 
   get #word(): Uint32Array {
@@ -129,7 +141,7 @@ class PowerStates {
   }
 }
 
-describe('the power state of a vCPU', () => {
+describe('the power state of a vCPU', { timeout }, () => {
   test('STOPPED and SUSPENDED come along, and end as they would have', async () => {
     const traveller = await Traveller.start(guest);
     while (!traveller.output.includes('2')) await traveller.step();

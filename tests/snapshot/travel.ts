@@ -17,6 +17,20 @@ export function readGuest(name: string): Uint8Array {
   return new Uint8Array(Uint32Array.from(words, (word) => Number.parseInt(word, 16)).buffer);
 }
 
+/** The sections of a snapshot, as docs/snapshot.md describes them: a reader that is not vkvm's. */
+export function sectionsOf(snapshot: Uint8Array): { type: string; payload: Uint8Array }[] {
+  const view = new DataView(snapshot.buffer, snapshot.byteOffset);
+  const sections = [];
+  for (let at = 32; at < snapshot.length;) {
+    const start = at + 24;
+    const type = String.fromCharCode(...snapshot.subarray(at, at + 4));
+    const end = start + view.getUint32(at + 12, true);
+    sections.push({ type, payload: snapshot.subarray(start, end) });
+    at = end;
+  }
+  return sections;
+}
+
 /** A machine with the kernel it lies on. */
 export interface Place {
   readonly machine: Machine;
