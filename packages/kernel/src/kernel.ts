@@ -41,6 +41,7 @@ import { ARGUMENT_SIZE, dispatch } from './ioctl/dispatch.ts';
 import type { KernelThread } from './ioctl/handler.ts';
 import { LAYOUT_VERSION, PROCESS_LOCK, formatArena, formattedVersion } from './state/arena.ts';
 import { Block } from './state/block.ts';
+import { DIRTY_RING } from './state/control.ts';
 import { createEventfd, readEventfd, releaseEventfd, writeEventfd } from './state/eventfd.ts';
 import { exitInternalError } from './state/exit.ts';
 import { unbindIrqfd } from './state/irqfd.ts';
@@ -53,6 +54,7 @@ import { getUser, putUser } from './uaccess.ts';
 import { VcpuCache } from './vcpu/vcpu.ts';
 import type { EngineFactory } from './vcpu/vcpu.ts';
 import { deliverIrqfd } from './vm/irqfd.ts';
+import { DIRTY_RING_OFFSET, dirtyRingSize } from './vm/dirty-ring.ts';
 import { vmOf } from './vm/vcpus.ts';
 import { VCPU_FILE_SIZE, destroyVm, releaseVm, retainVm } from './vm/vm.ts';
 
@@ -260,7 +262,7 @@ class KernelSyscalls implements Syscalls {
       if (!Number.isInteger(address) || address < 0 || address % PAGE_SIZE !== 0) return -EINVAL;
       if (!(Number.isInteger(length) && length > 0)) return -EINVAL;
       const files = removeMappings(words, address, length);
-      if (!files) return -EINVAL;
+      if (!files) return -ENOMEM;
       released.push(...files.map((vcpu) => vmOf(new Block(words, vcpu))));
       return 0;
     });
@@ -379,9 +381,18 @@ function mapFile(words: Words, fd: number, length: number, prot: number, offset:
   const kind = fileKind(words, fd);
   if (kind === FILE_NONE) return -EBADF;
   if (kind !== FILE_VCPU) return -ENODEV;
-  if (offset + length > VCPU_FILE_SIZE) return -EINVAL;
   const vcpu = new Block(words, fileObject(words, fd));
+  if (offset >= DIRTY_RING_OFFSET) return mapRing(vcpu, length, prot, offset - DIRTY_RING_OFFSET);
+  if (offset + length > VCPU_FILE_SIZE) return -EINVAL;
   const page = vcpu.get32(RUN_PAGE);
   if (exposeFile(words, page, prot)) retainVm(vmOf(vcpu));
   return page + offset;
+}
+
+/** The dirty ring, which is in the file at a page of its own. @param offset - from there */
+function mapRing(vcpu: Block, length: number, prot: number, offset: number): number {
+  const ring = vcpu.get32(DIRTY_RING);
+  if (ring === 0 || offset + length > dirtyRingSize(vcpu) || (prot & PROT_EXEC) !== 0) return -EINVAL;
+  if (exposeFile(vcpu.words, ring, prot)) retainVm(vmOf(vcpu));
+  return ring + offset;
 }

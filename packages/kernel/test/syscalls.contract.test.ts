@@ -349,10 +349,10 @@ describe('descriptors and mappings', () => {
     expect(bytes.every((byte) => byte === 0)).toBe(true);
   });
 
-  test('a mapping is unmapped as a whole, and unmapping nothing is fine', () => {
+  test('a mapping is unmapped whole or in parts, and unmapping nothing is fine', () => {
     const { syscalls } = new TestProcess();
     const address = syscalls.mmap(-1, 0x3000, prot, 0);
-    expect(named(syscalls.munmap(address, 0x1000))).toBe('EINVAL');
+    expect(named(syscalls.munmap(address, 0x1000))).toBe(0);
     expect(named(syscalls.munmap(address, 0x3000))).toBe(0);
     expect(named(syscalls.munmap(address, 0x3000))).toBe(0);
     expect(named(syscalls.munmap(address + 1, 0x3000))).toBe('EINVAL');

@@ -10,6 +10,7 @@ import { unpackRegime, unpackStack } from '../mmu/regime.ts';
 import {
   TRANSLATE_FAULT,
   TRANSLATE_FETCH,
+  TRANSLATE_PROBE,
   TRANSLATE_READ,
   TRANSLATE_UNPRIVILEGED,
   TRANSLATE_WRITE,
@@ -209,7 +210,7 @@ export class Engine {
    * @param unprivileged - with EL0's permissions
    */
   translate(va: bigint, kind: TranslationKind, unprivileged = false): Translation {
-    const purpose = PURPOSE[kind] | (unprivileged ? TRANSLATE_UNPRIVILEGED : 0);
+    const purpose = PURPOSE[kind] | TRANSLATE_PROBE | (unprivileged ? TRANSLATE_UNPRIVILEGED : 0);
     const user = this.#exports.translate(BigInt.asIntN(64, va), purpose) >>> 0;
     if (user === TRANSLATE_FAULT) return { syndrome: this.#vcpu.get64(SYNDROME) };
     return {

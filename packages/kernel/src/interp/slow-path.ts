@@ -8,6 +8,7 @@ import { REGIME_ALIGN, REGIME_STACK_FAULTS } from '../mmu/regime.ts';
 import { HIT_LIMIT } from '../mmu/tlb.ts';
 import {
   ALIGNMENT_FAULT,
+  TRANSLATE_AGAIN,
   TRANSLATE_FAULT,
   TRANSLATE_NO_MEMORY,
   TRANSLATE_READ,
@@ -34,7 +35,7 @@ import {
 import type { Code, Local, ValueType } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
 import { I32_TYPE, I64_TYPE } from '../wasm/opcode.ts';
-import { LEAVE_EXCEPTION, LEAVE_INTERRUPT, LEAVE_NO_SYNDROME, LEAVE_PORT } from './leave.ts';
+import { LEAVE_BUDGET, LEAVE_EXCEPTION, LEAVE_INTERRUPT, LEAVE_NO_SYNDROME, LEAVE_PORT } from './leave.ts';
 import { OP_B } from './uop.ts';
 
 /**
@@ -187,6 +188,9 @@ class SlowFunction {
     code.if(i32.eqz(host.get()), () => {
       host.set(code.call<I32>(this.#imports.translate, address.get(), purpose.get()));
       code.if(i32.eq(host.get(), i32.const(TRANSLATE_FAULT)), () => this.leave(LEAVE_EXCEPTION, result));
+      if (kind === TRANSLATE_WRITE) {
+        code.if(i32.eq(host.get(), i32.const(TRANSLATE_AGAIN)), () => this.leave(LEAVE_BUDGET, result));
+      }
     });
     return host;
   }

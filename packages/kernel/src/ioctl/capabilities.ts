@@ -24,6 +24,8 @@ import {
   KVM_CAP_COUNTER_OFFSET,
   KVM_CAP_DESTROY_MEMORY_REGION_WORKS,
   KVM_CAP_DEVICE_CTRL,
+  KVM_CAP_DIRTY_LOG_RING_ACQ_REL,
+  KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP,
   KVM_CAP_ENABLE_CAP_VM,
   KVM_CAP_HALT_POLL,
   KVM_CAP_IMMEDIATE_EXIT,
@@ -35,6 +37,7 @@ import {
   KVM_CAP_IRQFD_RESAMPLE,
   KVM_CAP_IRQ_ROUTING,
   KVM_CAP_JOIN_MEMORY_REGIONS_WORKS,
+  KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
   KVM_CAP_MAX_VCPUS,
   KVM_CAP_MAX_VCPU_ID,
   KVM_CAP_MP_STATE,
@@ -52,6 +55,8 @@ import {
   KVM_CAP_VCPU_ATTRIBUTES,
   KVM_CAP_VCPU_EVENTS,
   KVM_COALESCED_MMIO_PAGE_OFFSET,
+  KVM_DIRTY_LOG_INITIALLY_SET,
+  KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE,
   VKVM_CAP_ABI_REVISION,
   VKVM_CAP_PROFILE,
   VKVM_CAP_PSCI_OWNER,
@@ -67,6 +72,8 @@ import { MAX_VCPUS, NISV_TO_USER, SLICE, SYSTEM_SUSPEND, WRITABLE_IMP_ID_REGS } 
 import { VCPU_COUNT } from '../state/vm-state.ts';
 import type { Words } from '../state/words.ts';
 import { MAX_IPA_BITS, memslotLimit } from '../vm/features.ts';
+import { setManualProtect } from '../vm/dirty-log.ts';
+import { MAX_DIRTY_RING_SIZE, enableDirtyRing, enableRingWithBitmap } from '../vm/dirty-ring.ts';
 import { KVM_MAX_VCPUS } from '../vm/vm.ts';
 
 /** The arguments of KVM_ENABLE_CAP. */
@@ -136,6 +143,11 @@ const CAPABILITIES: readonly CapabilityRow[] = [
   { number: KVM_CAP_ARM_INJECT_SERROR_ESR, value: 1 },
   { number: KVM_CAP_COALESCED_PIO, value: 1 },
   { number: KVM_CAP_ARM_VM_IPA_SIZE, value: MAX_IPA_BITS },
+  {
+    number: KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2,
+    value: KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET,
+    enable: (vm, { args: [options = 0n] }) => setManualProtect(vm, options),
+  },
   { number: KVM_CAP_ARM_IRQ_LINE_LAYOUT_2, value: 1 },
   { number: KVM_CAP_ARM_NISV_TO_USER, value: 1, enable: setFlag(NISV_TO_USER) },
   { number: KVM_CAP_ARM_INJECT_EXT_DABT, value: 1 },
@@ -145,6 +157,12 @@ const CAPABILITIES: readonly CapabilityRow[] = [
   { number: KVM_CAP_PTP_KVM, value: 1 },
   { number: KVM_CAP_SYSTEM_EVENT_DATA, value: 1 },
   { number: KVM_CAP_ARM_SYSTEM_SUSPEND, value: 1, enable: setFlag(SYSTEM_SUSPEND) },
+  {
+    number: KVM_CAP_DIRTY_LOG_RING_ACQ_REL,
+    value: MAX_DIRTY_RING_SIZE,
+    enable: (vm, { args: [size = 0n] }) => enableDirtyRing(vm, Number(BigInt.asUintN(32, size))),
+  },
+  { number: KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP, value: 1, enable: enableRingWithBitmap },
   { number: KVM_CAP_COUNTER_OFFSET, value: 1 },
   { number: KVM_CAP_ARM_SUPPORTED_REG_MASK_RANGES, value: 1 },
   { number: KVM_CAP_USER_MEMORY2, value: 1 },

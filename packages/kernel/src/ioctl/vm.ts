@@ -27,7 +27,6 @@ import {
   kvmIrqRoutingIrqchip,
   kvmIrqfd,
   kvmMsi,
-  kvmUserspaceMemoryRegion,
   kvmVcpuInit,
   regMaskRange,
   sysregKey,
@@ -53,11 +52,11 @@ import type { Zone } from '../vm/coalesced.ts';
 import { setIoEventfd } from '../vm/ioeventfd.ts';
 import { canRoute, setGsiRouting, setIrqfd } from '../vm/irqfd.ts';
 import { setIrqLine } from '../vm/irq-line.ts';
-import { setMemoryRegion } from '../vm/memslots.ts';
 import { vcpusOf } from '../vm/vcpus.ts';
 import { createVcpu, discardVcpu, retainVm } from '../vm/vm.ts';
 import { checkExtension, enableCapability } from './capabilities.ts';
 import type { IoctlCall, IoctlEntry } from './handler.ts';
+import { memoryIoctls } from './memory.ts';
 
 function createVcpuFile({ block: vm, arg, thread: { words, host } }: IoctlCall): number {
   const vcpu = createVcpu(vm, arg, host);
@@ -69,22 +68,6 @@ function createVcpuFile({ block: vm, arg, thread: { words, host } }: IoctlCall):
   });
   if (fd < 0) discardVcpu(vm, vcpu, host);
   return fd;
-}
-
-/** Both forms: the second one's guest_memfd is refused by its flag. */
-function setUserMemoryRegion({ block: vm, thread: { host, argument } }: IoctlCall): number {
-  const region = kvmUserspaceMemoryRegion.read(argument, 0);
-  return setMemoryRegion(
-    vm,
-    {
-      slot: region.slot,
-      flags: region.flags,
-      gpa: region.guest_phys_addr,
-      size: region.memory_size,
-      userAddress: region.userspace_addr,
-    },
-    host,
-  );
 }
 
 function irqLine({ block: vm, thread }: IoctlCall): number {
@@ -203,8 +186,7 @@ const noGicV2 = (): number => -ENODEV;
 export const vmIoctls: readonly IoctlEntry[] = [
   { name: 'KVM_CHECK_EXTENSION', handle: ({ arg, block }) => checkExtension(block.words, arg, block) },
   { name: 'KVM_CREATE_VCPU', handle: createVcpuFile },
-  { name: 'KVM_SET_USER_MEMORY_REGION', handle: setUserMemoryRegion },
-  { name: 'KVM_SET_USER_MEMORY_REGION2', handle: setUserMemoryRegion },
+  ...memoryIoctls,
   { name: 'KVM_IRQ_LINE', handle: irqLine },
   { name: 'KVM_IRQ_LINE_STATUS', handle: irqLine },
   {

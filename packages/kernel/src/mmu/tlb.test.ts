@@ -28,6 +28,7 @@ import {
   TLB_TABLE_SIZE,
   TTBR0_EL1,
 } from '../state/vcpu-state.ts';
+import { MEMSLOTS, MEMSLOT_DIRTY_BITMAP } from '../state/vm-state.ts';
 import { HIT_LIMIT, TLB_TABLES } from './tlb.ts';
 
 const machine = new FlatMachine();
@@ -45,6 +46,9 @@ const EL0_WRITE = 1;
 const EL1_READ = 2;
 const EL1_WRITE = 3;
 
+/** Where a bitmap of dirty pages lies, in memory that nothing else uses. */
+const BITMAP = 0x18_0000;
+
 /** Pages with known contents, and an address that no other test object uses. */
 const FIRST = RAM + 0x10_0000;
 const SECOND = RAM + 0x30_0000;
@@ -52,6 +56,7 @@ const VA = 0x0000_7654_3210_0000n;
 
 beforeEach(() => {
   machine.reset();
+  words.u8.fill(0, BITMAP, BITMAP + PAGE_SIZE);
   guest = machine.load('memory');
   tables = new PageTables(machine);
   tables.mapCode(CODE);
@@ -438,12 +443,9 @@ describe('the log of fills', () => {
 });
 
 describe('a memslot', () => {
-  test.each([
-    ['read-only', KVM_MEM_READONLY],
-    ['logged', KVM_MEM_LOG_DIRTY_PAGES],
-  ])('that is %s never has an entry for writing', (_, flags) => {
+  test('that is read-only never has an entry for writing', () => {
     machine.setMemslots([
-      { gpa: RAM, length: 2 * MIB, user: RAM_AT, flags },
+      { gpa: RAM, length: 2 * MIB, user: RAM_AT, flags: KVM_MEM_READONLY },
       { gpa: RAM + 2 * MIB, length: RAM_SIZE - 2 * MIB, user: RAM_AT + 2 * MIB },
     ]);
     tables.map(VA, FIRST);
@@ -451,12 +453,26 @@ describe('a memslot', () => {
     expect([EL1_READ, EL1_WRITE].map((table) => isEmpty(table, VA))).toEqual([false, true]);
   });
 
-  test('that is logged takes the store', () => {
+  test('that is logged takes the store, notes the page, and then has an entry for writing', () => {
     machine.setMemslots([{ gpa: RAM, length: RAM_SIZE, user: RAM_AT, flags: KVM_MEM_LOG_DIRTY_PAGES }]);
+    machine.vm.set32(MEMSLOTS + MEMSLOT_DIRTY_BITMAP, BITMAP);
     tables.map(VA, FIRST);
     machine.setX(0, 77);
     expect(access('str', VA)).toBeDefined();
     expect(machine.read64(FIRST)).toBe(77n);
+    const page = (FIRST - RAM) / 4096;
+    expect(words.u8[BITMAP + (page >>> 3)]).toBe(1 << (page & 7));
+    expect(isEmpty(EL1_WRITE, VA)).toBe(false);
+  });
+
+  test('that is logged notes nothing of a read, nor of AT', () => {
+    machine.setMemslots([{ gpa: RAM, length: RAM_SIZE, user: RAM_AT, flags: KVM_MEM_LOG_DIRTY_PAGES }]);
+    machine.vm.set32(MEMSLOTS + MEMSLOT_DIRTY_BITMAP, BITMAP);
+    tables.map(VA, FIRST);
+    read(VA);
+    engine.translate(VA, 'write');
+    expect(isEmpty(EL1_WRITE, VA)).toBe(true);
+    expect(words.u8.subarray(BITMAP, BITMAP + 0x200).every((byte) => byte === 0)).toBe(true);
   });
 
   test('that is read-only makes a store a device access, each time', () => {

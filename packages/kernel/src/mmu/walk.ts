@@ -2,8 +2,10 @@
  * Address translation in generated code: memslot lookup, stage-1 walk, TLB fill.
  * Source: Arm DDI 0487, D8.2 to D8.5 (VMSAv8-64) and D24.2.40 (ESR_ELx).
  */
-import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from '@vkvm/uapi';
+import { KVM_DIRTY_GFN_F_DIRTY, KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY, kvmDirtyGfn } from '@vkvm/uapi';
 import { EC, type I32, type I64 } from '../a64/emitter.ts';
+import { DIRTY_INDEX, DIRTY_RESET_INDEX, DIRTY_RING, DIRTY_RING_ENTRIES } from '../state/control.ts';
+import { RESERVED_ENTRIES } from '../state/dirty.ts';
 import {
   EL,
   FAULT_PA,
@@ -22,8 +24,10 @@ import {
 import {
   MEMSLOTS,
   MEMSLOT_COUNT,
+  MEMSLOT_DIRTY_BITMAP,
   MEMSLOT_FLAGS,
   MEMSLOT_GPA,
+  MEMSLOT_ID,
   MEMSLOT_LENGTH,
   MEMSLOT_SIZE,
   MEMSLOT_USER_ADDRESS,
@@ -57,10 +61,14 @@ export const TRANSLATE_WRITE = 1;
 export const TRANSLATE_FETCH = 2;
 export const TRANSLATE_UNPRIVILEGED = 4;
 export const TRANSLATE_UNALIGNED = 8;
+/** Only to know: nothing is accessed afterwards. */
+export const TRANSLATE_PROBE = 16;
 
 /** Results of `translate` that are not a host address. */
 export const TRANSLATE_FAULT = 0;
 export const TRANSLATE_NO_MEMORY = 1;
+/** Leave guest code before the store, which is made when the instruction is executed again: the dirty ring is full. */
+export const TRANSLATE_AGAIN = 2;
 
 /** Fault status codes; the level is added. Source: D24.2.40, ISS encoding for an exception from a Data Abort. */
 const ADDRESS_SIZE_FAULT = 0x00;
@@ -74,9 +82,6 @@ export const ALIGNMENT_FAULT = 0x21;
 /** ESR_ELx.IL: the instruction is 32 bits long. */
 const IL = 1 << 25;
 const WNR = 1 << 6;
-
-/** A store to such a memslot is not the TLB's business. */
-const SLOT_FLAGS_WITHOUT_WRITE = KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY;
 
 /** Address of an output or of a table in a descriptor or TTBRn_EL1; a table of few entries may lie at any 16 bytes. */
 const ADDRESS_MASK = 0x0000_ffff_ffff_fff0n;
@@ -111,7 +116,8 @@ export function emitWalk(
   const syndrome = emitSyndrome(module, globals.vcpu);
   const fill = emitFill(module, globals.vcpu);
   const mark = emitMark(module, globals.vcpu);
-  const translate = emitTranslate(module, globals.vcpu, { findSlot, syndrome, fill, mark });
+  const dirty = emitMarkDirty(module, globals.vcpu);
+  const translate = emitTranslate(module, globals.vcpu, { findSlot, syndrome, fill, mark, dirty });
   return { findSlot, translate };
 }
 
@@ -233,6 +239,47 @@ function emitMark(module: ModuleBuilder, vcpuGlobal: number): number {
   return index;
 }
 
+/**
+ * `(slot: i32, pa: i64) → i32`: what state/dirty.ts does for the kernel's own writes. Answers whether the ring became
+ * full, so that guest code must be left.
+ */
+function emitMarkDirty(module: ModuleBuilder, vcpuGlobal: number): number {
+  const { index, code } = module.function([I32_TYPE, I64_TYPE], [I32_TYPE]);
+  const { i32, i64 } = code.ops;
+  const slot = code.param<I32>(0);
+  const pa = code.param<I64>(1);
+  const offset = i64.sub(pa.get(), code.load<I64>('i64.load', slot.get(), MEMSLOT_GPA));
+  const page = code.letI32(i32.wrap_i64(i64.shr_u(offset, i64.const(12))));
+  const bit = code.letI64(i64.shl(i64.const(1), i64.extend_i32_u(page.get())));
+  const word = i32.add(
+    code.load<I32>('i32.load', slot.get(), MEMSLOT_DIRTY_BITMAP),
+    i32.shl(i32.shr_u(page.get(), i32.const(6)), i32.const(3)),
+  );
+  const before = code.letI64(code.atomic<I64>('i64.rmw.or', word, [bit.get()]));
+  const answer = (value: number): void => {
+    i32.const(value);
+    code.return();
+  };
+  code.if(i64.ne(i64.and(before.get(), bit.get()), i64.const(0)), () => answer(0));
+  const vcpu = code.letI32(code.globalGet<I32>(vcpuGlobal));
+  const ring = code.letI32(code.load<I32>('i32.load', vcpu.get(), DIRTY_RING));
+  code.if(i32.eqz(ring.get()), () => answer(0));
+  const entries = code.letI32(code.load<I32>('i32.load', vcpu.get(), DIRTY_RING_ENTRIES));
+  const count = code.letI32(code.load<I32>('i32.load', vcpu.get(), DIRTY_INDEX));
+  const place = code.letI32(i32.and(count.get(), i32.sub(entries.get(), i32.const(1))));
+  const entry = code.letI32(i32.add(ring.get(), i32.shl(place.get(), i32.const(4))));
+  const id = code.letI32(code.load<I32>('i32.load', slot.get(), MEMSLOT_ID));
+  code.store('i32.store', entry.get(), id.get(), kvmDirtyGfn.offsets.slot);
+  code.store('i64.store', entry.get(), i64.extend_i32_u(page.get()), kvmDirtyGfn.offsets.offset);
+  // The entry is whole before it is seen. Pairs with user space's load of `flags`.
+  code.atomicStore('i32.store', entry.get(), i32.const(KVM_DIRTY_GFN_F_DIRTY), kvmDirtyGfn.offsets.flags);
+  count.set(i32.add(count.get(), i32.const(1)));
+  code.store('i32.store', vcpu.get(), count.get(), DIRTY_INDEX);
+  const used = i32.sub(count.get(), code.load<I32>('i32.load', vcpu.get(), DIRTY_RESET_INDEX));
+  i32.ge_u(used, i32.sub(entries.get(), i32.const(RESERVED_ENTRIES)));
+  return index;
+}
+
 function emitTranslate(
   module: ModuleBuilder,
   vcpuGlobal: number,
@@ -241,6 +288,7 @@ function emitTranslate(
     readonly syndrome: number;
     readonly fill: number;
     readonly mark: number;
+    readonly dirty: number;
   },
 ): number {
   const { index, code } = module.function([I64_TYPE, I32_TYPE], [I32_TYPE], 'translate');
@@ -497,6 +545,23 @@ function emitTranslate(
     },
   );
 
+  code.if(i32.and(purpose.get(), i32.const(TRANSLATE_PROBE)), () => {
+    host.get();
+    code.return();
+  });
+  code.if(
+    i32.and(
+      isKind(TRANSLATE_WRITE),
+      i32.ne(i32.and(flags(), i32.const(KVM_MEM_LOG_DIRTY_PAGES)), i32.const(0)),
+    ),
+    () => {
+      code.if(code.call<I32>(functions.dirty, slot.get(), pa.get()), () => {
+        i32.const(TRANSLATE_AGAIN);
+        code.return();
+      });
+    },
+  );
+
   // A hit of several words does not look at their alignment, nor any hit at that of SP, so no entry may exist where it
   // is demanded. And a full log is emptied by its reader; until then this page is translated at every access.
   const logged = code.load<I32>('i32.load', i32.add(vcpu.get(), log.get()));
@@ -515,13 +580,10 @@ function emitTranslate(
   const level1Tables = i32.mul(i32.eqz(user.get()), i32.const(2 * TLB_TABLE_SIZE));
   const table = code.letI32(i32.add(level1Tables, i32.const(TLB)));
   code.call(functions.fill, va.get(), entry.get(), table.get(), log.get());
-  code.if(
-    i32.and(isKind(TRANSLATE_WRITE), i32.eqz(i32.and(flags(), i32.const(SLOT_FLAGS_WITHOUT_WRITE)))),
-    () => {
-      table.set(i32.add(table.get(), i32.const(TLB_TABLE_SIZE)));
-      code.call(functions.fill, va.get(), entry.get(), table.get(), log.get());
-    },
-  );
+  code.if(i32.and(isKind(TRANSLATE_WRITE), i32.eqz(i32.and(flags(), i32.const(KVM_MEM_READONLY)))), () => {
+    table.set(i32.add(table.get(), i32.const(TLB_TABLE_SIZE)));
+    code.call(functions.fill, va.get(), entry.get(), table.get(), log.get());
+  });
   host.get();
   return index;
 }

@@ -15,6 +15,7 @@ import {
 import { Block } from '../state/block.ts';
 import { argumentLow, setResults } from '../state/call-registers.ts';
 import { VCPU_INDEX } from '../state/control.ts';
+import { markDirty } from '../state/dirty.ts';
 import { userAddressOf } from '../state/memslots.ts';
 import { VM_BLOCK, X } from '../state/vcpu-state.ts';
 import { getUser, putUser } from '../uaccess.ts';
@@ -68,7 +69,10 @@ function stolenTime(vcpu: Block): void {
     return;
   }
   const address = userAddressOf(vmOf(vcpu), gpa);
-  if (address >= 0) vcpu.words.u8.fill(0, address, address + SIZE);
+  if (address >= 0) {
+    vcpu.words.u8.fill(0, address, address + SIZE);
+    markDirty(vcpu, vmOf(vcpu), gpa);
+  }
   setResults(vcpu, SMCCC_RET_SUCCESS);
   vcpu.setNumber(X, gpa);
 }

@@ -62,3 +62,11 @@ export const CCSIDR_CHANGES = CONTROL + 0x90;
 export const CSSELR = CONTROL + 0x88;
 /** Bits of PSTATE that user space has set and the CPU does not have, 64 bits: kept until the guest runs. */
 export const PSTATE_REST = CONTROL + 0xd0;
+/**
+ * User address of the dirty ring, 0 = none, and its number of entries, a power of two. Fixed. Then the entries that were
+ * ever put in; and those that KVM_RESET_DIRTY_RINGS took out, which it writes under the VM lock while the vCPU is paused.
+ */
+export const DIRTY_RING = CONTROL + 0x100;
+export const DIRTY_RING_ENTRIES = CONTROL + 0x104;
+export const DIRTY_INDEX = CONTROL + 0x108;
+export const DIRTY_RESET_INDEX = CONTROL + 0x10c;

@@ -1,6 +1,7 @@
 /** The only writer of `kvm_run`: one function an exit. Offsets are those of `@vkvm/uapi`'s kvm-run.ts. */
 import {
   KVM_EXIT_ARM_NISV,
+  KVM_EXIT_DIRTY_RING_FULL,
   KVM_EXIT_HYPERCALL,
   KVM_EXIT_INTERNAL_ERROR,
   KVM_EXIT_INTR,
@@ -123,6 +124,11 @@ export function exitNisv(vcpu: Block, iss: number, gpa: number): void {
   const page = setReason(vcpu, KVM_EXIT_ARM_NISV);
   vcpu.words.setNumber(page + kvmRunArmNisv.offsets.esr_iss, iss);
   vcpu.words.setNumber(page + kvmRunArmNisv.offsets.fault_ipa, gpa);
+}
+
+/** User space must take entries out of the vCPU's dirty ring. */
+export function exitDirtyRingFull(vcpu: Block): void {
+  setReason(vcpu, KVM_EXIT_DIRTY_RING_FULL);
 }
 
 /** Our own mistake. As on arm64 Linux, the union is not written. */

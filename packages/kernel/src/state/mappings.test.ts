@@ -81,13 +81,46 @@ describe('mappings', () => {
     const words = memory();
     const mapping = addMapping(words, 2 * PAGE, BOTH, 0);
     expect(pinMapping(words, mapping + PAGE, PAGE)).toBe(true);
-    expect(pinMapping(words, mapping + PAGE, 2 * PAGE)).toBe(false);
+    expect(pinMapping(words, mapping - PAGE, 2 * PAGE)).toBe(false);
     removeMappings(words, mapping, 2 * PAGE);
     expect(isAccessible(words, mapping, 1, PROT_READ)).toBe(false);
     expect(addMapping(words, PAGE, BOTH, 0)).toBe(mapping - PAGE);
     expect(pinMapping(words, mapping, PAGE)).toBe(false);
-    unpinMapping(words, mapping + PAGE);
+    unpinMapping(words, mapping + PAGE, PAGE);
     expect(addMapping(words, 2 * PAGE, BOTH, 0)).toBe(mapping);
+  });
+
+  test('are pinned together where they adjoin', () => {
+    const words = memory();
+    const upper = addMapping(words, 2 * PAGE, BOTH, 0);
+    const lower = addMapping(words, 2 * PAGE, BOTH, 0);
+    expect(pinMapping(words, lower + PAGE, 2 * PAGE)).toBe(true);
+    removeMappings(words, lower, 4 * PAGE);
+    expect(addMapping(words, PAGE, BOTH, 0)).toBe(lower - PAGE);
+    unpinMapping(words, lower + PAGE, 2 * PAGE);
+    expect(addMapping(words, 4 * PAGE, BOTH, 0)).toBe(upper - 2 * PAGE);
+  });
+
+  test('may be unmapped in part: at either end, and in the middle', () => {
+    const words = memory();
+    const at = addMapping(words, 5 * PAGE, BOTH, 0);
+    const pages = () => [0, 1, 2, 3, 4].map((page) => isAccessible(words, at + page * PAGE, PAGE, PROT_READ));
+    expect(removeMappings(words, at + 2 * PAGE, PAGE)).toEqual([]);
+    expect(pages()).toEqual([true, true, false, true, true]);
+    expect(addMapping(words, PAGE, BOTH, 0)).toBe(at + 2 * PAGE);
+    removeMappings(words, at, PAGE);
+    removeMappings(words, at + 4 * PAGE, PAGE);
+    expect(pages()).toEqual([false, true, true, true, false]);
+    expect(addMapping(words, PAGE, BOTH, 0)).toBe(at + 4 * PAGE);
+    expect(addMapping(words, PAGE, BOTH, 0)).toBe(at);
+  });
+
+  test('that may not be accessed are mappings too', () => {
+    const words = memory();
+    const at = addMapping(words, PAGE, 0, 0);
+    expect(isAccessible(words, at, 1, PROT_READ)).toBe(false);
+    removeMappings(words, at, PAGE);
+    expect(addMapping(words, PAGE, BOTH, 0)).toBe(at);
   });
 
   test('of a vCPU file come and go in one place', () => {

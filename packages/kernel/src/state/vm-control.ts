@@ -43,3 +43,9 @@ export const UNBACKED_COUNT = VM_CONTROL + 0x48;
 export const WRITE_PROTECTED_COUNT = VM_CONTROL + 0x4c;
 /** Not 0: vCPUs stay out of guest code (memslots change). Atomic; the holder of the VM lock writes it. */
 export const PAUSED = VM_CONTROL + 0x50;
+/** KVM_DIRTY_LOG_* bits of KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2. */
+export const MANUAL_DIRTY_LOG = VM_CONTROL + 0x80;
+/** Bytes of each vCPU's dirty ring, 0 = no rings. Chosen before the first vCPU. */
+export const DIRTY_RING_SIZE = VM_CONTROL + 0x84;
+/** Not 0: KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP was enabled. */
+export const DIRTY_RING_WITH_BITMAP = VM_CONTROL + 0x88;

@@ -23,8 +23,10 @@ import {
   VCPU_ID,
   WAITING,
 } from '../state/control.ts';
+import { isRingFull } from '../state/dirty.ts';
 import {
   deviceIrqLevel,
+  exitDirtyRingFull,
   exitIdle,
   exitReason,
   exitIntr,
@@ -153,6 +155,10 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
         exitSystemEvent(block, KVM_SYSTEM_EVENT_WAKEUP);
         return 0;
       }
+    }
+    if (isRingFull(block)) {
+      exitDirtyRingFull(block);
+      return 0;
     }
     deliverInterrupt(vcpu);
     if ((block.get32(PSTATE_SS_IL) & PSTATE_IL) !== 0) raiseIllegalState(block, engine);

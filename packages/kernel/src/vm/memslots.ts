@@ -9,6 +9,7 @@ import {
   EFAULT,
   EINVAL,
   ENOMEM,
+  KVM_DIRTY_LOG_INITIALLY_SET,
   KVM_MEM_LOG_DIRTY_PAGES,
   KVM_MEM_READONLY,
   PAGE_SIZE,
@@ -17,14 +18,21 @@ import {
 } from '@vkvm/uapi';
 
 import type { Host } from '../host.ts';
-import { PROCESS_LOCK } from '../state/arena.ts';
+import { PROCESS_LOCK, allocateBlock, freeBlock } from '../state/arena.ts';
 import type { Block } from '../state/block.ts';
-import { IN_GUEST } from '../state/control.ts';
+import { dirtyBitmapSize } from '../state/dirty.ts';
 import { withLock } from '../state/lock.ts';
 import { isAccessible, pinMapping, unpinMapping } from '../state/mappings.ts';
 import { findMemslot } from '../state/memslots.ts';
-import { REQUEST_FLUSH_ALL, request } from '../state/requests.ts';
-import { IPA_BITS, PAUSED, UNBACKED_COUNT, WRITE_PROTECTED_COUNT } from '../state/vm-control.ts';
+import { REQUEST_FLUSH_ALL } from '../state/requests.ts';
+import {
+  DIRTY_RING_SIZE,
+  DIRTY_RING_WITH_BITMAP,
+  IPA_BITS,
+  MANUAL_DIRTY_LOG,
+  UNBACKED_COUNT,
+  WRITE_PROTECTED_COUNT,
+} from '../state/vm-control.ts';
 import { memslotLimit } from './features.ts';
 import {
   MAX_MEMSLOTS,
@@ -39,7 +47,7 @@ import {
   MEMSLOT_USER_ADDRESS,
   VM_BLOCK_SIZE,
 } from '../state/vm-state.ts';
-import { vcpusOf } from './vcpus.ts';
+import { withVcpusPaused } from './pause.ts';
 
 /** What user space asks for. */
 export interface Region {
@@ -56,20 +64,21 @@ const WRITE_PROTECTED = 0x8000_0000;
 /** User addresses end here on Linux; beyond is EINVAL at once. */
 const USER_ADDRESS_END = 2 ** 48;
 const MAX_PAGES = 2 ** 31 - 1;
-/** Nobody wakes the thread that waits for vCPUs to leave guest code: ns after which it looks again. */
-const LOOK_AGAIN = 50_000;
-
 /** Memslots without memory, unsorted: entries as in MEMSLOTS, with all 64 bits of the user address in its place. */
 const UNBACKED = MEMSLOTS + MAX_MEMSLOTS * MEMSLOT_SIZE;
 const UNBACKED_USER_ADDRESS = 16; // u64
 const UNBACKED_FLAGS = 24; // u32
 const UNBACKED_ID = 28; // u32
-const MAX_UNBACKED = Math.floor((VM_BLOCK_SIZE - UNBACKED) / MEMSLOT_SIZE);
+const UNBACKED_DIRTY_BITMAP = 32; // u32
+const UNBACKED_SIZE = 40;
+const MAX_UNBACKED = Math.floor((VM_BLOCK_SIZE - UNBACKED) / UNBACKED_SIZE);
 
 /** A memslot that exists. */
-interface Memslot extends Region {
+export interface Memslot extends Region {
   readonly entry: number;
   readonly backed: boolean;
+  /** Address of the bitmap of dirty pages, 0 = not logged. */
+  readonly dirtyBitmap: number;
 }
 
 function readBacked(vm: Block, entry: number): Memslot {
@@ -81,6 +90,7 @@ function readBacked(vm: Block, entry: number): Memslot {
     gpa: vm.getNumber(entry + MEMSLOT_GPA),
     size: vm.getNumber(entry + MEMSLOT_LENGTH),
     userAddress: vm.get32(entry + MEMSLOT_USER_ADDRESS),
+    dirtyBitmap: vm.get32(entry + MEMSLOT_DIRTY_BITMAP),
   };
 }
 
@@ -93,6 +103,7 @@ function readUnbacked(vm: Block, entry: number): Memslot {
     gpa: vm.getNumber(entry + MEMSLOT_GPA),
     size: vm.getNumber(entry + MEMSLOT_LENGTH),
     userAddress: vm.getNumber(entry + UNBACKED_USER_ADDRESS),
+    dirtyBitmap: vm.get32(entry + UNBACKED_DIRTY_BITMAP),
   };
 }
 
@@ -100,7 +111,7 @@ function* allMemslots(vm: Block): Generator<Memslot> {
   const backed = vm.get32(MEMSLOT_COUNT);
   for (let n = 0; n < backed; n++) yield readBacked(vm, MEMSLOTS + n * MEMSLOT_SIZE);
   const unbacked = vm.get32(UNBACKED_COUNT);
-  for (let n = 0; n < unbacked; n++) yield readUnbacked(vm, UNBACKED + n * MEMSLOT_SIZE);
+  for (let n = 0; n < unbacked; n++) yield readUnbacked(vm, UNBACKED + n * UNBACKED_SIZE);
 }
 
 /** Whether there is a memslot, but no memory of user space. */
@@ -126,10 +137,14 @@ export function setMemoryRegion(vm: Block, region: Region, host: Host): number {
   if (slot >= memslotLimit(vm.words)) return -EINVAL;
   if (gpa + size > 2 ** 64 || size / PAGE_SIZE > MAX_PAGES) return -EINVAL;
 
-  const old = find(vm, slot);
+  const old = findById(vm, slot);
   if (size === 0) {
     if (!old) return -EINVAL;
-    change(vm, host, () => remove(vm, old));
+    change(vm, host, () => {
+      remove(vm, old);
+      freeBitmap(vm, old);
+      return 0;
+    });
     return 0;
   }
   if (old) {
@@ -142,21 +157,64 @@ export function setMemoryRegion(vm: Block, region: Region, host: Host): number {
   }
   if (gpa + size > 2 ** vm.get32(IPA_BITS)) return -EFAULT;
   return change(vm, host, () => {
-    if (old) remove(vm, old);
-    return insert(vm, region);
+    const dirtyBitmap = bitmapFor(vm, region, old);
+    if (dirtyBitmap === undefined) return -ENOMEM;
+    if (old) {
+      remove(vm, old);
+      if (old.dirtyBitmap !== dirtyBitmap) freeBitmap(vm, old);
+    }
+    return insert(vm, region, dirtyBitmap);
   });
 }
 
-function find(vm: Block, id: number): Memslot | undefined {
+export function findById(vm: Block, id: number): Memslot | undefined {
   for (const slot of allMemslots(vm)) if (slot.slot === id) return slot;
   return undefined;
 }
 
+/** Whether there is no memslot. */
+export const hasNoMemslots = (vm: Block): boolean =>
+  vm.get32(MEMSLOT_COUNT) === 0 && vm.get32(UNBACKED_COUNT) === 0;
+
+const usesRings = (vm: Block): boolean => vm.get32(DIRTY_RING_SIZE) !== 0;
+
+/** With rings a memslot has two bitmaps: dirty.ts. */
+function bitmapBlockSize(vm: Block, size: number): number {
+  const bytes = dirtyBitmapSize(size / PAGE_SIZE) * (usesRings(vm) ? 2 : 1);
+  return Math.ceil(bytes / PAGE_SIZE) * PAGE_SIZE;
+}
+
+/** A memslot that was logged keeps its bitmap. @returns its address, 0 = it is not to be logged; `undefined` = no room */
+function bitmapFor(vm: Block, { flags, size }: Region, old: Memslot | undefined): number | undefined {
+  if ((flags & KVM_MEM_LOG_DIRTY_PAGES) === 0) return 0;
+  if (old && old.dirtyBitmap !== 0) return old.dirtyBitmap;
+  const { words } = vm;
+  const bitmap = allocateBlock(words, bitmapBlockSize(vm, size));
+  if (bitmap === 0) return undefined;
+  if ((vm.get32(MANUAL_DIRTY_LOG) & KVM_DIRTY_LOG_INITIALLY_SET) !== 0) {
+    const pages = size / PAGE_SIZE;
+    const visible = usesRings(vm) ? bitmap + dirtyBitmapSize(pages) : bitmap;
+    words.u8.fill(0xff, visible, visible + (pages >>> 3));
+    if (pages % 8 !== 0) words.u8[visible + (pages >>> 3)] = (1 << (pages % 8)) - 1;
+  }
+  return bitmap;
+}
+
+function freeBitmap(vm: Block, { dirtyBitmap, size }: Memslot): void {
+  if (dirtyBitmap !== 0) freeBlock(vm.words, dirtyBitmap, bitmapBlockSize(vm, size));
+}
+
+/** Address of the bitmap that user space reads: 0 = none. */
+export function visibleBitmap(vm: Block, { dirtyBitmap, size }: Memslot): number {
+  if (dirtyBitmap === 0 || !usesRings(vm)) return dirtyBitmap;
+  return vm.get32(DIRTY_RING_WITH_BITMAP) === 0 ? 0 : dirtyBitmap + dirtyBitmapSize(size / PAGE_SIZE);
+}
+
 /** @returns 0, or -ENOMEM */
-function insert(vm: Block, region: Region): number {
+function insert(vm: Block, region: Region, dirtyBitmap: number): number {
   const { gpa, size, userAddress, flags, slot } = region;
   if (!isAccessible(vm.words, userAddress, size, PROT_READ) || !pinMapping(vm.words, userAddress, size)) {
-    return insertUnbacked(vm, region);
+    return insertUnbacked(vm, region, dirtyBitmap);
   }
   const count = vm.get32(MEMSLOT_COUNT);
   let place = count;
@@ -170,36 +228,43 @@ function insert(vm: Block, region: Region): number {
   vm.set32(entry + MEMSLOT_USER_ADDRESS, userAddress);
   vm.set32(entry + MEMSLOT_FLAGS, isProtected ? flags | KVM_MEM_READONLY | WRITE_PROTECTED : flags);
   vm.set32(entry + MEMSLOT_ID, slot);
-  vm.set32(entry + MEMSLOT_DIRTY_BITMAP, 0);
+  vm.set32(entry + MEMSLOT_DIRTY_BITMAP, dirtyBitmap);
   vm.set32(MEMSLOT_COUNT, count + 1);
   if (isProtected) vm.set32(WRITE_PROTECTED_COUNT, vm.get32(WRITE_PROTECTED_COUNT) + 1);
   return 0;
 }
 
-function insertUnbacked(vm: Block, { gpa, size, userAddress, flags, slot }: Region): number {
+function insertUnbacked(
+  vm: Block,
+  { gpa, size, userAddress, flags, slot }: Region,
+  dirtyBitmap: number,
+): number {
   const count = vm.get32(UNBACKED_COUNT);
   if (count === MAX_UNBACKED) return -ENOMEM;
-  const entry = UNBACKED + count * MEMSLOT_SIZE;
+  const entry = UNBACKED + count * UNBACKED_SIZE;
   vm.setNumber(entry + MEMSLOT_GPA, gpa);
   vm.setNumber(entry + MEMSLOT_LENGTH, size);
   vm.setNumber(entry + UNBACKED_USER_ADDRESS, userAddress);
   vm.set32(entry + UNBACKED_FLAGS, flags);
   vm.set32(entry + UNBACKED_ID, slot);
+  vm.set32(entry + UNBACKED_DIRTY_BITMAP, dirtyBitmap);
   vm.set32(UNBACKED_COUNT, count + 1);
   return 0;
 }
 
-function remove(vm: Block, { entry, backed, userAddress }: Memslot): number {
-  const [table, counter] = backed ? [MEMSLOTS, MEMSLOT_COUNT] : [UNBACKED, UNBACKED_COUNT];
+/** The bitmap stays. */
+function remove(vm: Block, { entry, backed, userAddress, size }: Memslot): void {
+  const [table, counter, entrySize] = backed
+    ? [MEMSLOTS, MEMSLOT_COUNT, MEMSLOT_SIZE]
+    : [UNBACKED, UNBACKED_COUNT, UNBACKED_SIZE];
   if (backed) {
-    unpinMapping(vm.words, userAddress);
+    unpinMapping(vm.words, userAddress, size);
     const isProtected = (vm.get32(entry + MEMSLOT_FLAGS) & WRITE_PROTECTED) !== 0;
     if (isProtected) vm.set32(WRITE_PROTECTED_COUNT, vm.get32(WRITE_PROTECTED_COUNT) - 1);
   }
   const count = vm.get32(counter) - 1;
-  move(vm, entry, entry + MEMSLOT_SIZE, table + count * MEMSLOT_SIZE - entry);
+  move(vm, entry, entry + entrySize, table + count * entrySize - entry);
   vm.set32(counter, count);
-  return 0;
 }
 
 function move({ words, base }: Block, to: number, from: number, length: number): void {
@@ -208,23 +273,12 @@ function move({ words, base }: Block, to: number, from: number, length: number):
 
 /** Lets go of all user memory: the VM is gone. The process lock is held. */
 export function releaseMemslots(vm: Block): void {
-  for (const slot of allMemslots(vm)) if (slot.backed) unpinMapping(vm.words, slot.userAddress);
+  for (const slot of allMemslots(vm)) {
+    if (slot.backed) unpinMapping(vm.words, slot.userAddress, slot.size);
+    freeBitmap(vm, slot);
+  }
 }
 
 /** Runs `body` while no vCPU is in guest code; all of them then drop what they knew of memory. */
-function change(vm: Block, host: Host, body: () => number): number {
-  const { words } = vm;
-  const { i32 } = words;
-  const paused = (vm.base + PAUSED) >>> 2;
-  const vcpus = vcpusOf(vm);
-  Atomics.store(i32, paused, 1);
-  for (const vcpu of vcpus) request(vcpu, REQUEST_FLUSH_ALL, host);
-  for (const vcpu of vcpus) {
-    const inGuest = (vcpu.base + IN_GUEST) >>> 2;
-    while (Atomics.load(i32, inGuest) !== 0) host.wait(i32, inGuest, 1, host.now() + LOOK_AGAIN);
-  }
-  const result = withLock(words, PROCESS_LOCK, host, body);
-  Atomics.store(i32, paused, 0);
-  host.wake(i32, paused);
-  return result;
-}
+const change = (vm: Block, host: Host, body: () => number): number =>
+  withVcpusPaused(vm, REQUEST_FLUSH_ALL, host, () => withLock(vm.words, PROCESS_LOCK, host, body));

@@ -25,6 +25,7 @@ import { initTimers } from '../timer/arch-timer.ts';
 import { initialised } from '../vgic/vgic.ts';
 import { releaseIoEventfds } from './ioeventfd.ts';
 import { releaseIrqfds } from './irqfd.ts';
+import { allocateDirtyRing, freeDirtyRing } from './dirty-ring.ts';
 import { releaseMemslots } from './memslots.ts';
 import { findVcpu, vcpusOf } from './vcpus.ts';
 
@@ -93,7 +94,7 @@ export function createVcpu(vm: Block, id: number, host: Host): Block | number {
   if (findVcpu(vm, id)) return -EEXIST;
   if (initialised(vm)) return -EBUSY;
   if (id >= vm.get32(MAX_VCPUS)) return -EINVAL;
-  const vcpu = withLock(vm.words, PROCESS_LOCK, host, () => allocateVcpu(vm.words, count));
+  const vcpu = withLock(vm.words, PROCESS_LOCK, host, () => allocateVcpu(vm, count));
   if (!vcpu) return -ENOMEM;
   vcpu.set32(VM_BLOCK, vm.base);
   vcpu.set32(VCPU_ID, id);
@@ -113,10 +114,12 @@ export function discardVcpu(vm: Block, vcpu: Block, host: Host): void {
 
 function freeVcpu(vcpu: Block): void {
   removeFile(vcpu.words, vcpu.get32(RUN_PAGE));
+  freeDirtyRing(vcpu);
   freeBlock(vcpu.words, vcpu.base, vcpuBlockSize(vcpu.get32(POOL_LIMIT)));
 }
 
-function allocateVcpu(words: Words, index: number): Block | undefined {
+function allocateVcpu(vm: Block, index: number): Block | undefined {
+  const { words } = vm;
   const pool = index < VCPUS_WITH_LARGE_POOL ? POOL_SIZE : SMALL_POOL_SIZE;
   const base = allocateBlock(words, vcpuBlockSize(pool));
   if (base === 0) return undefined;
@@ -129,7 +132,9 @@ function allocateVcpu(words: Words, index: number): Block | undefined {
   vcpu.set32(RUN_PAGE, page);
   vcpu.set32(POOL_LIMIT, pool);
   vcpu.set32(GENERATION, nextGeneration(words));
-  return vcpu;
+  if (allocateDirtyRing(vm, vcpu)) return vcpu;
+  freeVcpu(vcpu);
+  return undefined;
 }
 
 /** Every later ioctl on the VM's files answers EIO, and every KVM_RUN ends. */
