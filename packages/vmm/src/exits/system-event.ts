@@ -1,5 +1,4 @@
 import {
-  KVM_MP_STATE_RUNNABLE,
   KVM_SYSTEM_EVENT_CRASH,
   KVM_SYSTEM_EVENT_RESET,
   KVM_SYSTEM_EVENT_SHUTDOWN,
@@ -19,7 +18,7 @@ export const handleSystemEvent: ExitHandler<'system_event'> = (exit, machine, vc
     case KVM_SYSTEM_EVENT_RESET:
       return { kind: 'reset' };
     case KVM_SYSTEM_EVENT_WAKEUP:
-      vcpu.mpState = KVM_MP_STATE_RUNNABLE; // it stays SUSPENDED until told otherwise
+      machine.psci.wake(vcpu);
       return 'resume';
     case KVM_SYSTEM_EVENT_SUSPEND:
       return handleSuspend(exit, machine, vcpu);

@@ -53,8 +53,12 @@ export class CpuPower {
   }
 
   /** Resets a vCPU and lets it run from an entry point, in the byte order of `caller`. */
-  turnOn(vcpu: Vcpu, entry: EntryPoint, caller: Vcpu): void {
-    this.#start(vcpu, entry, caller);
+  turnOn(vcpu: Vcpu, { pc, context }: EntryPoint, caller: Vcpu): void {
+    const byteOrder = caller.getReg(SCTLR_EL1) & SCTLR_EE;
+    this.#options.reset(vcpu);
+    vcpu.setReg(KVM_REG_PC, pc);
+    vcpu.setReg(xRegId(0), context);
+    if (byteOrder !== 0n) vcpu.setReg(SCTLR_EL1, vcpu.getReg(SCTLR_EL1) | SCTLR_EE);
     vcpu.mpState = KVM_MP_STATE_RUNNABLE;
   }
 
@@ -71,22 +75,8 @@ export class CpuPower {
     vcpu.mpState = KVM_MP_STATE_SUSPENDED;
   }
 
-  /** Like {@link suspend}, but what wakes is a reset vCPU at the entry point. */
-  suspendTo(vcpu: Vcpu, entry: EntryPoint): void {
-    this.#start(vcpu, entry, vcpu);
-    this.suspend(vcpu);
-  }
-
-  /** It stays SUSPENDED until told otherwise. */
+  /** Ends {@link suspend}. */
   wake(vcpu: Vcpu): void {
     vcpu.mpState = KVM_MP_STATE_RUNNABLE;
-  }
-
-  #start(vcpu: Vcpu, { pc, context }: EntryPoint, caller: Vcpu): void {
-    const byteOrder = caller.getReg(SCTLR_EL1) & SCTLR_EE;
-    this.#options.reset(vcpu);
-    vcpu.setReg(KVM_REG_PC, pc);
-    vcpu.setReg(xRegId(0), context);
-    if (byteOrder !== 0n) vcpu.setReg(SCTLR_EL1, vcpu.getReg(SCTLR_EL1) | SCTLR_EE);
   }
 }

@@ -17,6 +17,7 @@ import {
   PSCI_RESET2_WARM,
   PSCI_SUCCESS,
   PSCI_TOS_MP,
+  xRegId,
 } from '@vkvm/uapi';
 import type { PsciFunctionName, PsciVersion } from '@vkvm/uapi';
 import type { ExitAction } from '../exits/handler.ts';
@@ -32,8 +33,8 @@ export interface PsciCall {
 
 /** What becomes of a call. */
 export interface PsciAnswer {
-  /** x0 to x3; undefined: the registers are set already. */
-  readonly results: readonly bigint[] | undefined;
+  /** x0 to x3. */
+  readonly results: readonly bigint[];
   readonly action: ExitAction;
 }
 
@@ -46,7 +47,7 @@ export interface UserPsciOptions {
 
 type Args = readonly [bigint, bigint, bigint];
 /** @returns what goes into x0, with zeros in x1 to x3; or the whole answer */
-type Handler = (args: Args, caller: Vcpu) => number | PsciAnswer;
+type Handler = (args: Args, caller: Vcpu, functionId: number) => number | PsciAnswer;
 
 /** An affinity: Aff3 in bits 39–32, Aff2 to Aff0 in bits 23–0. Other bits are reserved. */
 const AFFINITY = 0xff_00ff_ffffn;
@@ -89,9 +90,7 @@ export class UserPsci {
             PSCI_FEATURES: ([id]) => this.#features(Number(id & WORD)),
             SYSTEM_RESET2: this.#systemReset2,
             SYSTEM_OFF2: this.#systemOff2,
-            ...(canSuspend && {
-              SYSTEM_SUSPEND: ([pc, context]: Args, caller: Vcpu) => this.suspendSystem(pc, context, caller),
-            }),
+            ...(canSuspend && { SYSTEM_SUSPEND: this.#systemSuspend }),
           };
   }
 
@@ -102,18 +101,21 @@ export class UserPsci {
     if (!handler) return answer(PSCI_NOT_SUPPORTED);
     const mask = row.isNarrow ? WORD : ~0n;
     const [x1 = 0n, x2 = 0n, x3 = 0n] = args.map((value) => value & mask);
-    const result = handler([x1, x2, x3], caller);
+    const result = handler([x1, x2, x3], caller, functionId);
     return typeof result === 'number' ? answer(result) : result;
   }
 
   /**
-   * SYSTEM_SUSPEND, which the kernel forwards as an event even where it owns PSCI: refused while another CPU is on.
-   * @param pc - where the caller goes on, from its reset state
+   * An interrupt is pending for a vCPU that is SUSPENDED, and stays so until told otherwise. One that made SYSTEM_SUSPEND
+   * starts from reset where the call says; one that made CPU_SUSPEND goes on.
    */
-  suspendSystem(pc: bigint, context: bigint, caller: Vcpu): PsciAnswer {
-    if (!this.#power.isLast(caller)) return answer(PSCI_DENIED);
-    this.#power.suspendTo(caller, { pc, context });
-    return { results: undefined, action: 'resume' };
+  wake(vcpu: Vcpu): void {
+    const [x0, pc, context] = [0, 1, 2].map((n) => vcpu.getReg(xRegId(n))) as [bigint, bigint, bigint];
+    if (findId(Number(x0 & WORD), this.version)?.name === 'SYSTEM_SUSPEND') {
+      this.#power.turnOn(vcpu, { pc, context }, vcpu);
+    } else {
+      this.#power.wake(vcpu);
+    }
   }
 
   /** PSCI_FEATURES reads the rows that calls are served by. */
@@ -151,6 +153,13 @@ export class UserPsci {
     const found = this.#power.matching(affinity, mask);
     if (found.length === 0) return PSCI_INVALID_PARAMETERS;
     return found.every((vcpu) => this.#power.isOff(vcpu)) ? PSCI_AFFINITY_OFF : PSCI_AFFINITY_ON;
+  };
+
+  /** The call stays in the registers: it is what {@link wake} goes by, and what a snapshot keeps. */
+  readonly #systemSuspend: Handler = ([pc, context, x3], caller, functionId) => {
+    if (!this.#power.isLast(caller)) return PSCI_DENIED;
+    this.#power.suspend(caller);
+    return { results: [BigInt(functionId), pc, context, x3], action: 'resume' };
   };
 
   /** Who resumes the guest now gives it a failure to read. */
