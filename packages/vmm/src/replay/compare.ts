@@ -36,9 +36,17 @@ export function compare(
 const WATCHPOINT_CLASSES: readonly number[] = [0x34, 0x35];
 const CLASS_SHIFT = 26;
 
-/** What of a trace's step has a meaning: `far` of a debug exit that is no watchpoint is what an earlier exit left. */
-export function meaningful(out: JsonObject): JsonObject {
+/** The kernel that leaves `far` as it was with a watchpoint, too. */
+const STALE_FAR = /^5\.10\./;
+
+/**
+ * What of a trace's step has a meaning: `far` of a debug exit that is no watchpoint is what an earlier exit left.
+ *
+ * @param kernel - the release that answered, as the trace has it
+ */
+export function meaningful(out: JsonObject, kernel: string): JsonObject {
   const { hsr } = out;
-  if (typeof hsr !== 'string' || WATCHPOINT_CLASSES.includes(Number(hsr) >>> CLASS_SHIFT)) return out;
+  if (typeof hsr !== 'string') return out;
+  if (!STALE_FAR.test(kernel) && WATCHPOINT_CLASSES.includes(Number(hsr) >>> CLASS_SHIFT)) return out;
   return { ...out, far: ANYTHING };
 }

@@ -60,7 +60,7 @@ export async function replay(
     if (op !== step.operation.name) throw new FormatError(`step ${index} of the trace is ${op}`);
     const got = perform(step, session);
     excuses.begin(step);
-    const expected = meaningful(out);
+    const expected = meaningful(out, trace.kernel);
     for (const difference of compare(expected, got)) {
       const doubt = { session, scenario, step, expected, got, difference, capability: ask(session) };
       if (!excuses.find(doubt)) return { verdict: 'failed', step: index, op, difference };
