@@ -77,6 +77,14 @@ export class Json {
     return this.#value;
   }
 
+  /** One of the names. */
+  oneOf<const T extends string>(names: readonly T[]): T {
+    const text = this.text();
+    const found = names.find((name) => name === text);
+    if (found === undefined) throw contradiction(this.#where, `one of ${names.join(', ')}`);
+    return found;
+  }
+
   /** An unsigned number of at most `bits` bits, in hexadecimal. */
   word(bits: number): bigint {
     const text = this.text();

@@ -1,6 +1,6 @@
 /** Makes a machine of a snapshot. */
-import { PSCI_0_1 } from '@vkvm/uapi';
-import type { Process, Syscalls } from '@vkvm/uapi';
+import { KVM_REG_ARM_PSCI_VERSION, PSCI_0_1 } from '@vkvm/uapi';
+import type { Process, RegId, Syscalls } from '@vkvm/uapi';
 import { SpiLine } from '../bus/irq-line.ts';
 import { AbiMismatchError } from '../kvm/error.ts';
 import type { KernelIdentity } from '../kvm/abi-check.ts';
@@ -89,11 +89,15 @@ export async function restoreMachine(parts: RestoreParts): Promise<Machine> {
   const plan = await planBoot(config, ramOf(config));
 
   using resources = new DisposableStack();
-  // The version is a register like others: it comes with them, and is refused with them.
+  // The version is a register like others: it comes with them, and is refused with them. If this VMM answers all calls,
+  // it is the VMM's alone.
   const { psci, ...unversioned } = saved;
-  const fresh = psci === PSCI_0_1 ? { ...unversioned, psci } : unversioned;
+  const isOurs = saved.psciOwner === 'user' && saved.psciRoutes.every(({ to }) => to === 'user');
+  const fresh = isOurs || psci === PSCI_0_1 ? { ...unversioned, psci } : unversioned;
   const hardware = { ...createHardware({ syscalls, process, config: fresh }, resources), psci };
-  const vcpus = state.vcpus.map(decodeVcpu);
+  const vcpus = state.vcpus
+    .map(decodeVcpu)
+    .map((vcpu) => (isOurs ? withoutRegister(vcpu, KVM_REG_ARM_PSCI_VERSION) : vcpu));
   if (vcpus.some(({ id }, index) => id !== index)) {
     throw new SnapshotError(
       'damaged',
@@ -120,6 +124,11 @@ export async function restoreMachine(parts: RestoreParts): Promise<Machine> {
     resources: resources.move(),
   });
 }
+
+const withoutRegister = (state: VcpuState, id: RegId): VcpuState => ({
+  ...state,
+  registers: new Map(Array.from(state.registers).filter(([each]) => each !== id)),
+});
 
 /** @throws {SnapshotError} somebody counts on a machine that is not the saved one */
 function checkWanted(saved: SnapshotConfig, { memory, smp }: NonNullable<RestoreParts['wanted']>): void {

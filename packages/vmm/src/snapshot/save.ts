@@ -48,6 +48,9 @@ export async function saveMachine(
     gicVersion: hardware.gic.version,
     psci,
     bootargs: config.bootargs ?? '',
+    psciOwner: config.psciOwner ?? 'kernel',
+    psciRoutes: config.psciRoutes ?? [],
+    smcccFilters: config.smcccFilters ?? [],
   });
   const files: readonly (readonly [SectionType, Uint8Array | undefined])[] = [
     [SECTION.kernel, config.kernel],

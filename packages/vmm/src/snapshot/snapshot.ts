@@ -1,7 +1,10 @@
 /** A snapshot that has been opened: what machine it is of is known, the rest is still to be read. */
 import { PSCI_VERSIONS } from '@vkvm/uapi';
 import type { PsciVersion } from '@vkvm/uapi';
+import type { FunctionRange } from '../kvm/vm.ts';
 import { GIB } from '../loader/ram.ts';
+import { PSCI_OWNERS } from '../smccc/ownership.ts';
+import type { PsciOwner, PsciRoute, SmcccFilter } from '../smccc/ownership.ts';
 import { inflate } from './deflate.ts';
 import { SnapshotError } from './error.ts';
 import { PAYLOAD_MAX, SECTION } from './format.ts';
@@ -21,6 +24,9 @@ export interface SnapshotConfig {
   /** What the guest found. */
   readonly psci: PsciVersion;
   readonly bootargs: string;
+  readonly psciOwner: PsciOwner;
+  readonly psciRoutes: readonly PsciRoute[];
+  readonly smcccFilters: readonly SmcccFilter[];
 }
 
 /** What lies before the memory. */
@@ -138,5 +144,21 @@ function decodeConfig(payload: Uint8Array): SnapshotConfig {
     gicVersion,
     psci,
     bootargs: json.get('bootargs').text(),
+    psciOwner: json.get('psciOwner').oneOf(PSCI_OWNERS),
+    psciRoutes: json
+      .get('psciRoutes')
+      .items()
+      .map((route) => ({ ...range(route), to: route.get('to').oneOf(['kernel', 'user']) })),
+    smcccFilters: json
+      .get('smcccFilters')
+      .items()
+      .map((filter) => ({ ...range(filter), action: filter.get('action').oneOf(['deny', 'forward']) })),
   };
 }
+
+const FUNCTION_ID_MAX = 0xffff_ffff;
+
+const range = (json: Json): FunctionRange => ({
+  base: json.get('base').integer(FUNCTION_ID_MAX),
+  count: json.get('count').integer(FUNCTION_ID_MAX),
+});
