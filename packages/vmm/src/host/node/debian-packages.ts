@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { encodeCpio } from '../../guest/cpio.ts';
 import { GuestError } from '../../guest/error.ts';
 import { Apt } from './apt.ts';
+import { cachedOr } from './cache-lock.ts';
+import type { CacheOptions } from './cache-lock.ts';
 import { readTree } from './file-tree.ts';
 import { pipeTools } from './tool.ts';
 
@@ -21,14 +23,10 @@ export interface PackageArchive {
   readonly packages: readonly string[];
 }
 
-/** Where to keep things, and whom to tell. */
-export interface PackagesOptions {
-  readonly cache: string;
-  readonly progress: (line: string) => void;
+/** How packages are fetched. */
+export interface PackagesOptions extends CacheOptions {
   /** Seconds to wait for the first answer of a mirror. */
   readonly patience: number;
-  /** Fetch them even if they are cached. */
-  readonly refresh: boolean;
 }
 
 interface Manifest {
@@ -75,8 +73,12 @@ export async function debianPackages(
   if (wrong !== undefined) throw new GuestError(`${wrong} is not the name of a package`);
   const key = sha256(new TextEncoder().encode(wanted.join(' '))).slice(0, 16);
   const home = join(options.cache, 'debian/with', key);
-  const cached = options.refresh ? undefined : await readCached(home);
-  return { key, ...(cached ?? (await fetchArchive(wanted, home, options))) };
+  const found = await cachedOr(
+    options,
+    () => readCached(home),
+    () => fetchArchive(wanted, home, options),
+  );
+  return { key, ...found };
 }
 
 type Archive = Omit<PackageArchive, 'key'>;

@@ -9,6 +9,7 @@ import { USER_SPACE_LINE } from '../../guest/init-script.ts';
 import { buildInitramfs } from '../../guest/initramfs.ts';
 import { decompressKernel, parseImage } from '../../loader/image.ts';
 import { Apt } from './apt.ts';
+import { cachedOr } from './cache-lock.ts';
 import { debianPackages, isPackageName } from './debian-packages.ts';
 import type { PackageArchive } from './debian-packages.ts';
 import { pipeTools } from './tool.ts';
@@ -58,8 +59,11 @@ export async function debianGuest(request: DebianRequest, options: DebianOptions
   const home = join(cache, 'debian', wanted);
   try {
     const { refresh = false, patience = PATIENCE } = request;
-    const cached = refresh ? undefined : await readManifest(home);
-    const manifest = cached ?? (await fetchPackages(wanted, { cache, home, progress, patience }));
+    const manifest = await cachedOr(
+      { cache, progress, refresh },
+      () => readManifest(home),
+      () => fetchPackages(wanted, { cache, home, progress, patience }),
+    );
     const names = request.with ?? [];
     const packages =
       names.length > 0 ? await debianPackages(names, { cache, progress, patience, refresh }) : undefined;
