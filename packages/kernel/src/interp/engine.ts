@@ -32,6 +32,7 @@ import {
   FP_TRAP,
   LEAVE,
   OP,
+  PC,
   POOL,
   POOL_LIMIT,
   POOL_USED,
@@ -47,13 +48,14 @@ import {
 import type { Words } from '../state/words.ts';
 import { buildInterpreter, planHandlers, type HandlerPlan } from './build.ts';
 import { Decoder, type PlainSysreg } from './decoder.ts';
-import { LEAVE_UNDEFINED, type Leave } from './leave.ts';
+import { LEAVE_BUDGET, LEAVE_UNDEFINED, type Leave } from './leave.ts';
 import type { Traps } from './traps.ts';
 import {
   DECODED_PAGE_SIZE,
   HANDLER_DECODE,
   HANDLER_ENTER,
   HANDLER_PAGE_END,
+  HANDLER_UNDEFINED,
   OPS_PER_PAGE,
   OP_IMM,
   OP_SIZE,
@@ -101,6 +103,16 @@ const PAGE = 4096;
 interface Exports {
   run(): void;
   translate(va: bigint, purpose: number): number;
+}
+
+/** How many instructions a direct branch goes forward; 0 = it goes back, or is none. Source: Arm DDI 0487, C4.1. */
+function forwardBranch(word: number): number {
+  const field = (high: number, low: number): number => (word << (31 - high)) >> (31 - high + low);
+  if ((word & 0x7c00_0000) === 0x1400_0000) return Math.max(0, field(25, 0));
+  if ((word & 0xff00_0000) >>> 0 === 0x5400_0000) return Math.max(0, field(23, 5));
+  if ((word & 0x7e00_0000) === 0x3400_0000) return Math.max(0, field(23, 5));
+  if ((word & 0x7e00_0000) === 0x3600_0000) return Math.max(0, field(18, 5));
+  return 0;
 }
 
 export class Engine {
@@ -166,6 +178,49 @@ export class Engine {
     const leave = vcpu.get32(LEAVE) as Leave;
     if (leave === LEAVE_UNDEFINED) vcpu.set32(SCRATCH, this.#wordAt(vcpu.get32(OP)));
     return leave;
+  }
+
+  /**
+   * Runs one instruction from the pc word on, or the exception that it is. Stops at the instructions that may come next
+   * are decoded as what does not exist, and put back.
+   */
+  step(): Leave {
+    const vcpu = this.#vcpu;
+    const { u16 } = vcpu.words;
+    const op = this.#opAtPc();
+    const stops = op === undefined ? [] : this.#stopsAfter(op);
+    const before = stops.map((stop) => u16[stop >>> 1]!);
+    for (const stop of stops) u16[stop >>> 1] = HANDLER_UNDEFINED;
+    const leave = this.run(1);
+    for (const [index, stop] of stops.entries()) {
+      // What has been flushed meanwhile is not there any more.
+      if (u16[stop >>> 1] === HANDLER_UNDEFINED) u16[stop >>> 1] = before[index]!;
+    }
+    return leave === LEAVE_UNDEFINED && stops.includes(vcpu.get32(OP)) ? LEAVE_BUDGET : leave;
+  }
+
+  /** The instruction at the pc word; undefined where it cannot be fetched. */
+  wordAtPc(): number | undefined {
+    const op = this.#opAtPc();
+    return op === undefined ? undefined : this.#wordAt(op);
+  }
+
+  #opAtPc(): number | undefined {
+    const vcpu = this.#vcpu;
+    const found = this.translate(vcpu.get64(PC), 'fetch');
+    if ('syndrome' in found || found.user === undefined) return undefined;
+    const { user } = found;
+    const page = vcpu.get32(CODE_MAP + (user >>> 12) * 4) || this.#openPage(user - (user % PAGE));
+    return page + (user % PAGE) * (OP_SIZE / 4);
+  }
+
+  /** The op that follows in memory, and the one that a branch goes forward to without a look at the budget. */
+  #stopsAfter(op: number): number[] {
+    const distance = forwardBranch(this.#wordAt(op));
+    const target = op + distance * OP_SIZE;
+    const isInPage =
+      Math.floor(this.#codeAt(op) / PAGE) === Math.floor((this.#codeAt(op) + 4 * distance) / PAGE);
+    return distance > 1 && isInPage ? [op + OP_SIZE, target] : [op + OP_SIZE];
   }
 
   /** After EL or CPACR_EL1 changed: exception entry and return, reset, KVM_SET_ONE_REG. */

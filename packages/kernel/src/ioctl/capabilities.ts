@@ -27,6 +27,8 @@ import {
   KVM_CAP_DIRTY_LOG_RING_ACQ_REL,
   KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP,
   KVM_CAP_ENABLE_CAP_VM,
+  KVM_CAP_GUEST_DEBUG_HW_BPS,
+  KVM_CAP_GUEST_DEBUG_HW_WPS,
   KVM_CAP_HALT_POLL,
   KVM_CAP_IMMEDIATE_EXIT,
   KVM_CAP_INTERNAL_ERROR_DATA,
@@ -47,6 +49,8 @@ import {
   KVM_CAP_ONE_REG,
   KVM_CAP_PTP_KVM,
   KVM_CAP_READONLY_MEM,
+  KVM_CAP_SET_GUEST_DEBUG,
+  KVM_CAP_SET_GUEST_DEBUG2,
   KVM_CAP_STEAL_TIME,
   KVM_CAP_SYNC_MMU,
   KVM_CAP_SYSTEM_EVENT_DATA,
@@ -66,11 +70,13 @@ import {
 import type { Host } from '../host.ts';
 import { PSCI_OWNERS, setPsciOwner } from '../psci/owner.ts';
 import type { Block } from '../state/block.ts';
+import { GUEST_DEBUG_FLAGS } from '../state/guest-debug.ts';
 import { MAX_IRQ_ROUTES } from '../state/irq-routing.ts';
 import { holds, releaseOf } from '../state/profile.ts';
 import { MAX_VCPUS, NISV_TO_USER, SLICE, SYSTEM_SUSPEND, WRITABLE_IMP_ID_REGS } from '../state/vm-control.ts';
 import { VCPU_COUNT } from '../state/vm-state.ts';
 import type { Words } from '../state/words.ts';
+import { BREAKPOINTS, WATCHPOINTS } from '../sysreg/debug.ts';
 import { MAX_IPA_BITS, memslotLimit } from '../vm/features.ts';
 import { setManualProtect } from '../vm/dirty-log.ts';
 import { MAX_DIRTY_RING_SIZE, enableDirtyRing, enableRingWithBitmap } from '../vm/dirty-ring.ts';
@@ -119,6 +125,7 @@ const CAPABILITIES: readonly CapabilityRow[] = [
   { number: KVM_CAP_COALESCED_MMIO, value: KVM_COALESCED_MMIO_PAGE_OFFSET },
   { number: KVM_CAP_SYNC_MMU, value: 1 },
   { number: KVM_CAP_DESTROY_MEMORY_REGION_WORKS, value: 1 },
+  { number: KVM_CAP_SET_GUEST_DEBUG, value: 1 },
   { number: KVM_CAP_JOIN_MEMORY_REGIONS_WORKS, value: 1 },
   { number: KVM_CAP_IRQ_ROUTING, value: MAX_IRQ_ROUTES },
   { number: KVM_CAP_IRQFD, value: 1 },
@@ -134,6 +141,8 @@ const CAPABILITIES: readonly CapabilityRow[] = [
   { number: KVM_CAP_ENABLE_CAP_VM, value: 1 },
   { number: KVM_CAP_ARM_PSCI_0_2, value: 1 },
   { number: KVM_CAP_CHECK_EXTENSION_VM, value: 1 },
+  { number: KVM_CAP_GUEST_DEBUG_HW_BPS, value: BREAKPOINTS },
+  { number: KVM_CAP_GUEST_DEBUG_HW_WPS, value: WATCHPOINTS },
   { number: KVM_CAP_IOEVENTFD_ANY_LENGTH, value: 1 },
   { number: KVM_CAP_VCPU_ATTRIBUTES, value: 1 },
   { number: KVM_CAP_MAX_VCPU_ID, value: maxVcpus },
@@ -154,6 +163,7 @@ const CAPABILITIES: readonly CapabilityRow[] = [
   // A wait here never polls.
   { number: KVM_CAP_HALT_POLL, value: 1, enable: () => 0 },
   { number: KVM_CAP_STEAL_TIME, value: 1 },
+  { number: KVM_CAP_SET_GUEST_DEBUG2, value: GUEST_DEBUG_FLAGS },
   { number: KVM_CAP_PTP_KVM, value: 1 },
   { number: KVM_CAP_SYSTEM_EVENT_DATA, value: 1 },
   { number: KVM_CAP_ARM_SYSTEM_SUSPEND, value: 1, enable: setFlag(SYSTEM_SUSPEND) },

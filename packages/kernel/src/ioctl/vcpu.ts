@@ -10,9 +10,6 @@ import {
   KVM_ARM_VCPU_PVTIME_CTRL,
   KVM_ARM_VCPU_TIMER_CTRL,
   KVM_GUESTDBG_ENABLE,
-  KVM_GUESTDBG_SINGLESTEP,
-  KVM_GUESTDBG_USE_HW,
-  KVM_GUESTDBG_USE_SW_BP,
   KVM_SET_REGS,
   KVM_TRANSLATE,
   PROT_READ,
@@ -29,6 +26,7 @@ import {
 
 import type { Block } from '../state/block.ts';
 import { INITIALISED, MP_STATE } from '../state/control.ts';
+import { GUEST_DEBUG_FLAGS, setGuestDebug } from '../state/guest-debug.ts';
 import { isAccessible } from '../state/mappings.ts';
 import { getPvtimeAttr, hasPvtimeAttr, setPvtimeAttr } from '../smccc/pvtime.ts';
 import { getTimerAttr, hasTimerAttr, setTimerAttr } from '../timer/attributes.ts';
@@ -77,13 +75,11 @@ function setVcpuEvents({ block, thread: { host, argument } }: IoctlCall): number
   );
 }
 
-const DEBUG_FLAGS =
-  KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP | KVM_GUESTDBG_USE_SW_BP | KVM_GUESTDBG_USE_HW;
-
-/** Debugging can be switched off, which it is: KVM_CAP_SET_GUEST_DEBUG is 0. */
-function setGuestDebug({ thread: { argument } }: IoctlCall): number {
-  const { control } = kvmGuestDebug.view(argument, 0);
-  return (control & ~DEBUG_FLAGS) === 0 && (control & KVM_GUESTDBG_ENABLE) === 0 ? 0 : -EINVAL;
+function debugGuest({ block, thread: { argument } }: IoctlCall): number {
+  const debug = kvmGuestDebug.read(argument, 0);
+  if ((debug.control & ~GUEST_DEBUG_FLAGS) !== 0) return -EINVAL;
+  setGuestDebug(block, (debug.control & KVM_GUESTDBG_ENABLE) === 0 ? 0 : debug.control, debug);
+  return 0;
 }
 
 /** The number of ids goes back in every case; the ids only where there is room. */
@@ -135,7 +131,7 @@ export const vcpuIoctls: readonly IoctlEntry[] = [
     handle: ({ block, thread: { host, argument } }) =>
       setMpState(block, kvmMpState.read(argument, 0).mp_state, host),
   },
-  { name: 'KVM_SET_GUEST_DEBUG', handle: setGuestDebug },
+  { name: 'KVM_SET_GUEST_DEBUG', handle: debugGuest },
   { name: 'KVM_GET_VCPU_EVENTS', check: isInitialised, handle: getVcpuEvents },
   { name: 'KVM_SET_VCPU_EVENTS', check: isInitialised, handle: setVcpuEvents },
   {

@@ -1,6 +1,8 @@
 /** The only writer of `kvm_run`: one function an exit. Offsets are those of `@vkvm/uapi`'s kvm-run.ts. */
 import {
+  KVM_DEBUG_ARCH_HSR_HIGH_VALID,
   KVM_EXIT_ARM_NISV,
+  KVM_EXIT_DEBUG,
   KVM_EXIT_DIRTY_RING_FULL,
   KVM_EXIT_HYPERCALL,
   KVM_EXIT_INTERNAL_ERROR,
@@ -12,6 +14,7 @@ import {
   VKVM_EXIT_PSCI,
   kvmRun,
   kvmRunArmNisv,
+  kvmRunDebug,
   kvmRunHw,
   kvmRunHypercall,
   kvmRunMmio,
@@ -19,9 +22,11 @@ import {
   kvmRunSystemEvent,
   vkvmRunIdle,
   vkvmRunPsci,
+  releaseNumber,
 } from '@vkvm/uapi';
 
 import type { Block } from './block.ts';
+import { since } from './profile.ts';
 import { RUN_PAGE, X } from './vcpu-state.ts';
 
 const { exit_reason: EXIT_REASON, immediate_exit: IMMEDIATE_EXIT, flags: FLAGS } = kvmRun.offsets;
@@ -49,6 +54,19 @@ export function exitUnknown(vcpu: Block): void {
   vcpu.words.u16[(page + FLAGS) >>> 1] = 0;
   vcpu.words.set32(page + HARDWARE_EXIT_REASON, 0);
   vcpu.words.set32(page + HARDWARE_EXIT_REASON + 4, 0);
+}
+
+/** Since this release the upper half of the syndrome is told, and said to be. */
+const HAS_HSR_HIGH = releaseNumber('5.19');
+
+/** A debug exception. @param far - the address of a watchpoint; else of no meaning */
+export function exitDebug(vcpu: Block, syndrome: number, far: bigint): void {
+  const page = setReason(vcpu, KVM_EXIT_DEBUG);
+  const { offsets } = kvmRunDebug;
+  vcpu.words.set32(page + offsets.hsr, syndrome);
+  vcpu.words.set32(page + offsets.hsr_high, 0);
+  vcpu.words.set64(page + offsets.far, far);
+  vcpu.words.u16[(page + FLAGS) >>> 1] = since(vcpu, HAS_HSR_HIGH) ? KVM_DEBUG_ARCH_HSR_HIGH_VALID : 0;
 }
 
 /** A signal: KVM_RUN answers EINTR. */

@@ -120,6 +120,8 @@ export const SYSREG_STORE_END = 0x2000;
 
 /** Control words of the vCPU file: vcpu/control.ts. */
 export const CONTROL = 0x2000;
+/** What KVM_SET_GUEST_DEBUG asked for: guest-debug.ts. */
+export const GUEST_DEBUG = 0x2400;
 /** Timers of the vCPU: timer/arch-timer.ts. */
 export const TIMER = 0x2800;
 /** Redistributor and CPU interface of the vCPU: vgic/. Written under the vGIC lock, by any thread. */

@@ -54,6 +54,7 @@ import { checkTimerIntids } from '../timer/attributes.ts';
 import { killVm } from '../vm/vm.ts';
 import { mapResources } from '../vgic/device.ts';
 import { VECTOR_FIQ, VECTOR_IRQ, raiseIllegalState, takeInterrupt, takeSerror } from './exception.ts';
+import { DEBUG_TURN, debugTurn, isDebugged } from './debug.ts';
 import { completeMmio } from './mmio.ts';
 import { PSTATE_A, PSTATE_F, PSTATE_I, PSTATE_IL } from './pstate.ts';
 import { applyPendingReset } from './reset.ts';
@@ -170,6 +171,14 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
         leaveForPause(vcpu, inGuest);
         continue;
       }
+    }
+    if (isDebugged(block)) {
+      const answer = debugTurn(vcpu);
+      i32[inGuest] = 0;
+      left -= DEBUG_TURN;
+      vcpu.untilClock -= LEAVE_COST;
+      if (answer !== GO_ON) return answer;
+      continue;
     }
     const leave = engine.run(Math.min(left, vcpu.untilClock));
     i32[inGuest] = 0;

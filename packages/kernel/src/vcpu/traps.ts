@@ -54,6 +54,8 @@ export function nowhere(vm: Block, gpa: number, write: boolean): 0 | 1 | 2 {
 export class VcpuTraps implements Traps {
   /** Why the last port left guest code. */
   action: 0 | 1 | 2 | 3 = PORT_AGAIN;
+  /** Whether real hardware would have trapped to the hypervisor. Who wants to know sets it to false before. */
+  hasTrapped = false;
   /** 0 or -errno, for PORT_EXIT. */
   result = 0;
   readonly #vcpu: Block;
@@ -73,6 +75,7 @@ export class VcpuTraps implements Traps {
   }
 
   hypercall(smc: number, immediate: number): number {
+    this.hasTrapped = true;
     const vcpu = this.#vcpu;
     const { trace } = this.#thread;
     if (trace) {
@@ -86,6 +89,7 @@ export class VcpuTraps implements Traps {
   }
 
   sysreg(word: number): number {
+    this.hasTrapped = true;
     const vcpu = this.#vcpu;
     switch (accessSysreg(SYSREG_TABLE, vcpu, word, this.#env)) {
       case SYSREG_DONE:
@@ -120,6 +124,7 @@ export class VcpuTraps implements Traps {
 
   /** @returns whether an in-kernel device is at the address; the access is made then */
   #deviceAccess(access: number, gpa: number): boolean {
+    this.hasTrapped = true;
     if (this.#vm.get32(IRQCHIP) === 0) return false;
     this.#access.bytes = accessBytes(access);
     this.#access.write = (access & ACCESS_WRITE) !== 0;

@@ -8,7 +8,7 @@ import type { Thread } from '../vm/thread.ts';
 import { SYSREG_TABLE } from './sysregs.ts';
 import { VcpuTraps } from './traps.ts';
 
-export type VcpuEngine = SysregEngine & Pick<Engine, 'run' | 'retired' | 'format'>;
+export type VcpuEngine = SysregEngine & Pick<Engine, 'run' | 'step' | 'wordAtPc' | 'retired' | 'format'>;
 export type EngineFactory = (options: Omit<EngineOptions, 'interpreter'>) => VcpuEngine;
 
 export interface VcpuThread extends Thread {
