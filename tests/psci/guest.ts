@@ -1,17 +1,30 @@
 /** The bare-metal PSCI guest on a whole machine: what it sees, as text. */
+import { readFileSync } from 'node:fs';
 import { createKernel } from '@vkvm/kernel';
 import { PSCI_0_1, PSCI_0_1_FUNCTIONS } from '@vkvm/uapi';
 import type { PsciFunctionName } from '@vkvm/uapi';
 import { createMachine, createProcess, processSize } from '@vkvm/vmm';
 import type { MachineConfig, MachineStop } from '@vkvm/vmm';
-import { readGuest } from '../../packages/kernel/test/guest/guest.ts';
 
-const guest = readGuest('psci');
+/** Lines are `label:`, or a word in hexadecimal and what it says. */
+const lines = readFileSync(new URL('../../packages/kernel/test/guest/psci.hex', import.meta.url), 'utf8')
+  .trim()
+  .split('\n');
+const isLabel = (line: string): boolean => line.endsWith(':');
+const WORDS = lines.filter((line) => !isLabel(line)).map((line) => Number.parseInt(line.slice(0, 8), 16));
+
+/** Index of the word at a label. */
+function wordAt(label: string): number {
+  const line = lines.indexOf(`${label}:`);
+  if (line < 0) throw new RangeError(`the guest has no label ${label}`);
+  return lines.slice(0, line).filter((each) => !isLabel(each)).length;
+}
+
 const SMC = 0xd400_0003;
 const MIB = 0x10_0000;
 
 /** Guest-physical address of a label. */
-export const addressOf = (label: string): number => 0x4000_0000 + guest.at(label);
+export const addressOf = (label: string): number => 0x4000_0000 + 4 * wordAt(label);
 
 /** The call that ends the guest: function id, x1, x2. */
 export type LastCall = readonly [id: number, x1?: number, x2?: number];
@@ -35,9 +48,9 @@ const id01 = (wanted: PsciFunctionName): number =>
   PSCI_0_1_FUNCTIONS.find(({ name }) => name === wanted)?.id ?? 0;
 
 function image({ psci, psciConduit, last }: GuestOptions): Uint8Array {
-  const words = Uint32Array.from(guest.words);
+  const words = Uint32Array.from(WORDS);
   const put = (label: string, offset: number, value: number): void => {
-    words[guest.at(label) / 4 + offset] = value;
+    words[wordAt(label) + offset] = value;
   };
   if (psci === PSCI_0_1) {
     put('ids', 0, id01('CPU_SUSPEND'));
