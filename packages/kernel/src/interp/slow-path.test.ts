@@ -2,7 +2,7 @@ import { KVM_MEM_READONLY } from '@vkvm/uapi';
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { CODE, FlatMachine, NOWHERE, RAM, RAM_AT, RAM_SIZE, type Outcome } from '../../test/flat-machine.ts';
-import { AF, DEVICE, PageTables, READ_ONLY } from '../../test/page-tables.ts';
+import { AF, DEVICE, PageTables, READ_ONLY, USER } from '../../test/page-tables.ts';
 import {
   ACCESS_ORDERED,
   ACCESS_REGISTER_SHIFT,
@@ -11,8 +11,8 @@ import {
   ACCESS_WIDE,
   ACCESS_WRITE,
 } from '../mmu/access.ts';
-import { ACCESS, FAULT_PA, FAULT_VA, PC, SCRATCH } from '../state/vcpu-state.ts';
-import { LEAVE_EXCEPTION, LEAVE_NO_SYNDROME, LEAVE_PORT } from './leave.ts';
+import { ACCESS, FAULT_PA, FAULT_VA, INTERRUPT_LINES, PC, SCRATCH } from '../state/vcpu-state.ts';
+import { LEAVE_EXCEPTION, LEAVE_INTERRUPT, LEAVE_NO_SYNDROME, LEAVE_PORT } from './leave.ts';
 
 const machine = new FlatMachine();
 const { vcpu } = machine;
@@ -317,7 +317,7 @@ describe('a device access', () => {
   });
 
   test('with an unprivileged form is one of EL0', () => {
-    tables.map(DEVICE_VA, NOWHERE, DEVICE | (1n << 6n));
+    tables.map(DEVICE_VA, NOWHERE, DEVICE | USER);
     run('ldtr', DEVICE_VA);
     run('sttr', DEVICE_VA);
     expect(seen.map(({ access }) => access)).toEqual([
@@ -333,6 +333,19 @@ describe('a device access', () => {
       expect(unchanged(label, DEVICE_VA).leave).toBe(LEAVE_PORT);
     }
   });
+
+  test.each(['str', 'strb', 'stlr', 'str_xzr', 'sttr'])(
+    'with %s that raises an interrupt is complete, and guest code is left behind it',
+    (label) => {
+      tables.map(DEVICE_VA, NOWHERE, DEVICE | USER);
+      machine.script.mmioWrite = () => (vcpu.set32(INTERRUPT_LINES, 1), 0);
+      expect(run(label, DEVICE_VA)).toMatchObject({
+        leave: LEAVE_INTERRUPT,
+        retired: 1,
+        pc: BigInt(CODE + guest.at(label) + 4),
+      });
+    },
+  );
 
   test('reaches the port every time', () => {
     for (let i = 0; i < 3; i++) run('ldr', DEVICE_VA);
