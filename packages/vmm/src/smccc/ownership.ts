@@ -74,7 +74,8 @@ function ownerByModel(owner: PsciOwner, { name }: PsciId): Answerer {
 }
 
 const format = (version: PsciVersion): string => `${version >>> 16}.${version & 0xffff}`;
-const describe = ({ name, id }: PsciId): string => `PSCI ${name} (0x${id.toString(16)})`;
+const describe = ({ name, id }: PsciId): string =>
+  `${name.startsWith('PSCI_') ? '' : 'PSCI '}${name} (0x${id.toString(16)})`;
 
 /** @throws {AbiMismatchError} the id has two owners */
 function ownerOf(setup: PsciSetup, row: PsciId): Answerer {
