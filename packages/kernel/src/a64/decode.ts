@@ -25,16 +25,20 @@ export class DecodeTable {
   /** @throws RangeError if two rows match one word and neither is a special case of the other */
   constructor(rows: readonly Insn[]) {
     this.rows = rows;
-    const ordered = rows.toSorted((a, b) => bitCount(b.mask) - bitCount(a.mask));
+    const counts = new Map(rows.map((row) => [row, bitCount(row.mask)]));
+    const ordered = rows.toSorted((a, b) => counts.get(b)! - counts.get(a)!);
+    rejectOverlap(ordered);
     const buckets: Insn[][] = Array.from({ length: INDEX_SIZE }, () => []);
     for (const row of ordered) {
-      const mask = row.mask >>> INDEX_SHIFT;
       const value = row.value >>> INDEX_SHIFT;
-      for (let index = 0; index < INDEX_SIZE; index++) {
-        if ((index & mask) === value) buckets[index]!.push(row);
-      }
+      const open = ~(row.mask >>> INDEX_SHIFT) & (INDEX_SIZE - 1);
+      // Counts down through the combinations of the open bits.
+      let combination = open;
+      do {
+        buckets[value | combination]!.push(row);
+        combination = (combination - 1) & open;
+      } while (combination !== open);
     }
-    for (const bucket of buckets) rejectOverlap(bucket);
     this.#buckets = buckets;
   }
 
@@ -49,11 +53,13 @@ export class DecodeTable {
   }
 }
 
-function rejectOverlap(bucket: readonly Insn[]): void {
-  for (const [i, narrow] of bucket.entries()) {
-    for (const wide of bucket.slice(i + 1)) {
-      const common = (narrow.mask & wide.mask) >>> 0;
-      const meet = ((narrow.value ^ wide.value) & common) >>> 0 === 0;
+/** @param rows - the narrower ones first */
+function rejectOverlap(rows: readonly Insn[]): void {
+  for (let i = 0; i < rows.length; i++) {
+    const narrow = rows[i]!;
+    for (let j = i + 1; j < rows.length; j++) {
+      const wide = rows[j]!;
+      const meet = ((narrow.value ^ wide.value) & narrow.mask & wide.mask) === 0;
       if (meet && !covers(wide, narrow))
         throw new RangeError(`encodings of ${narrow.name} and ${wide.name} overlap`);
     }
