@@ -118,12 +118,12 @@ function parsePattern(name: string, pattern: string): { mask: number; value: num
       left -= Number(width);
       fields.push({ name: field, shift: left, mask: 2 ** Number(width) - 1 });
     } else {
-      for (const bit of token) {
-        left--;
-        mask |= 1 << left;
-        if (bit === '1') value |= 1 << left;
-        else if (bit !== '0') throw new RangeError(`${name}: "${token}" is neither fixed bits nor a field`);
+      if (!/^[01]+$/.test(token)) {
+        throw new RangeError(`${name}: "${token}" is neither fixed bits nor a field`);
       }
+      left -= token.length;
+      mask |= (2 ** token.length - 1) << left;
+      value |= parseInt(token, 2) << left;
     }
   }
   if (left !== 0) throw new RangeError(`${name}: the diagram has ${32 - left} bits`);
@@ -178,6 +178,22 @@ class SelectCache {
   }
 }
 
+type AnyPoint = Record<string, string | number | boolean>;
+
+/** Every combination of the static parameters; the last one changes fastest. */
+function pointsOf(domains: readonly (readonly [name: string, domain: Domains[string]])[]): AnyPoint[] {
+  const size = domains.reduce((product, [, domain]) => product * domain.length, 1);
+  return Array.from({ length: size }, (_, n) => {
+    const point: AnyPoint = {};
+    let stride = size;
+    for (const [name, domain] of domains) {
+      stride /= domain.length;
+      point[name] = domain[Math.floor(n / stride) % domain.length]!;
+    }
+    return point;
+  });
+}
+
 /**
  * Defines an instruction.
  *
@@ -195,12 +211,9 @@ export function insn<const Pattern extends string, const D extends Domains = Rec
   const recorder = recordingReader(fields);
   const recorded = recorder as unknown as Fields<Pattern>;
   const domains = Object.entries(options.statics ?? {});
-  const points = domains.reduce<Record<string, string | number | boolean>[]>(
-    (rows, [key, domain]) => rows.flatMap((row) => domain.map((item) => ({ ...row, [key]: item }))),
-    [{}],
-  );
+  const points = pointsOf(domains);
   const { select, operands, emit, hot, stack } = options;
-  const indexOf = (point: Record<string, string | number | boolean>): number =>
+  const indexOf = (point: AnyPoint): number =>
     domains.reduce((index, [key, domain]) => index * domain.length + domain.indexOf(point[key]!), 0);
   // A function of the fields alone depends on nothing else.
   const cache = select?.length === 1 ? new SelectCache() : undefined;
@@ -218,7 +231,7 @@ export function insn<const Pattern extends string, const D extends Domains = Rec
       if (known !== undefined) return known;
       recorder.word = word;
       recorder.seen = 0;
-      const point = select(recorded, site, word) as Record<string, string | number | boolean> | null;
+      const point = select(recorded, site, word) as AnyPoint | null;
       const handler = point ? indexOf(point) : -1;
       cache?.add(word, recorder.seen, handler);
       return handler;
