@@ -4,7 +4,8 @@ import { askBinutils, type Opinion } from './binutils.ts';
 import { smallestMarch } from './extensions.ts';
 import { disagreementOf } from './reviewed.ts';
 import type { Sample } from './samples.ts';
-import { extensionOf, isSystemAccess, rowOf } from './verdict.ts';
+import { extensionOf } from './unannounced.ts';
+import { isSystemAccess, rowOf } from './verdict.ts';
 
 /** What a word is. `later` belongs to an extension that is not announced; `system` is for the rows of sysreg/. */
 const KINDS = ['refused', 'taken', 'later', 'system'] as const;

@@ -9,7 +9,8 @@ import { instructionsPage } from './page.ts';
 import { readRecord } from './record.ts';
 import { DISAGREEMENTS } from './reviewed.ts';
 import { SAMPLES } from './samples.ts';
-import { extensionOf, rowOf } from './verdict.ts';
+import { extensionOf } from './unannounced.ts';
+import { rowOf } from './verdict.ts';
 
 const PAGE = new URL('../../docs/instructions.md', import.meta.url);
 

@@ -3,7 +3,7 @@
  * architecture that binutils needs for it, and what it would take of the space. Source: Arm DDI 0487, A2 "Armv8-A
  * Architecture Extensions", D19.2, C4.1.
  */
-import { SYSREGS } from '@vkvm/uapi';
+import { SYSREGS } from '../../packages/uapi/src/index.ts';
 import { bareVm } from '../../packages/kernel/test/bare-vm.ts';
 import { ID_REGS } from '../../packages/kernel/src/state/vm-control.ts';
 import { initIdRegisters } from '../../packages/kernel/src/sysreg/id.ts';

@@ -1,9 +1,8 @@
 /** What the decode table makes of a word. */
 import { CODE } from '../../packages/kernel/test/cpu-state.ts';
 import { DecodeTable } from '../../packages/kernel/src/a64/decode.ts';
-import { insn, type DecodeSite } from '../../packages/kernel/src/a64/pattern.ts';
+import type { DecodeSite } from '../../packages/kernel/src/a64/pattern.ts';
 import { INSNS } from '../../packages/kernel/src/a64/table.ts';
-import { UNANNOUNCED } from './extensions.ts';
 
 const SITE: DecodeSite = { offset: CODE & 0xfff, plainSysreg: () => -1 };
 const TABLE = new DecodeTable(INSNS);
@@ -13,17 +12,6 @@ export function rowOf(word: number): string | undefined {
   const row = TABLE.find(word);
   return row && row.select(word, SITE) >= 0 ? row.name : undefined;
 }
-
-const LATER = UNANNOUNCED.flatMap(({ name, encodings }) =>
-  Object.entries(encodings).map(([instruction, diagram]) => ({
-    extension: name,
-    ...insn(instruction, diagram, { emit: () => {} }),
-  })),
-);
-
-/** The extension that would take a word if it were announced. */
-export const extensionOf = (word: number): string | undefined =>
-  LATER.find(({ mask, value }) => (word & mask) >>> 0 === value)?.extension;
 
 /**
  * MRS, MSR (register), SYS, SYSL: always decoded; the rows of sysreg/ say which registers there are.

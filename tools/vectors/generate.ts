@@ -14,7 +14,7 @@ import type { DecodeSite, Insn } from '../../packages/kernel/src/a64/pattern.ts'
 import { PLANS, type Plan, type RowPlan } from './plans.ts';
 import { Reference, type ReferenceCase } from './reference.ts';
 import { assembleSequences } from './sequences.ts';
-import { isUnannounced } from './unannounced.ts';
+import { extensionOf } from '../encodings/unannounced.ts';
 
 interface Job extends ReferenceCase {
   readonly name: string;
@@ -40,7 +40,7 @@ function wordsOf(row: Insn, plan: RowPlan, random: Random): number[] {
   for (let tries = 0; tries < PATIENCE * row.size && missing(); tries++) {
     const free = (random.next() & ~row.mask) >>> 0;
     const word = (plan.adjust?.(row.name, (row.value | free) >>> 0, random) ?? row.value | free) >>> 0;
-    if (isUnannounced(word)) continue;
+    if (extensionOf(word) !== undefined) continue;
     const handler = row.select(word, SITE);
     const list = found.get(handler);
     if (!list) found.set(handler, [word]);

@@ -35,7 +35,7 @@ import type { Insn } from '../../packages/kernel/src/a64/pattern.ts';
 import type { Profile, Random } from '../../packages/kernel/test/cpu-state.ts';
 import type { Cpu } from './reference.ts';
 import { chooseVectorWord, chooseWord } from './sweep.ts';
-import { chooseUnannounced } from './unannounced.ts';
+import { chooseUnannounced } from '../encodings/unannounced.ts';
 
 interface PlanBase {
   /** The CPU of the reference; `max` if absent. */

@@ -3,7 +3,7 @@ import type { Random } from '../../packages/kernel/test/cpu-state.ts';
 import { DecodeTable } from '../../packages/kernel/src/a64/decode.ts';
 import type { Insn } from '../../packages/kernel/src/a64/pattern.ts';
 import { INSNS } from '../../packages/kernel/src/a64/table.ts';
-import { isUnannounced } from './unannounced.ts';
+import { extensionOf } from '../encodings/unannounced.ts';
 
 /** Whether a word belongs to SIMD and floating point, or to their loads and stores. Source: Arm DDI 0487, C4.1. */
 const isVector = (word: number): boolean => {
@@ -39,7 +39,7 @@ const isSuitable = (word: number): boolean =>
   !isVector(word) &&
   !loops(word) &&
   UNSUITABLE.every(({ mask, value }) => (word & mask) >>> 0 !== value) &&
-  !isUnannounced(word);
+  extensionOf(word) === undefined;
 
 const table = new DecodeTable(INSNS);
 /** Operations on one register of half precision: the reference itself fails at those that are not allocated. */
@@ -66,6 +66,6 @@ export function chooseWord(random: Random): number {
 export function chooseVectorWord(random: Random): number {
   for (;;) {
     const word = random.below(4) ? nearMiss(vectorDataRows, random) : (random.next() | 0x0e00_0000) >>> 0;
-    if (isVectorData(word) && !isUnannounced(word) && !isFatal(word)) return word;
+    if (isVectorData(word) && extensionOf(word) === undefined && !isFatal(word)) return word;
   }
 }
