@@ -81,7 +81,8 @@ class Sleeper {
   setState(state: number): void {
     this.state = state;
     const { process } = this.vcpu.vm;
-    expect(process.call(this.vcpu.fd, KVM_SET_MP_STATE, kvmMpState, { mp_state: state })).toBe(0);
+    const result = process.call(this.vcpu.fd, KVM_SET_MP_STATE, kvmMpState, { mp_state: state });
+    if (result !== 0) throw new Error(`KVM_SET_MP_STATE: ${result}`);
   }
 
   setLine(up: boolean): void {
