@@ -106,10 +106,3 @@ flags:                          // keeps flags across a cold handler: x2 = 1 if 
 	rbit	x3, x0
 	cset	x2, lo
 	svc	#1
-
-patch:                          // stores w1 over the instruction at 1, then runs it
-	adr	x2, 1f
-	str	w1, [x2]
-	isb
-1:	mov	x0, #1
-	svc	#1

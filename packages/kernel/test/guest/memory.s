@@ -108,13 +108,6 @@ prfm:	prfm	pldl1keep, [x1]
 	svc	#1
 jump:	br	x1
 
-sp_ldr:	ldr	x0, [sp, #8]
-	svc	#1
-sp_str:	str	x0, [sp, #8]
-	svc	#1
-sp_push: stp	x2, x3, [sp, #-16]!
-	svc	#1
-
 walk_pages:			// reads a word of x2 pages from x1 on
 	ldr	x0, [x1]
 	add	x1, x1, #1, lsl #12
