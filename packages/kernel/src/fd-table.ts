@@ -19,7 +19,9 @@ export const FILE_VCPU = 3;
 export const FILE_DEVICE = 4;
 /** Object: address of the eventfd's words. */
 export const FILE_EVENTFD = 5;
-export type FileKind = 0 | 1 | 2 | 3 | 4 | 5;
+/** Counters of a VM or vCPU. Object: address of the open file's words. */
+export const FILE_STATS = 6;
+export type FileKind = 0 | 1 | 2 | 3 | 4 | 5 | 6;
 
 /** Descriptors below are user space's own streams, as on Linux. */
 const FIRST_FD = 3;

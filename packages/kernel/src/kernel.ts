@@ -25,6 +25,7 @@ import {
   FILE_DEVICE,
   FILE_EVENTFD,
   FILE_NONE,
+  FILE_STATS,
   FILE_SYSTEM,
   FILE_VCPU,
   FILE_VM,
@@ -55,6 +56,7 @@ import { VcpuCache } from './vcpu/vcpu.ts';
 import type { EngineFactory } from './vcpu/vcpu.ts';
 import { deliverIrqfd } from './vm/irqfd.ts';
 import { DIRTY_RING_OFFSET, dirtyRingSize } from './vm/dirty-ring.ts';
+import { closeStats, readStats } from './vm/stats-file.ts';
 import { vmOf } from './vm/vcpus.ts';
 import { VCPU_FILE_SIZE, destroyVm, releaseVm, retainVm } from './vm/vm.ts';
 
@@ -282,6 +284,10 @@ class KernelSyscalls implements Syscalls {
 
   read(fd: number, address: number, length: number): number {
     return this.#guard('read', (words) => {
+      if (fileKind(words, fd) === FILE_STATS) {
+        if (!(Number.isInteger(length) && length >= 0)) return -EINVAL;
+        return readStats(words, fileObject(words, fd), address, length);
+      }
       const refused = checkCount(words, fd, length);
       if (refused !== 0) return refused;
       const count = readEventfd(words, fileObject(words, fd));
@@ -369,6 +375,9 @@ function closeDescriptor(words: Words, fd: number, released: Block[]): number {
     case FILE_EVENTFD:
       unbindIrqfd(words, object);
       releaseEventfd(words, object);
+      break;
+    case FILE_STATS:
+      released.push(closeStats(words, object));
       break;
     case FILE_SYSTEM:
       break;

@@ -393,6 +393,7 @@ const rows = [
     files: ['vm', 'vcpu'],
     argument: 'none',
     direction: 'none',
+    since: '5.14',
   },
   {
     name: 'KVM_CREATE_GUEST_MEMFD',

@@ -7,17 +7,21 @@ import {
   CAPS,
   EINVAL,
   KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED,
+  KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE,
   KVM_CAP_ARM_INJECT_EXT_DABT,
   KVM_CAP_ARM_INJECT_SERROR_ESR,
   KVM_CAP_ARM_IRQ_LINE_LAYOUT_2,
   KVM_CAP_ARM_NISV_TO_USER,
   KVM_CAP_ARM_PSCI,
   KVM_CAP_ARM_PSCI_0_2,
+  KVM_CAP_ARM_SEA_TO_USER,
+  KVM_CAP_ARM_SUPPORTED_BLOCK_SIZES,
   KVM_CAP_ARM_SUPPORTED_REG_MASK_RANGES,
   KVM_CAP_ARM_SYSTEM_SUSPEND,
   KVM_CAP_ARM_USER_IRQ,
   KVM_CAP_ARM_VM_IPA_SIZE,
   KVM_CAP_ARM_WRITABLE_IMP_ID_REGS,
+  KVM_CAP_BINARY_STATS_FD,
   KVM_CAP_CHECK_EXTENSION_VM,
   KVM_CAP_COALESCED_MMIO,
   KVM_CAP_COALESCED_PIO,
@@ -51,6 +55,7 @@ import {
   KVM_CAP_READONLY_MEM,
   KVM_CAP_SET_GUEST_DEBUG,
   KVM_CAP_SET_GUEST_DEBUG2,
+  KVM_CAP_SIGNAL_MSI,
   KVM_CAP_STEAL_TIME,
   KVM_CAP_SYNC_MMU,
   KVM_CAP_SYSTEM_EVENT_DATA,
@@ -73,12 +78,13 @@ import type { Block } from '../state/block.ts';
 import { GUEST_DEBUG_FLAGS } from '../state/guest-debug.ts';
 import { MAX_IRQ_ROUTES } from '../state/irq-routing.ts';
 import { holds, releaseOf } from '../state/profile.ts';
-import { MAX_VCPUS, NISV_TO_USER, SLICE, SYSTEM_SUSPEND, WRITABLE_IMP_ID_REGS } from '../state/vm-control.ts';
+import { EAGER_SPLIT_CHUNK, MAX_VCPUS, NISV_TO_USER, SLICE, SYSTEM_SUSPEND, WRITABLE_IMP_ID_REGS } from '../state/vm-control.ts';
 import { VCPU_COUNT } from '../state/vm-state.ts';
 import type { Words } from '../state/words.ts';
 import { BREAKPOINTS, WATCHPOINTS } from '../sysreg/debug.ts';
 import { MAX_IPA_BITS, memslotLimit } from '../vm/features.ts';
 import { setManualProtect } from '../vm/dirty-log.ts';
+import { BLOCK_SIZES, setEagerSplit } from '../vm/eager-split.ts';
 import { MAX_DIRTY_RING_SIZE, enableDirtyRing, enableRingWithBitmap } from '../vm/dirty-ring.ts';
 import { KVM_MAX_VCPUS } from '../vm/vm.ts';
 
@@ -134,6 +140,8 @@ const CAPABILITIES: readonly CapabilityRow[] = [
   { number: KVM_CAP_VCPU_EVENTS, value: 1 },
   { number: KVM_CAP_MAX_VCPUS, value: maxVcpus },
   { number: KVM_CAP_ONE_REG, value: 1 },
+  // As on Linux, whether or not there is an ITS to take messages.
+  { number: KVM_CAP_SIGNAL_MSI, value: 1 },
   { number: KVM_CAP_READONLY_MEM, value: 1 },
   { number: KVM_CAP_IRQFD_RESAMPLE, value: 1 },
   { number: KVM_CAP_ARM_PSCI, value: 1 },
@@ -165,6 +173,7 @@ const CAPABILITIES: readonly CapabilityRow[] = [
   { number: KVM_CAP_STEAL_TIME, value: 1 },
   { number: KVM_CAP_SET_GUEST_DEBUG2, value: GUEST_DEBUG_FLAGS },
   { number: KVM_CAP_PTP_KVM, value: 1 },
+  { number: KVM_CAP_BINARY_STATS_FD, value: 1 },
   { number: KVM_CAP_SYSTEM_EVENT_DATA, value: 1 },
   { number: KVM_CAP_ARM_SYSTEM_SUSPEND, value: 1, enable: setFlag(SYSTEM_SUSPEND) },
   {
@@ -174,6 +183,12 @@ const CAPABILITIES: readonly CapabilityRow[] = [
   },
   { number: KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP, value: 1, enable: enableRingWithBitmap },
   { number: KVM_CAP_COUNTER_OFFSET, value: 1 },
+  {
+    number: KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE,
+    value: (vm) => (vm ? vm.get32(EAGER_SPLIT_CHUNK) : 0),
+    enable: (vm, { args: [size = 0n] }) => setEagerSplit(vm, size),
+  },
+  { number: KVM_CAP_ARM_SUPPORTED_BLOCK_SIZES, value: BLOCK_SIZES },
   { number: KVM_CAP_ARM_SUPPORTED_REG_MASK_RANGES, value: 1 },
   { number: KVM_CAP_USER_MEMORY2, value: 1 },
   {
@@ -182,6 +197,8 @@ const CAPABILITIES: readonly CapabilityRow[] = [
     enable: (vm) => (vm.get32(VCPU_COUNT) === 0 ? setFlag(WRITABLE_IMP_ID_REGS)(vm) : -EINVAL),
   },
   { number: KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED, value: onVmOnly(0) },
+  // Memory here has no errors that a guest could run into.
+  { number: KVM_CAP_ARM_SEA_TO_USER, value: 1, enable: () => 0 },
   { number: VKVM_CAP_ABI_REVISION, value: ABI_REVISION },
   { number: VKVM_CAP_PROFILE, value: (_vm, words) => releaseOf(words) },
   { number: VKVM_CAP_SLICE, value: 1, enable: enableSlice },

@@ -9,6 +9,7 @@ import {
   FILE_DEVICE,
   FILE_EVENTFD,
   FILE_NONE,
+  FILE_STATS,
   FILE_SYSTEM,
   FILE_VCPU,
   FILE_VM,
@@ -64,6 +65,7 @@ const FILES: Readonly<Record<FileKind, FileRequests>> = {
   [FILE_VCPU]: { requests: requestsOf(vcpuIoctls), lock: 'vcpu', unknown: -EINVAL },
   [FILE_DEVICE]: { requests: requestsOf(deviceIoctls), lock: 'vm', unknown: -ENOTTY },
   [FILE_EVENTFD]: { requests: NO_REQUESTS, lock: 'none', unknown: -ENOTTY },
+  [FILE_STATS]: { requests: NO_REQUESTS, lock: 'none', unknown: -ENOTTY },
 };
 
 /** @param arg - as user space passed it: anything */

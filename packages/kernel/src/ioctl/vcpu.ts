@@ -36,6 +36,7 @@ import { initVcpu } from '../vcpu/init.ts';
 import { setMpState } from '../vcpu/mp-state.ts';
 import { getOneReg, listRegisters, setOneReg } from '../vcpu/one-reg.ts';
 import { applyPendingReset } from '../vcpu/reset.ts';
+import { openVcpuStats } from '../vm/stats-file.ts';
 import type { IoctlCall, IoctlEntry } from './handler.ts';
 
 const isInitialised = (vcpu: Block): number => (vcpu.get32(INITIALISED) === 0 ? -ENOEXEC : 0);
@@ -172,6 +173,7 @@ export const vcpuIoctls: readonly IoctlEntry[] = [
       -ENXIO,
     ),
   },
+  { name: 'KVM_GET_STATS_FD', handle: ({ block, thread: { host } }) => openVcpuStats(block, host) },
   { name: 'KVM_SET_REGS', handle: refusedAfterCopy(KVM_SET_REGS), raw: true },
   { name: 'KVM_TRANSLATE', handle: refusedAfterCopy(KVM_TRANSLATE), raw: true },
 ];

@@ -52,6 +52,7 @@ import type { Zone } from '../vm/coalesced.ts';
 import { setIoEventfd } from '../vm/ioeventfd.ts';
 import { canRoute, setGsiRouting, setIrqfd } from '../vm/irqfd.ts';
 import { setIrqLine } from '../vm/irq-line.ts';
+import { openStats } from '../vm/stats-file.ts';
 import { vcpusOf } from '../vm/vcpus.ts';
 import { createVcpu, discardVcpu, retainVm } from '../vm/vm.ts';
 import { checkExtension, enableCapability } from './capabilities.ts';
@@ -209,6 +210,7 @@ export const vmIoctls: readonly IoctlEntry[] = [
   { name: 'KVM_HAS_DEVICE_ATTR', handle: attributes(false) },
   { name: 'KVM_ARM_SET_COUNTER_OFFSET', handle: setCounterOffsets },
   { name: 'KVM_CREATE_DEVICE', handle: createDevice },
+  { name: 'KVM_GET_STATS_FD', handle: ({ block: vm, thread: { host } }) => openStats(vm, undefined, host) },
   { name: 'KVM_ARM_GET_REG_WRITABLE_MASKS', handle: getRegWritableMasks },
   { name: 'VKVM_FLUSH_ICACHE', handle: flushIcache },
   {

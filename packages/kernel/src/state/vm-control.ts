@@ -49,3 +49,5 @@ export const MANUAL_DIRTY_LOG = VM_CONTROL + 0x80;
 export const DIRTY_RING_SIZE = VM_CONTROL + 0x84;
 /** Not 0: KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP was enabled. */
 export const DIRTY_RING_WITH_BITMAP = VM_CONTROL + 0x88;
+/** Bytes of KVM_CAP_ARM_EAGER_SPLIT_CHUNK_SIZE. */
+export const EAGER_SPLIT_CHUNK = VM_CONTROL + 0x8c;

@@ -46,6 +46,7 @@ import {
   kickIndex,
   takeRequests,
 } from '../state/requests.ts';
+import { EXITS, SIGNAL_EXITS, count } from '../state/stats.ts';
 import { DAIF, INTERRUPT_LINES, PSTATE_SS_IL } from '../state/vcpu-state.ts';
 import { IRQCHIP, PAUSED, SLICE, STATE_LOCK, VM_HAS_RUN } from '../state/vm-control.ts';
 import { finaliseIdRegisters } from '../sysreg/id.ts';
@@ -183,6 +184,7 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
     const leave = engine.run(Math.min(left, vcpu.untilClock));
     i32[inGuest] = 0;
 
+    count(block, EXITS);
     const { retired } = engine;
     left -= retired + EXCEPTION_COST;
     vcpu.untilClock -= retired + LEAVE_COST;
@@ -196,6 +198,7 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
 /** KVM_RUN ends early for something that user space shall look at. It ends a WFI, too. */
 function interrupt({ block }: Vcpu): number {
   block.set32(WAITING, 0);
+  count(block, SIGNAL_EXITS);
   exitIntr(block);
   return -EINTR;
 }

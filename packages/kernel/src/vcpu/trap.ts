@@ -16,6 +16,7 @@ import type { Leave } from '../interp/leave.ts';
 import { ACCESS_WRITE } from '../mmu/access.ts';
 import { VCPU_ID, WAITING } from '../state/control.ts';
 import { exitNisv } from '../state/exit.ts';
+import { WFE_EXITS, WFI_EXITS, count } from '../state/stats.ts';
 import { ACCESS, FAULT_PA, PC, SCRATCH } from '../state/vcpu-state.ts';
 import { NISV_TO_USER } from '../state/vm-control.ts';
 import {
@@ -95,6 +96,7 @@ const waitFor =
   (isWfe: boolean): Handler =>
   ({ block, thread }) => {
     thread.trace?.kvm_wfx_arm64?.(block.get32(VCPU_ID), isWfe);
+    count(block, isWfe ? WFE_EXITS : WFI_EXITS);
     if (!isWfe) block.set32(WAITING, 1);
     return GO_ON;
   };

@@ -5,6 +5,7 @@ import type { Traps } from '../interp/traps.ts';
 import { ACCESS_WRITE, accessBytes } from '../mmu/access.ts';
 import type { Block } from '../state/block.ts';
 import { MP_STATE, VCPU_ID, WAITING } from '../state/control.ts';
+import { HVC_EXITS, MMIO_EXITS_KERNEL, MMIO_EXITS_USER, count } from '../state/stats.ts';
 import { SCRATCH, SYNDROME, FAULT_PA, EL, PC, X } from '../state/vcpu-state.ts';
 import { IPA_BITS, IRQCHIP, UNBACKED_COUNT, WRITE_PROTECTED_COUNT } from '../state/vm-control.ts';
 import { accessSysreg, keyOfWord, trapSyndrome } from '../sysreg/access.ts';
@@ -77,6 +78,7 @@ export class VcpuTraps implements Traps {
   hypercall(smc: number, immediate: number): number {
     this.hasTrapped = true;
     const vcpu = this.#vcpu;
+    if (smc === 0) count(vcpu, HVC_EXITS);
     const { trace } = this.#thread;
     if (trace) {
       const [id, functionId] = [vcpu.get32(VCPU_ID), vcpu.get32(X)];
@@ -128,7 +130,9 @@ export class VcpuTraps implements Traps {
     if (this.#vm.get32(IRQCHIP) === 0) return false;
     this.#access.bytes = accessBytes(access);
     this.#access.write = (access & ACCESS_WRITE) !== 0;
-    return mmio(this.#vcpu, gpa, this.#access, this.#thread.host);
+    if (!mmio(this.#vcpu, gpa, this.#access, this.#thread.host)) return false;
+    count(this.#vcpu, MMIO_EXITS_KERNEL);
+    return true;
   }
 
   #userAccess(access: number, gpa: number): number {
@@ -145,7 +149,11 @@ export class VcpuTraps implements Traps {
           const [low, high] = write ? [vcpu.get32(SCRATCH), vcpu.get32(SCRATCH + 4)] : [0, 0];
           trace.kvm_mmio(vcpu.get32(VCPU_ID), write, accessBytes(access), gpa, low, high);
         }
-        if (write && serveStore(this.#vm, gpa, accessBytes(access), vcpu.base + SCRATCH, host)) return GO_ON;
+        if (write && serveStore(this.#vm, gpa, accessBytes(access), vcpu.base + SCRATCH, host)) {
+          count(vcpu, MMIO_EXITS_KERNEL);
+          return GO_ON;
+        }
+        count(vcpu, MMIO_EXITS_USER);
         beginMmio(vcpu, access, gpa);
         return this.#exit(0);
     }

@@ -3,6 +3,7 @@ import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
 import { IN_GUEST } from '../state/control.ts';
 import { request } from '../state/requests.ts';
+import { TLB_FLUSHES, count } from '../state/stats.ts';
 import { PAUSED } from '../state/vm-control.ts';
 import { vcpusOf } from './vcpus.ts';
 
@@ -17,6 +18,7 @@ export function withVcpusPaused<T>(vm: Block, requests: number, host: Host, body
   const { i32 } = vm.words;
   const paused = (vm.base + PAUSED) >>> 2;
   const vcpus = vcpusOf(vm);
+  count(vm, TLB_FLUSHES);
   Atomics.store(i32, paused, 1);
   for (const vcpu of vcpus) request(vcpu, requests, host);
   for (const vcpu of vcpus) {
