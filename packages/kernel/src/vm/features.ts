@@ -1,5 +1,10 @@
 /** vCPU features: which there are, which this CPU has. Source: arch/arm64/include/uapi/asm/kvm.h. */
-import { KVM_ARM_VCPU_POWER_OFF, KVM_ARM_VCPU_PSCI_0_2, releaseNumber } from '@vkvm/uapi';
+import {
+  KVM_ARM_VCPU_HAS_EL2_E2H0,
+  KVM_ARM_VCPU_POWER_OFF,
+  KVM_ARM_VCPU_PSCI_0_2,
+  releaseNumber,
+} from '@vkvm/uapi';
 
 import { since } from '../state/profile.ts';
 import { MAX_MEMSLOTS } from '../state/vm-state.ts';
@@ -12,7 +17,11 @@ export const MAX_FEATURES = 10;
 export const FEATURE_POWER_OFF = 1 << KVM_ARM_VCPU_POWER_OFF;
 
 /** What the CPU has; the rest is EINVAL. */
-export const SUPPORTED_FEATURES = FEATURE_POWER_OFF | (1 << KVM_ARM_VCPU_PSCI_0_2);
+export const SUPPORTED_FEATURES =
+  FEATURE_POWER_OFF |
+  (1 << KVM_ARM_VCPU_PSCI_0_2) |
+  // Says how EL2 shall be, where there is one.
+  (1 << KVM_ARM_VCPU_HAS_EL2_E2H0);
 
 /** Size in bits of the physical addresses that the CPU has: KVM_CAP_ARM_VM_IPA_SIZE, ID_AA64MMFR0_EL1.PARange. */
 export const MAX_IPA_BITS = 48;
