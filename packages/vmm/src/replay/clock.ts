@@ -7,8 +7,25 @@ const TICK = 100;
 export class ReplayClock {
   #now = 0;
 
+  #interruption: (() => void) | undefined;
+
   /** Nanoseconds. Give it to the kernel as its clock. */
-  readonly now = (): number => (this.#now += TICK);
+  readonly now = (): number => {
+    const interruption = this.#interruption;
+    this.#interruption = undefined;
+    interruption?.();
+    return (this.#now += TICK);
+  };
+
+  /** Has something happen when the kernel looks at the clock next: while it is in the middle of what it does. */
+  interrupt(action: () => void): void {
+    this.#interruption = action;
+  }
+
+  /** Whether an interruption has not happened yet. */
+  get isInterruptionDue(): boolean {
+    return this.#interruption !== undefined;
+  }
 
   /** The time, without letting any pass. */
   get time(): number {

@@ -56,6 +56,8 @@ const BUFFER_ALIGNMENT = 0x20_0000;
 const ARGUMENT_SIZE = 0x1_0000;
 /** Below this address nothing is ever mapped. */
 const NEVER_MAPPED = 0x10_0000;
+/** Slices in which a vCPU that runs has surely made the kernel look at the clock. */
+const MOST_SLICES = 20;
 /** Instructions after which a running vCPU comes back. */
 const SLICE = 25_000;
 
@@ -179,6 +181,21 @@ export class Session {
   finishRun(run: VcpuRun, milliseconds: number): RunResult {
     const others = [...this.threads.values()].filter((thread) => thread !== run);
     return runToEnd(this.clock, milliseconds, run, others);
+  }
+
+  /**
+   * Makes a call as another thread does: while vCPUs are inside KVM_RUN. Here that is only so while it executes, so the
+   * call is made out of its middle, when it looks at the clock. Not for calls that wait for vCPUs to leave guest code.
+   */
+  besideThreads<T>(call: () => T): T {
+    const thread = [...this.threads.values()].find(({ result }) => result === undefined);
+    const outcome: T[] = [];
+    if (thread) {
+      this.clock.interrupt(() => outcome.push(call()));
+      for (let slice = 0; slice < MOST_SLICES && this.clock.isInterruptionDue; slice += 1) thread.slice();
+      this.clock.interrupt(() => {});
+    }
+    return outcome.length > 0 ? (outcome[0] as T) : call();
   }
 
   /** Lets the threads run for a time. */

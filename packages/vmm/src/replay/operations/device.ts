@@ -41,7 +41,7 @@ function callAttribute(
   const value = session.value(data);
   const pointer = addr === undefined ? value : session.literal(addr);
   const argument = encode(kvmDeviceAttr, { flags, group, attr, addr: pointer });
-  return { result: session.call(fd, request, argument), value };
+  return { result: session.besideThreads(() => session.call(fd, request, argument)), value };
 }
 
 export const deviceOperations = [
@@ -50,7 +50,7 @@ export const deviceOperations = [
     { fd: name, type: word, flags: optional(word, 0n), as: optional(name, 'dev') },
     (session, { fd, type, flags, as }) => {
       const address = session.argument(encode(kvmCreateDevice, { type, flags }));
-      const result = session.ioctl(fd, KVM_CREATE_DEVICE, address);
+      const result = session.besideThreads(() => session.ioctl(fd, KVM_CREATE_DEVICE, address));
       if (result >= 0 && (flags & BigInt(KVM_CREATE_DEVICE_TEST)) === 0n) {
         session.define(as, { fd: kvmCreateDevice.view(session.user.memory, address).fd });
       }

@@ -1,5 +1,12 @@
 /** Operations on `/dev/kvm`, and those that any descriptor takes. */
-import { IOCTLS, KVM_CHECK_EXTENSION, KVM_CREATE_VM, kvmEnableCap, KVM_ENABLE_CAP } from '@vkvm/uapi';
+import {
+  IOCTLS,
+  KVM_ARM_SET_COUNTER_OFFSET,
+  KVM_CHECK_EXTENSION,
+  KVM_CREATE_VM,
+  kvmEnableCap,
+  KVM_ENABLE_CAP,
+} from '@vkvm/uapi';
 import { encode } from '../encode.ts';
 import { bytes, count, flag, name, optional, word, words } from '../input.ts';
 import { formatBytes } from '../json.ts';
@@ -36,7 +43,8 @@ export const systemOperations = [
     (session, { fd, name: request, nr, arg = 0n, hex, len, ret_fd }) => {
       const number = requestNumber(request, nr);
       const address = hex ? session.argument(hex) : session.literal(arg);
-      const result = session.ioctl(fd, number, address);
+      const call = (): number => session.ioctl(fd, number, address);
+      const result = number === KVM_ARM_SET_COUNTER_OFFSET ? session.besideThreads(call) : call();
       if (ret_fd && result >= 0) session.syscalls.close(result);
       if (!hex) return ret_fd ? answerDescriptor(result) : answer(result);
       return answerWith(ret_fd ? Math.min(result, 0) : result, () => ({
