@@ -382,3 +382,24 @@ describe('EL0 with the MMU on', () => {
     expect([vcpu.get(ESR), vcpu.get(FAR)]).toEqual([0x8200_0004n, BigInt(RAM)]);
   });
 });
+
+describe('what EL1 alone can show', () => {
+  test('an exception return opens the exclusive monitor', () => {
+    // ldxr x2, [x1]; spsr_el1 = EL1h; elr_el1 = the stxr; eret; stxr w4, x2, [x1]
+    const toStore = [0xc85f_7c22, 0xd280_78a5, 0xd518_4005, 0x1000_0063, 0xd518_4023, 0xd69f_03e0];
+    const vcpu = guest([...toStore, 0xc804_7c22, STAY]);
+    vcpu.set(xRegId(1), BigInt(RAM + 0x8000));
+    expect(vcpu.run()).toBe('EINTR');
+    expect([vcpu.get(xRegId(4)), vcpu.get(KVM_REG_PC)]).toEqual([1n, BigInt(RAM + 0x1c)]);
+  });
+
+  test('ESB defers an SError that is masked: to DISR_EL1, with its syndrome', () => {
+    // esb; mrs x6, disr_el1
+    const vcpu = guest([0xd503_221f, 0xd538_c126, STAY]);
+    const { process } = vcpu.vm;
+    const events = { serror_pending: 1, serror_has_esr: 1, serror_esr: 0x12_3456n };
+    expect(process.call(vcpu.fd, KVM_SET_VCPU_EVENTS, kvmVcpuEvents, events)).toBe(0);
+    expect(vcpu.run()).toBe('EINTR');
+    expect([vcpu.get(xRegId(6)), vcpu.get(KVM_REG_PC)]).toEqual([0x8012_3456n, BigInt(RAM + 8)]);
+  });
+});
