@@ -77,7 +77,7 @@ import { PSCI_OWNERS, setPsciOwner } from '../psci/owner.ts';
 import type { Block } from '../state/block.ts';
 import { GUEST_DEBUG_FLAGS } from '../state/guest-debug.ts';
 import { MAX_IRQ_ROUTES } from '../state/irq-routing.ts';
-import { holds, releaseOf } from '../state/profile.ts';
+import { holds, releaseOf, releases } from '../state/profile.ts';
 import { EAGER_SPLIT_CHUNK, MAX_VCPUS, NISV_TO_USER, SLICE, SYSTEM_SUSPEND, WRITABLE_IMP_ID_REGS } from '../state/vm-control.ts';
 import { VCPU_COUNT } from '../state/vm-state.ts';
 import type { Words } from '../state/words.ts';
@@ -208,7 +208,7 @@ const CAPABILITIES: readonly CapabilityRow[] = [
 const byNumber = new Map(
   CAPABILITIES.map((row) => [
     row.number,
-    { ...row, range: CAPS.find(({ number }) => number === row.number) ?? {} },
+    { ...row, range: releases(CAPS.find(({ number }) => number === row.number) ?? {}) },
   ]),
 );
 

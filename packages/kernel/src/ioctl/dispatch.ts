@@ -20,7 +20,8 @@ import type { FileKind } from '../fd-table.ts';
 import { Block } from '../state/block.ts';
 import { INITIALISED, IN_GUEST, VCPU_MUTEX } from '../state/control.ts';
 import { lock, lockOrRefuse, unlock } from '../state/lock.ts';
-import { holds } from '../state/profile.ts';
+import { holds, releases } from '../state/profile.ts';
+import type { Releases } from '../state/profile.ts';
 import { VM_BLOCK } from '../state/vcpu-state.ts';
 import { VM_DEAD, VM_LOCK } from '../state/vm-control.ts';
 import { copyFromUser, copyToUser } from '../uaccess.ts';
@@ -34,14 +35,21 @@ import { vmIoctls } from './vm.ts';
 /** Room for the largest argument. */
 export const ARGUMENT_SIZE = 1024;
 
-type Requests = ReadonlyMap<number, { readonly row: IoctlRow; readonly entry: IoctlEntry }>;
+interface Request {
+  readonly row: IoctlRow;
+  readonly entry: IoctlEntry;
+  /** In which profiles the file takes it. */
+  readonly releases: Releases;
+}
+
+type Requests = ReadonlyMap<number, Request>;
 
 function requestsOf(entries: readonly IoctlEntry[]): Requests {
   return new Map(
     entries.map((entry) => {
       const row = IOCTLS.find(({ name }) => name === entry.name);
       if (!row) throw new RangeError(`${entry.name} is not in the table of requests`);
-      return [row.number, { row, entry }];
+      return [row.number, { row, entry, releases: releases(entry.range ?? row) }];
     }),
   );
 }
@@ -79,7 +87,7 @@ export function dispatch(thread: KernelThread, fd: number, request: number, arg:
   const block = new Block(words, fileObject(words, fd));
   if (lockKind !== 'none' && isDead(block, lockKind)) return -EIO;
   const found = requests.get(request);
-  if (!found || !holds(thread, found.entry.range ?? found.row)) return unknown;
+  if (!found || !holds(thread, found.releases)) return unknown;
   const call = { thread, block, arg };
   switch (lockKind) {
     case 'none':

@@ -184,6 +184,9 @@ function signalMsi({ block: vm, thread: { argument } }: IoctlCall): number {
 /** There is no GICv2: what makes one, or places it, finds no device. */
 const noGicV2 = (): number => -ENODEV;
 
+/** A VM has attributes since the SMCCC filter came. */
+const VM_ATTRIBUTES = { since: '6.4' } as const;
+
 export const vmIoctls: readonly IoctlEntry[] = [
   { name: 'KVM_CHECK_EXTENSION', handle: ({ arg, block }) => checkExtension(block.words, arg, block) },
   { name: 'KVM_CREATE_VCPU', handle: createVcpuFile },
@@ -206,8 +209,8 @@ export const vmIoctls: readonly IoctlEntry[] = [
   { name: 'KVM_ARM_SET_DEVICE_ADDR', handle: noGicV2 },
   { name: 'KVM_ARM_PREFERRED_TARGET', handle: preferredTarget },
   { name: 'KVM_ENABLE_CAP', handle: enableCap },
-  { name: 'KVM_SET_DEVICE_ATTR', handle: attributes(true) },
-  { name: 'KVM_HAS_DEVICE_ATTR', handle: attributes(false) },
+  { name: 'KVM_SET_DEVICE_ATTR', range: VM_ATTRIBUTES, handle: attributes(true) },
+  { name: 'KVM_HAS_DEVICE_ATTR', range: VM_ATTRIBUTES, handle: attributes(false) },
   { name: 'KVM_ARM_SET_COUNTER_OFFSET', handle: setCounterOffsets },
   { name: 'KVM_CREATE_DEVICE', handle: createDevice },
   { name: 'KVM_GET_STATS_FD', handle: ({ block: vm, thread: { host } }) => openStats(vm, undefined, host) },

@@ -20,6 +20,7 @@ import {
   WAITING,
 } from '../state/control.ts';
 import { withLock } from '../state/lock.ts';
+import { holds, releases } from '../state/profile.ts';
 import { REQUEST_LOOK, request } from '../state/requests.ts';
 import { SCTLR_EL1, VM_BLOCK, X } from '../state/vcpu-state.ts';
 import { STATE_LOCK } from '../state/vm-control.ts';
@@ -30,14 +31,17 @@ import { psciVersion, versionRow } from './versions.ts';
 /** SCTLR_EL1.EE: data accesses of EL1 are big-endian. */
 const SCTLR_EE = 1 << 25;
 
-/** An affinity in x1: Aff2.Aff1.Aff0 in the low word, Aff3 above it. Other bits must be zero. */
+/** An affinity in x1: Aff2.Aff1.Aff0 in the low word, Aff3 above it. Other bits must be zero; before 5.16 nobody looks. */
 const RESERVED_LOW = 0xff00_0000;
+const AFF3 = 0xff;
+const STRICT_AFFINITY = releases({ since: '5.16' });
 const isAffinity = (vcpu: Block): boolean =>
-  (argumentLow(vcpu, 1) & RESERVED_LOW) === 0 && argumentHigh(vcpu, 1) <= 0xff;
+  ((argumentLow(vcpu, 1) & RESERVED_LOW) === 0 && argumentHigh(vcpu, 1) <= AFF3) ||
+  !holds(vcpu, STRICT_AFFINITY);
 
 /** The VM's vCPUs with x1's affinity, of which `mask` says what counts. Aff3 of every vCPU is 0. */
 function matching(vcpu: Block, mask: number): Block[] {
-  if (argumentHigh(vcpu, 1) !== 0) return [];
+  if ((argumentHigh(vcpu, 1) & AFF3) !== 0) return [];
   const { words } = vcpu;
   const vm = vcpu.get32(VM_BLOCK);
   const found: Block[] = [];

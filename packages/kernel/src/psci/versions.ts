@@ -14,8 +14,9 @@ import {
 import type { LinuxVersion, PsciVersion } from '@vkvm/uapi';
 
 import type { Block } from '../state/block.ts';
+import { featuresOf } from '../state/features.ts';
+import { holds, releases } from '../state/profile.ts';
 import { VM_BLOCK } from '../state/vcpu-state.ts';
-import { FEATURES } from '../state/vm-control.ts';
 import { VERSION } from './state.ts';
 
 interface PsciVersionRow {
@@ -36,16 +37,23 @@ export const VERSIONS: readonly PsciVersionRow[] = [
   { version: PSCI_1_3, since: '6.13', notOff: PSCI_ALREADY_ON },
 ];
 
-const hasPsci02 = (words: Block['words'], vm: number): boolean =>
-  (words.get32(vm + FEATURES) & (1 << KVM_ARM_VCPU_PSCI_0_2)) !== 0;
+const hasPsci02 = (vcpu: Block): boolean => (featuresOf(vcpu) & (1 << KVM_ARM_VCPU_PSCI_0_2)) !== 0;
 
-const NEWEST = PSCI_1_3;
+const NEWEST_FIRST = VERSIONS.map(({ version, since }) => ({
+  version,
+  releases: releases({ since }),
+})).toReversed();
 
-/** The version a vCPU's guest has: 0.1 without the feature, else the one chosen, else the newest. */
-export function psciVersion({ words, base }: Block): number {
-  const vm = words.get32(base + VM_BLOCK);
-  if (!hasPsci02(words, vm)) return PSCI_0_1;
-  return words.get32(vm + VERSION) || NEWEST;
+/** The newest version that the profile has. */
+function newest(vcpu: Block): PsciVersion {
+  for (const row of NEWEST_FIRST) if (holds(vcpu, row.releases)) return row.version;
+  return PSCI_0_1;
+}
+
+/** The version a vCPU's guest has: 0.1 without the feature, else the one chosen, else the newest of the profile. */
+export function psciVersion(vcpu: Block): number {
+  if (!hasPsci02(vcpu)) return PSCI_0_1;
+  return vcpu.words.get32(vcpu.get32(VM_BLOCK) + VERSION) || newest(vcpu);
 }
 
 export const versionRow = (version: number): PsciVersionRow =>
@@ -56,9 +64,9 @@ export const versionRow = (version: number): PsciVersionRow =>
  * @returns 0; -EINVAL: not a version there is, or 0.1 with the feature PSCI_0_2, or another without it
  */
 export function setPsciVersion(vcpu: Block, version: bigint): number {
-  const row = VERSIONS.find((each) => BigInt(each.version) === version);
-  const vm = vcpu.get32(VM_BLOCK);
-  if (row === undefined || (row.version === PSCI_0_1) === hasPsci02(vcpu.words, vm)) return -EINVAL;
-  vcpu.words.set32(vm + VERSION, row.version);
+  const row = NEWEST_FIRST.find((each) => BigInt(each.version) === version);
+  if (row === undefined || !holds(vcpu, row.releases)) return -EINVAL;
+  if ((row.version === PSCI_0_1) === hasPsci02(vcpu)) return -EINVAL;
+  vcpu.words.set32(vcpu.get32(VM_BLOCK) + VERSION, row.version);
   return 0;
 }

@@ -309,7 +309,7 @@ describe('the filter', () => {
 
 describe('firmware registers', () => {
   test('are listed in order', () => {
-    expect(firmwareRegisters).toEqual([
+    expect(firmwareRegisters(guest().vcpu)).toEqual([
       KVM_REG_ARM_PSCI_VERSION,
       KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_1,
       KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_2,

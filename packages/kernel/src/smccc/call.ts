@@ -18,6 +18,8 @@ import { isUserPsci } from '../psci/owner.ts';
 import type { Block } from '../state/block.ts';
 import { argumentLow, setResult, setResults } from '../state/call-registers.ts';
 import { exitHypercall } from '../state/exit.ts';
+import { holds, releases } from '../state/profile.ts';
+import type { Releases } from '../state/profile.ts';
 import { VM_BLOCK, X } from '../state/vcpu-state.ts';
 import { archServices, isWorkaround } from './arch.ts';
 import { filterAction } from './filter.ts';
@@ -27,13 +29,22 @@ import type { SmcccService } from './service.ts';
 import { trngServices } from './trng.ts';
 import { vendorServices } from './vendor.ts';
 
+/** A service and the profiles that have it. */
+type Placed = SmcccService & { readonly releases: Releases };
+
 /** Function ids of 32 bits as signed numbers, which are cheaper keys. */
-const services = new Map<number, SmcccService>(
-  [...archServices, ...pvtimeServices, ...trngServices, ...vendorServices].map((each) => [each.id | 0, each]),
+const services = new Map<number, Placed>(
+  [...archServices, ...pvtimeServices, ...trngServices, ...vendorServices].map((each) => [
+    each.id | 0,
+    { ...each, releases: releases(each) },
+  ]),
 );
 
-const isAvailable = (vcpu: Block, { bitmap, bit = 0 }: SmcccService): boolean =>
-  bitmap === undefined || ((bitmapOf(vcpu, bitmap) >> BigInt(bit)) & 1n) !== 0n;
+const isAvailable = (vcpu: Block, { bitmap, bit = 0, releases: range }: Placed): boolean =>
+  holds(vcpu, range) && (bitmap === undefined || ((bitmapOf(vcpu, bitmap) >> BigInt(bit)) & 1n) !== 0n);
+
+/** An SMC of the guest is not a call: the pc goes on with -1 in x0. Before PSCI 0.2 it is as good as HVC. */
+const SMC_NOT_SERVED = releases({ since: '3.16', until: '6.4' });
 
 function serve(vcpu: Block, smc: boolean, id: number, host: Host): 'resume' | 'exit' {
   if (isPsci(id)) {
@@ -53,7 +64,7 @@ function serve(vcpu: Block, smc: boolean, id: number, host: Host): 'resume' | 'e
  * @returns whether KVM_RUN goes on, or returns with the exit that is written
  */
 export function smccc(vcpu: Block, smc: boolean, immediate: number, host: Host): 'resume' | 'exit' {
-  if (smc && immediate !== 0) {
+  if (smc && (immediate !== 0 || holds(vcpu, SMC_NOT_SERVED))) {
     setResult(vcpu, SMCCC_RET_NOT_SUPPORTED);
     return 'resume';
   }

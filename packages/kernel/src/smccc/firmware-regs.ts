@@ -26,12 +26,14 @@ import type { Host } from '../host.ts';
 import { psciVersion, setPsciVersion } from '../psci/versions.ts';
 import type { Block } from '../state/block.ts';
 import { withLock } from '../state/lock.ts';
+import { holds, releases } from '../state/profile.ts';
 import { VM_BLOCK } from '../state/vcpu-state.ts';
 import { STATE_LOCK, VM_HAS_RUN } from '../state/vm-control.ts';
 import { BITMAPS } from './state.ts';
 
 interface FirmwareRegister {
   readonly id: RegId;
+  /** The Linux that brought it. */
   readonly since: LinuxVersion;
   get(vcpu: Block): bigint;
   /** The state lock is held. @returns 0 or -errno */
@@ -113,21 +115,32 @@ const REGISTERS: readonly FirmwareRegister[] = [
     get: () => WORKAROUND_2_LEVEL,
     set: setWorkaround2,
   },
-  workaround(KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_3, '5.18', WORKAROUND_3_LEVEL),
+  // 5.18, and stable releases of 5.10.
+  workaround(KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_3, '5.10', WORKAROUND_3_LEVEL),
   ...bitmaps,
 ];
 
-const byId = new Map(REGISTERS.map((register) => [register.id, register]));
+const byId = new Map(
+  REGISTERS.map((register) => [register.id, { ...register, releases: releases(register) }]),
+);
+
+/** The register, if the profile has it. */
+function lookUp(vcpu: Block, id: RegId): FirmwareRegister | undefined {
+  const register = byId.get(id);
+  return register && holds(vcpu, register.releases) ? register : undefined;
+}
 
 /** Ids of the firmware registers, in the order of KVM_GET_REG_LIST. */
-export const firmwareRegisters: readonly RegId[] = REGISTERS.map(({ id }) => id);
+export const firmwareRegisters = (vcpu: Block): readonly RegId[] =>
+  REGISTERS.map(({ id }) => id).filter((id) => lookUp(vcpu, id) !== undefined);
 
 /** @returns `undefined` if there is no such register */
-export const getFirmwareRegister = (vcpu: Block, id: RegId): bigint | undefined => byId.get(id)?.get(vcpu);
+export const getFirmwareRegister = (vcpu: Block, id: RegId): bigint | undefined =>
+  lookUp(vcpu, id)?.get(vcpu);
 
 /** @returns 0 or -errno: ENOENT no such register; EINVAL a value it cannot have; EBUSY a bitmap after a vCPU has run */
 export function setFirmwareRegister(vcpu: Block, id: RegId, value: bigint, host: Host): number {
-  const register = byId.get(id);
+  const register = lookUp(vcpu, id);
   if (register === undefined) return -ENOENT;
   return withLock(vcpu.words, vcpu.get32(VM_BLOCK) + STATE_LOCK, host, () => register.set(vcpu, value));
 }

@@ -62,6 +62,12 @@ export const CCSIDR_CHANGES = CONTROL + 0x90;
 export const CSSELR = CONTROL + 0x88;
 /** Bits of PSTATE that user space has set and the CPU does not have, 64 bits: kept until the guest runs. */
 export const PSTATE_REST = CONTROL + 0xd0;
+/** The features of KVM_ARM_VCPU_INIT where each vCPU has its own: features.ts. */
+export const VCPU_FEATURES = CONTROL + 0xd8;
+/** Not 0: ESR_EL1 and FAR_EL1 describe an exception that is taken when KVM_RUN is called next: vcpu/exception.ts. */
+export const EXCEPTION_PENDING = CONTROL + 0xdc;
+/** Not 0: the vCPU has been in guest code. */
+export const HAS_TRAPPED = CONTROL + 0xe0;
 /**
  * User address of the dirty ring, 0 = none, and its number of entries, a power of two. Fixed. Then the entries that were
  * ever put in; and those that KVM_RESET_DIRTY_RINGS took out, which it writes under the VM lock while the vCPU is paused.

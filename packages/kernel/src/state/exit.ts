@@ -26,7 +26,7 @@ import {
 } from '@vkvm/uapi';
 
 import type { Block } from './block.ts';
-import { since } from './profile.ts';
+import { holds, releases, since } from './profile.ts';
 import { RUN_PAGE, X } from './vcpu-state.ts';
 
 const { exit_reason: EXIT_REASON, immediate_exit: IMMEDIATE_EXIT, flags: FLAGS } = kvmRun.offsets;
@@ -105,12 +105,15 @@ export function exitMmio(vcpu: Block, gpa: number, length: number, data: number)
   }
 }
 
+/** Before 5.18 `data[0]` is the field `flags`, and nothing counts. */
+const HAS_NDATA = releases({ since: '5.18' });
+
 /** @param data0 - absent = `ndata` is 0, as for SUSPEND and WAKEUP */
 export function exitSystemEvent(vcpu: Block, type: number, data0?: number): void {
   const page = setReason(vcpu, KVM_EXIT_SYSTEM_EVENT);
   const { offsets } = kvmRunSystemEvent;
   vcpu.words.set32(page + offsets.type, type);
-  vcpu.words.set32(page + offsets.ndata, data0 === undefined ? 0 : 1);
+  vcpu.words.set32(page + offsets.ndata, data0 === undefined || !holds(vcpu, HAS_NDATA) ? 0 : 1);
   if (data0 !== undefined) vcpu.words.setNumber(page + offsets.data, data0);
 }
 

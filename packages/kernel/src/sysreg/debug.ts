@@ -2,6 +2,7 @@
 import { EINVAL, SYSREGS, sysregKey } from '@vkvm/uapi';
 
 import { OSLSR_EL1 } from '../state/control.ts';
+import { releases } from '../state/profile.ts';
 import { MDSCR_EL1 } from '../state/vcpu-state.ts';
 import { SYSREG_DONE } from './row.ts';
 import type { SysregRow } from './row.ts';
@@ -82,6 +83,7 @@ export const debugSysregs: readonly SysregRow[] = [
     readEl: 1,
     offset: OSLSR_EL1,
     reset: OSLM,
+    userReleases: releases({ since: '6.1' }),
     user: {
       get: (vcpu) => vcpu.get64(OSLSR_EL1),
       set(vcpu, value) {

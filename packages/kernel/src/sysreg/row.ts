@@ -1,6 +1,8 @@
 /** One system register or system instruction: who may use it, where its value is, what user space sees of it. */
 import type { Host } from '../host.ts';
 import type { Engine } from '../interp/engine.ts';
+import { holds } from '../state/profile.ts';
+import type { Releases } from '../state/profile.ts';
 import type { Block } from '../state/block.ts';
 
 /** What an access needs beyond the vCPU's words. */
@@ -61,6 +63,8 @@ export interface SysregRow {
   readonly writable?: bigint;
   /** How KVM_GET_ONE_REG and KVM_SET_ONE_REG see it; absent = they do not (ENOENT). */
   readonly user?: SysregUser;
+  /** In which profiles user space sees it; absent = all. */
+  readonly userReleases?: Releases;
   /** Present for the guest and for user space; absent = always. */
   readonly visible?: (vcpu: Block) => boolean;
 }
@@ -78,3 +82,9 @@ export interface SysregUserAccess {
   /** The id under which user space knows it, if that is not its encoding (the virtual timer's two). */
   readonly key?: number;
 }
+
+/** Whether user space sees a register of a vCPU. */
+export const isForUser = (vcpu: Block, { user, userReleases, visible }: SysregRow): boolean =>
+  user !== undefined &&
+  (userReleases === undefined || holds(vcpu, userReleases)) &&
+  (visible?.(vcpu) ?? true);

@@ -2,6 +2,7 @@
 import { SYSREGS } from '@vkvm/uapi';
 
 import type { Block } from '../state/block.ts';
+import { releases } from '../state/profile.ts';
 import { CNTKCTL_EL1, EL } from '../state/vcpu-state.ts';
 import {
   COUNTER_FREQUENCY,
@@ -105,14 +106,23 @@ function timerRows(prefix: 'CNTV' | 'CNTP', timer: Timer, enables: number, cvalK
   ];
 }
 
+/** The physical timer can be saved and restored. */
+const PHYSICAL_FOR_USER = releases({ since: '6.4' });
+
 /** Of the virtual timer, user space knows the counter by the compare value's encoding and the reverse: a lasting slip. */
 export const timerSysregs: readonly SysregRow[] = [
   gated('CNTFRQ_EL0', EL0PCTEN | EL0VCTEN, (vcpu, to) => word(vcpu, to, COUNTER_FREQUENCY)),
-  gated('CNTPCT_EL0', EL0PCTEN, counter(PHYSICAL), undefined, userCounter(PHYSICAL)),
+  {
+    ...gated('CNTPCT_EL0', EL0PCTEN, counter(PHYSICAL), undefined, userCounter(PHYSICAL)),
+    userReleases: PHYSICAL_FOR_USER,
+  },
   gated('CNTVCT_EL0', EL0VCTEN, counter(VIRTUAL), undefined, {
     ...userCounter(VIRTUAL),
     key: SYSREGS.CNTV_CVAL_EL0,
   }),
-  ...timerRows('CNTP', PHYSICAL, EL0PTEN, SYSREGS.CNTP_CVAL_EL0),
+  ...timerRows('CNTP', PHYSICAL, EL0PTEN, SYSREGS.CNTP_CVAL_EL0).map((row) => ({
+    ...row,
+    userReleases: PHYSICAL_FOR_USER,
+  })),
   ...timerRows('CNTV', VIRTUAL, EL0VTEN, SYSREGS.CNTVCT_EL0),
 ];

@@ -9,6 +9,7 @@ import { KVM_DEV_TYPE_ARM_VGIC_V3 } from '@vkvm/uapi';
 
 import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
+import { holds, releases } from '../state/profile.ts';
 import { TIMER, VM_BLOCK } from '../state/vcpu-state.ts';
 import { IRQCHIP } from '../state/vm-control.ts';
 import { VM_TIMER } from '../state/vm-state.ts';
@@ -193,11 +194,20 @@ export interface TimerRegister {
   set(vcpu: Block, value: bigint, host: Host): number;
 }
 
+/** A read of CNTx_CTL looks at the clock, and a write keeps 32 bits of it. Later it is a system register as others are. */
+const CONTROL_COMPUTED = releases({ until: '7.3' });
+const CONTROL_WRITABLE = 0xffff_fffbn;
+
 /** CNTx_CTL: the word as the last run left it, or as it was set; ISTATUS cannot be set. */
 export const userControl = (timer: Timer): TimerRegister => ({
-  get: (vcpu) => vcpu.words.get64(timerAt(vcpu, timer) + CTL),
+  get(vcpu, host) {
+    const stored = vcpu.words.get64(timerAt(vcpu, timer) + CTL);
+    if (!holds(vcpu, CONTROL_COMPUTED) || ticksLeft(vcpu, timer, host.now()) > 0) return stored;
+    return stored | BigInt(ISTATUS);
+  },
   set(vcpu, value) {
-    vcpu.words.set64(timerAt(vcpu, timer) + CTL, value & ~BigInt(ISTATUS));
+    const kept = holds(vcpu, CONTROL_COMPUTED) ? value & CONTROL_WRITABLE : value & ~BigInt(ISTATUS);
+    vcpu.words.set64(timerAt(vcpu, timer) + CTL, kept);
     return 0;
   },
 });

@@ -2,12 +2,18 @@
 import { EBUSY, EFAULT, EINVAL, ENXIO } from '@vkvm/uapi';
 
 import type { Block } from '../state/block.ts';
+import { holds, releases } from '../state/profile.ts';
 import { VM_BLOCK } from '../state/vcpu-state.ts';
 import { IRQCHIP, VM_HAS_RUN } from '../state/vm-control.ts';
 import { getUser, putUser } from '../uaccess.ts';
 import { DEFAULT_INTIDS, PHYSICAL, TIMER_INTIDS, VIRTUAL, timerIntid } from './arch-timer.ts';
 
-const isTimer = (attr: bigint): boolean => attr < BigInt(DEFAULT_INTIDS.length);
+/** The timers of a nested guest have attributes, too. */
+const HAS_EL2_TIMERS = releases({ since: '6.12' });
+const EL1_TIMERS = 2;
+
+const isTimer = (vcpu: Block, attr: bigint): boolean =>
+  attr < BigInt(holds(vcpu, HAS_EL2_TIMERS) ? DEFAULT_INTIDS.length : EL1_TIMERS);
 
 /** @returns 0 or -errno: EINVAL no GIC in the kernel, or not a PPI; EBUSY a vCPU has run; ENXIO no such timer */
 export function setTimerAttr(vcpu: Block, attr: bigint, userAddress: number): number {
@@ -18,19 +24,19 @@ export function setTimerAttr(vcpu: Block, attr: bigint, userAddress: number): nu
   if (intid === undefined) return -EFAULT;
   if (intid < 16n || intid > 31n) return -EINVAL;
   if (words.get32(vm + VM_HAS_RUN) !== 0) return -EBUSY;
-  if (!isTimer(attr)) return -ENXIO;
+  if (!isTimer(vcpu, attr)) return -ENXIO;
   words.set32(vm + TIMER_INTIDS + 4 * Number(attr), Number(intid));
   return 0;
 }
 
 /** @returns 0 or -errno: ENXIO no such timer */
 export function getTimerAttr(vcpu: Block, attr: bigint, userAddress: number): number {
-  if (!isTimer(attr)) return -ENXIO;
+  if (!isTimer(vcpu, attr)) return -ENXIO;
   return putUser(vcpu.words, userAddress, 4, BigInt(timerIntid(vcpu, Number(attr) as 0 | 1 | 2 | 3)));
 }
 
 /** @returns 0 or -ENXIO */
-export const hasTimerAttr = (attr: bigint): number => (isTimer(attr) ? 0 : -ENXIO);
+export const hasTimerAttr = (vcpu: Block, attr: bigint): number => (isTimer(vcpu, attr) ? 0 : -ENXIO);
 
 /** What the first KVM_RUN checks where a GIC is in the kernel. @returns 0; -EINVAL both timers raise one interrupt */
 export const checkTimerIntids = (vcpu: Block): number =>

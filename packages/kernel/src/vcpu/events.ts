@@ -6,7 +6,7 @@ import type { Block } from '../state/block.ts';
 import { MMIO_NEEDED, SERROR_PENDING, SERROR_SYNDROME } from '../state/control.ts';
 import { REQUEST_LOOK, REQUEST_RELOAD, request } from '../state/requests.ts';
 import { INTERRUPT_LINES } from '../state/vcpu-state.ts';
-import { raiseExternalAbort } from './exception.ts';
+import { injectExternalAbort } from './exception.ts';
 
 const SERROR_LINE = 4;
 const ISS_MASK = 0x1ff_ffffn;
@@ -30,14 +30,14 @@ export interface InjectedEvents extends Events {
 }
 
 /**
- * Makes an SError pending, takes an external abort of the last access at once. An SError that is pending stays so.
+ * Makes an SError pending, takes an external abort of the last access. An SError that is pending stays so.
  * @returns 0, or -EINVAL for a syndrome beyond the ISS
  */
 export function injectEvents(vcpu: Block, events: InjectedEvents, host: Host): number {
   if (events.externalAbort) {
     // The abort wins over the MMIO access that user space was asked for.
     vcpu.set32(MMIO_NEEDED, 0);
-    raiseExternalAbort(vcpu, { contextChanged: () => request(vcpu, REQUEST_RELOAD, host) });
+    injectExternalAbort(vcpu, { contextChanged: () => request(vcpu, REQUEST_RELOAD, host) });
   }
   if (!events.serrorPending) return 0;
   if (events.hasSyndrome && (events.serrorSyndrome & ~ISS_MASK) !== 0n) return -EINVAL;

@@ -1,5 +1,7 @@
 /** Exceptions to EL1 and the return from them. Source: Arm DDI 0487, D1.3 and AArch64.TakeException, J1.2. */
 import type { Block } from '../state/block.ts';
+import { EXCEPTION_PENDING, HAS_TRAPPED } from '../state/control.ts';
+import { holds, releases } from '../state/profile.ts';
 import {
   EL,
   ELR_EL1,
@@ -99,8 +101,41 @@ export function raise(block: Block, syndrome: number, listener: ContextListener)
 
 /** An external abort on the data access to FAULT_VA. */
 export function raiseExternalAbort(block: Block, listener: ContextListener): void {
+  describeExternalAbort(block);
+  takeSynchronous(block, listener);
+}
+
+/** IL is that of the syndrome that the vCPU left guest code with last: 0 if it never has. Later it is 1. */
+const IL_COPIED = releases({ until: '7.3' });
+/** Bit 31 of the syndrome was sign-extended by mistake. */
+const ESR_SIGN_EXTENDED = releases({ since: '6.1', until: '6.12' });
+/** What user space injects is taken when KVM_RUN is called. Before and after, pc and PSTATE change at once. */
+const INJECTION_DEFERRED = releases({ since: '6.1', until: '7.3' });
+
+function describeExternalAbort(block: Block): void {
   const ec = EC_DATA_ABORT + block.get32(EL);
-  raise(block, ((ec << EC_SHIFT) | ESR_IL | FSC_EXTERNAL) >>> 0, listener);
+  const il = holds(block, IL_COPIED) && block.get32(HAS_TRAPPED) === 0 ? 0 : ESR_IL;
+  block.set32(SYNDROME, ((ec << EC_SHIFT) | il | FSC_EXTERNAL) >>> 0);
+  block.set32(SYNDROME + 4, holds(block, ESR_SIGN_EXTENDED) ? -1 : 0);
+}
+
+/** User space injects an external abort on the data access to FAULT_VA. */
+export function injectExternalAbort(block: Block, listener: ContextListener): void {
+  if (!holds(block, INJECTION_DEFERRED)) {
+    raiseExternalAbort(block, listener);
+    return;
+  }
+  describeExternalAbort(block);
+  copy64(block, ESR_EL1, SYNDROME);
+  copy64(block, FAR_EL1, FAULT_VA);
+  block.set32(EXCEPTION_PENDING, 1);
+}
+
+/** KVM_RUN takes what {@link injectExternalAbort} has left. */
+export function takePending(block: Block, listener: ContextListener): void {
+  if (block.get32(EXCEPTION_PENDING) === 0) return;
+  block.set32(EXCEPTION_PENDING, 0);
+  enter(block, VECTOR_SYNCHRONOUS, listener);
 }
 
 /** PSTATE.IL is set: no instruction can execute. */

@@ -12,6 +12,7 @@ import {
 import type { Block } from '../state/block.ts';
 import { MMIO_ACCESS, MMIO_NEEDED } from '../state/control.ts';
 import { exitMmio, exitReason, mmioData } from '../state/exit.ts';
+import { holds, releases } from '../state/profile.ts';
 import { SCRATCH, X } from '../state/vcpu-state.ts';
 import { stepPc } from './pstate.ts';
 
@@ -35,6 +36,8 @@ export function completeMmio(block: Block): void {
 }
 
 const XZR = 31;
+/** LDRSB, LDRSH and LDRSW of what user space serves are what they say. Before, they zero-extend. */
+const EXTENDS_SIGN = releases({ since: '7.3' });
 
 /** Puts `size` bytes at an address of the process memory into the register, extended as the instruction says. */
 function loadRegister(block: Block, access: number, address: number): void {
@@ -49,7 +52,8 @@ function loadRegister(block: Block, access: number, address: number): void {
     return;
   }
   const unused = 32 - (8 << size);
-  const value = (access & ACCESS_SIGNED) === 0 ? (low << unused) >>> unused : (low << unused) >> unused;
+  const signed = (access & ACCESS_SIGNED) !== 0 && holds(block, EXTENDS_SIGN);
+  const value = signed ? (low << unused) >> unused : (low << unused) >>> unused;
   block.set32(slot, value);
-  block.set32(slot + 4, (access & ACCESS_SIGNED) !== 0 && (access & ACCESS_WIDE) !== 0 && value < 0 ? -1 : 0);
+  block.set32(slot + 4, signed && (access & ACCESS_WIDE) !== 0 && value < 0 ? -1 : 0);
 }

@@ -14,6 +14,7 @@ import {
   KVM_REG_ARM_FW,
   KVM_REG_ARM_FW_FEAT_BMAP,
   KVM_REG_SIZE_MASK,
+  SYSREGS,
   ccsidrId,
   coreId,
   regSize,
@@ -24,8 +25,10 @@ import type { RegId } from '@vkvm/uapi';
 import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
 import { CCSIDR_CHANGES } from '../state/control.ts';
+import { holds, releases } from '../state/profile.ts';
 import { REQUEST_RELOAD, request } from '../state/requests.ts';
 import { CCSIDR, CCSIDR_COUNT } from '../sysreg/id.ts';
+import { isForUser } from '../sysreg/row.ts';
 import { userKeyOf } from '../sysreg/table.ts';
 import type { PlacedSysreg } from '../sysreg/table.ts';
 import { firmwareRegisters, getFirmwareRegister, setFirmwareRegister } from '../smccc/firmware-regs.ts';
@@ -67,7 +70,7 @@ const core: RegisterClass = {
 function findSysreg(vcpu: Block, id: RegId): PlacedSysreg | undefined {
   if (regSize(id) !== U64) return undefined;
   const placed = SYSREG_TABLE.findUser(Number(id & NUMBER_MASK));
-  return placed && (placed.row.visible?.(vcpu) ?? true) ? placed : undefined;
+  return placed && isForUser(vcpu, placed.row) ? placed : undefined;
 }
 
 function getSysreg(vcpu: Block, { row, offset }: PlacedSysreg, host: Host): bigint {
@@ -163,14 +166,31 @@ const SIZES = new Map([
   [16, 0x0040_0000_0000_0000n],
 ]);
 
+/** The timers were a group of their own, in this order; later they stand where their encodings do. */
+const TIMERS_APART = releases({ until: '7.3' });
+const TIMER_KEYS: readonly number[] = [
+  SYSREGS.CNTV_CTL_EL0,
+  SYSREGS.CNTVCT_EL0,
+  SYSREGS.CNTV_CVAL_EL0,
+  SYSREGS.CNTP_CTL_EL0,
+  SYSREGS.CNTPCT_EL0,
+  SYSREGS.CNTP_CVAL_EL0,
+];
+
+/** Keys of the system registers by encoding, apart from the group that comes first. */
+function sysregKeys(vcpu: Block): readonly number[] {
+  const keys = SYSREG_TABLE.rows.filter(({ row }) => isForUser(vcpu, row)).map(({ row }) => userKeyOf(row));
+  if (!holds(vcpu, TIMERS_APART)) return keys;
+  const timers = TIMER_KEYS.filter((key) => keys.includes(key));
+  return [...timers, ...keys.filter((key) => !TIMER_KEYS.includes(key))];
+}
+
 /** Ids of all registers: core, firmware, system registers by encoding, caches. */
 export function listRegisters(vcpu: Block): RegId[] {
   return [
     ...CORE_REGISTERS.map(({ index, bytes }) => (coreId(index) & ~KVM_REG_SIZE_MASK) | SIZES.get(bytes)!),
-    ...firmwareRegisters,
-    ...SYSREG_TABLE.rows
-      .filter(({ row }) => row.user !== undefined && (row.visible?.(vcpu) ?? true))
-      .map(({ row }) => sysregId(userKeyOf(row))),
+    ...firmwareRegisters(vcpu),
+    ...sysregKeys(vcpu).map((key) => sysregId(key)),
     ...Array.from({ length: CCSIDR_COUNT }, (_, csselr) => ccsidrId(csselr)),
   ];
 }

@@ -3,6 +3,7 @@ import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
 import {
   BANKED_SPSR,
+  EXCEPTION_PENDING,
   OSLSR_EL1,
   PSCI_PENDING,
   RESET_BIG_ENDIAN,
@@ -56,6 +57,7 @@ export function resetVcpu(vcpu: Block, host: Host): void {
   vcpu.set32(FPSR, 0);
   vcpu.set32(EXCLUSIVE_HOST, 0);
   vcpu.set32(WAITING, 0);
+  vcpu.set32(EXCEPTION_PENDING, 0);
   vcpu.set32(PSCI_PENDING, 0);
   SYSREG_TABLE.reset(vcpu);
   resetTimers(vcpu, host);

@@ -15,6 +15,7 @@ import {
 import { LEAVE_WFE } from '../interp/leave.ts';
 import {
   HAS_RUN_ONCE,
+  HAS_TRAPPED,
   IN_GUEST,
   MP_STATE,
   PSTATE_REST,
@@ -54,7 +55,14 @@ import { timerDeadline, timerLevels, timerUpdate } from '../timer/arch-timer.ts'
 import { checkTimerIntids } from '../timer/attributes.ts';
 import { killVm } from '../vm/vm.ts';
 import { mapResources } from '../vgic/device.ts';
-import { VECTOR_FIQ, VECTOR_IRQ, raiseIllegalState, takeInterrupt, takeSerror } from './exception.ts';
+import {
+  VECTOR_FIQ,
+  VECTOR_IRQ,
+  raiseIllegalState,
+  takeInterrupt,
+  takePending,
+  takeSerror,
+} from './exception.ts';
 import { DEBUG_TURN, debugTurn, isDebugged } from './debug.ts';
 import { completeMmio } from './mmio.ts';
 import { PSTATE_A, PSTATE_F, PSTATE_I, PSTATE_IL } from './pstate.ts';
@@ -75,11 +83,12 @@ const SERROR_LINE = 4;
 
 /** Runs a vCPU that is initialised. @returns 0 with an exit in kvm_run, or -errno */
 export function runVcpu(vcpu: Vcpu): number {
-  const { block, vm, thread } = vcpu;
+  const { block, vm, engine, thread } = vcpu;
   const refused = firstRun(vcpu);
   if (refused !== 0) return refused;
   completeMmio(block);
   completePsci(block);
+  takePending(block, engine);
   if (immediateExit(block)) return -EINTR;
   exitUnknown(block);
   block.set32(PSTATE_REST, 0);
@@ -118,6 +127,7 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
   const { i32 } = words;
   const kick = kickIndex(block);
   const inGuest = (block.base + IN_GUEST) >>> 2;
+  const hasTrapped = (block.base + HAS_TRAPPED) >>> 2;
   const paused = vm.base + PAUSED;
   const mayWait = slice === Infinity;
   let left = slice;
@@ -173,6 +183,7 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
         continue;
       }
     }
+    i32[hasTrapped] = 1;
     if (isDebugged(block)) {
       const answer = debugTurn(vcpu);
       i32[inGuest] = 0;

@@ -1,17 +1,28 @@
 /** vCPU features: which there are, which this CPU has. Source: arch/arm64/include/uapi/asm/kvm.h. */
+<<<<<<< HEAD
 import {
   KVM_ARM_VCPU_HAS_EL2_E2H0,
   KVM_ARM_VCPU_POWER_OFF,
   KVM_ARM_VCPU_PSCI_0_2,
   releaseNumber,
 } from '@vkvm/uapi';
+=======
+import { KVM_ARM_VCPU_POWER_OFF, KVM_ARM_VCPU_PSCI_0_2 } from '@vkvm/uapi';
+>>>>>>> 64e29c3 (wip)
 
-import { since } from '../state/profile.ts';
+import { holds, releases } from '../state/profile.ts';
 import { MAX_MEMSLOTS } from '../state/vm-state.ts';
 import type { Words } from '../state/words.ts';
 
-/** Features that a kernel of this profile knows; a higher bit is ENOENT. KVM_VCPU_MAX_FEATURES of Linux 7.3. */
-export const MAX_FEATURES = 10;
+/** KVM_ARM_VCPU_HAS_EL2, HAS_EL2_E2H0 and PMU_V3_STRICT are known. */
+const TEN_FEATURES = releases({ since: '7.3' });
+const SEVEN_FEATURES = releases({ since: '5.10' });
+
+/** How many features the profile knows, KVM_VCPU_MAX_FEATURES; a higher bit is ENOENT. */
+export function maxFeatures(words: Words): number {
+  if (holds({ words }, TEN_FEATURES)) return 10;
+  return holds({ words }, SEVEN_FEATURES) ? 7 : 2;
+}
 
 /** Start STOPPED: of one KVM_ARM_VCPU_INIT, not of the VM. */
 export const FEATURE_POWER_OFF = 1 << KVM_ARM_VCPU_POWER_OFF;
@@ -29,10 +40,10 @@ export const MAX_IPA_BITS = 48;
 export const DEFAULT_IPA_BITS = 40;
 export const MIN_IPA_BITS = 32;
 
-/** From 6.1 on there is no small limit any more. Source: the traces of KVM_CAP_NR_MEMSLOTS. */
-const MANY_MEMSLOTS = releaseNumber('6.1');
+/** Before, there are 512 user memslots, a constant of arm64. */
+const MANY_MEMSLOTS = releases({ since: '6.1' });
 const FEW_MEMSLOTS = 512;
 
 /** Number of memslots, and so the bound of their ids: KVM_CAP_NR_MEMSLOTS. */
 export const memslotLimit = (words: Words): number =>
-  since({ words }, MANY_MEMSLOTS) ? MAX_MEMSLOTS : FEW_MEMSLOTS;
+  holds({ words }, MANY_MEMSLOTS) ? MAX_MEMSLOTS : FEW_MEMSLOTS;
