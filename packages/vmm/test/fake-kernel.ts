@@ -70,6 +70,8 @@ export class FakeKernel implements Syscalls {
   readonly missingRegs = new Set<RegId>();
   /** What setting a register answers, instead of success. */
   readonly refusedRegs = new Map<RegId, number>();
+  /** Adds to a vCPU that has just been created. */
+  newVcpu: (vcpu: FakeVcpu) => void = () => {};
   /** Every ioctl but KVM_RUN and one_reg, by number. */
   readonly requests: number[] = [];
   readonly irqs: { irq: number; level: number }[] = [];
@@ -137,6 +139,7 @@ export class FakeKernel implements Syscalls {
         ]);
         const vcpu = { id: arg, memory, run: this.#allocate(8192), regs, mpState: 0 };
         this.vcpus.push(vcpu);
+        this.newVcpu(vcpu);
         return this.#create(vcpu);
       }
       case KVM_GET_REG_LIST: {

@@ -9,6 +9,7 @@ import { REPLAY_HELP, REPLAY_OPTIONS, replay } from './replay.ts';
 import { RESTORE_HELP, RESTORE_OPTIONS, restore } from './restore.ts';
 import { RUN_HELP, RUN_OPTIONS, run } from './run.ts';
 import { SAVE_HELP, SAVE_OPTIONS, save } from './save.ts';
+import { SKEW_HELP, SKEW_OPTIONS, skew } from './skew.ts';
 import { START_HELP, START_OPTIONS, start } from './start.ts';
 import { STATUS_OK, UsageError, explain } from './status.ts';
 
@@ -65,6 +66,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       operands: true,
     },
     replay,
+  ),
+  skew: command(
+    { summary: 'compare two kernels', help: SKEW_HELP, options: SKEW_OPTIONS, operands: true },
+    skew,
   ),
   'dump-dtb': command(
     { summary: "write a machine's device tree", help: DUMP_DTB_HELP, options: DUMP_DTB_OPTIONS },

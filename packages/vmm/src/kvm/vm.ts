@@ -1,6 +1,7 @@
 /** One virtual machine. */
 import {
   KVM_ARM_PREFERRED_TARGET,
+  KVM_ARM_SET_COUNTER_OFFSET,
   KVM_ARM_VM_SMCCC_CTRL,
   KVM_ARM_VM_SMCCC_FILTER,
   KVM_CHECK_EXTENSION,
@@ -12,6 +13,7 @@ import {
   KVM_SET_DEVICE_ATTR,
   KVM_SET_USER_MEMORY_REGION,
   VKVM_PSCI_ROUTE,
+  kvmArmCounterOffset,
   kvmCreateDevice,
   kvmDeviceAttr,
   kvmEnableCap,
@@ -139,6 +141,17 @@ export class Vm extends KvmFile {
       attr: BigInt(KVM_ARM_VM_SMCCC_FILTER),
       addr: this.scratch + VALUE,
     });
+  }
+
+  /**
+   * Sets both counters of the VM back, for good: setting them by register has no effect any more.
+   *
+   * @param offset - ticks that are subtracted from the host's counter
+   * @throws {KvmError} `EINVAL` a kernel before Linux 6.4; `EBUSY` a vCPU runs
+   */
+  setCounterOffset(offset: bigint): void {
+    kvmArmCounterOffset.write(this.user.memory, this.scratch, { counter_offset: offset });
+    this.ioctl(KVM_ARM_SET_COUNTER_OFFSET, this.scratch);
   }
 
   /** The `target` that {@link Vcpu.init} should be given. */

@@ -6,6 +6,7 @@ import {
   KVM_REG_ARM64_SYSREG,
   KVM_REG_ARM_COPROC_MASK,
   KVM_REG_ARM_DEMUX,
+  KVM_REG_ARM_PSCI_VERSION,
   KVM_REG_ARM_PTIMER_CNT,
   KVM_REG_ARM_PTIMER_CTL,
   KVM_REG_ARM_PTIMER_CVAL,
@@ -16,6 +17,7 @@ import {
   KVM_REG_ARM_STD_HYP_BMAP,
   KVM_REG_ARM_VENDOR_HYP_BMAP,
   KVM_REG_ARM_VENDOR_HYP_BMAP_2,
+  PSCI_0_1,
   SYSREGS,
   sysregId,
 } from '@vkvm/uapi';
@@ -76,6 +78,11 @@ const lacks =
 
 /** The first row that matches decides. */
 const ROWS: readonly DroppableRow[] = [
+  {
+    matches: one(KVM_REG_ARM_PSCI_VERSION),
+    when: ({ value, theirs }) => value === BigInt(PSCI_0_1) && theirs === undefined,
+    because: 'kernels without the register have PSCI 0.1, too, unless they are asked for 0.2',
+  },
   {
     matches: (id) => (id & KVM_REG_ARM_COPROC_MASK) === KVM_REG_ARM_DEMUX,
     when: () => true,

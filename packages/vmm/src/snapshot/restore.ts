@@ -146,7 +146,7 @@ function checkWanted(saved: SnapshotConfig, { memory, smp }: NonNullable<Restore
 }
 
 /** Sets everything that the kernel holds but memory and time. @returns what it did not take */
-function restoreHardware(hardware: Hardware, vcpus: readonly VcpuState[], gic: GicState): Misfit[] {
+export function restoreHardware(hardware: Hardware, vcpus: readonly VcpuState[], gic: GicState): Misfit[] {
   const misfits = vcpus.flatMap((state, index) => {
     const vcpu = hardware.vcpus[index];
     if (!vcpu) return [];

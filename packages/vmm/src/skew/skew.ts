@@ -1,0 +1,61 @@
+/** Two kernels side by side: what a VMM or a guest finds different, and whether a guest can move. */
+import type { PsciVersion, RegId } from '@vkvm/uapi';
+import { probeKernel } from './kernel.ts';
+import type { KernelFacts, FreshKernel } from './kernel.ts';
+import { judgeMove } from './verdict.ts';
+import type { MoveVerdict } from './verdict.ts';
+
+/** Something that each of the two has its own answer for. */
+export interface Difference {
+  readonly name: string;
+  readonly a: string;
+  readonly b: string;
+}
+
+/** What differs between kernels A and B. */
+export interface Skew {
+  readonly a: KernelFacts;
+  readonly b: KernelFacts;
+  readonly capabilities: readonly Difference[];
+  /** Registers that one lists and the other does not. */
+  readonly onlyA: readonly RegId[];
+  readonly onlyB: readonly RegId[];
+  readonly behaviours: readonly Difference[];
+  /** A guest saved on A, with what A gives it by default. */
+  readonly verdict: MoveVerdict;
+  /** The newest PSCI both have, and what becomes of a guest that was started on A with it; absent: it is A's default. */
+  readonly pinned?: { readonly psci: PsciVersion; readonly verdict: MoveVerdict };
+}
+
+/** Capabilities that say who a kernel is, which its name says already. */
+const IDENTITY = new Set(['VKVM_CAP_PROFILE', 'VKVM_CAP_ABI_REVISION']);
+
+/** Compares two kernels by asking each, and by trying to move a guest. */
+export async function compareKernels(a: FreshKernel, b: FreshKernel): Promise<Skew> {
+  const [first, second] = [await probeKernel(a), await probeKernel(b)];
+  const verdict = await judgeMove(a, b);
+  const psci = first.psci.versions.findLast((version) => second.psci.versions.includes(version));
+  const isDefault = psci === undefined || psci === first.psci.byDefault;
+  return {
+    a: first,
+    b: second,
+    capabilities: differences(first.capabilities, second.capabilities).filter(
+      ({ name }) => !IDENTITY.has(name),
+    ),
+    onlyA: without(first.registers, second.registers),
+    onlyB: without(second.registers, first.registers),
+    behaviours: differences(first.behaviours, second.behaviours),
+    verdict,
+    ...(verdict.loads === 'no' && !isDefault && { pinned: { psci, verdict: await judgeMove(a, b, psci) } }),
+  };
+}
+
+const differences = (a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): Difference[] =>
+  Array.from(a)
+    .map(([name, value]) => ({ name, a: value, b: b.get(name) ?? '' }))
+    .filter((each) => each.a !== each.b);
+
+const without = (all: readonly RegId[], others: readonly RegId[]): RegId[] => {
+  const taken = new Set(others);
+  return all.filter((id) => !taken.has(id));
+};
