@@ -1,14 +1,5 @@
 /** vCPU features: which there are, which this CPU has. Source: arch/arm64/include/uapi/asm/kvm.h. */
-<<<<<<< HEAD
-import {
-  KVM_ARM_VCPU_HAS_EL2_E2H0,
-  KVM_ARM_VCPU_POWER_OFF,
-  KVM_ARM_VCPU_PSCI_0_2,
-  releaseNumber,
-} from '@vkvm/uapi';
-=======
-import { KVM_ARM_VCPU_POWER_OFF, KVM_ARM_VCPU_PSCI_0_2 } from '@vkvm/uapi';
->>>>>>> 64e29c3 (wip)
+import { KVM_ARM_VCPU_HAS_EL2_E2H0, KVM_ARM_VCPU_POWER_OFF, KVM_ARM_VCPU_PSCI_0_2 } from '@vkvm/uapi';
 
 import { holds, releases } from '../state/profile.ts';
 import { MAX_MEMSLOTS } from '../state/vm-state.ts';
