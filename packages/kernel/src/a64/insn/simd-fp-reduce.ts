@@ -2,12 +2,19 @@
  * Floating-point operations among the lanes of one register. Source: Arm DDI 0487, C4.1.96 "Advanced SIMD scalar
  * pairwise" and "across lanes"; C7.2 by name.
  */
+import type { Var } from '../emitter.ts';
 import { type Insn, insn } from '../pattern.ts';
 import { ADD, type Binary, binary, MAX, MAXNM, MIN, MINNM } from '../shared/fp-operation.ts';
 import { HALF_STATICS, halfPoint, SCALAR_STATICS, scalarSimdPoint } from '../shared/fp-row.ts';
-import { type Bits, fpView } from '../shared/fp-view.ts';
+import { type Bits, type FpView, fpView, scalarLane } from '../shared/fp-view.ts';
 import { everySecond } from '../shared/lanes.ts';
 import { oneSource } from '../shared/vector-operands.ts';
+
+/** The operation on the two lowest lanes. */
+function pairOf(k: FpView, operation: Binary): void {
+  const lane = (n: number): Var<Bits> => scalarLane(k.c, k.format.bits, k.c.vec('b'), n);
+  k.write('a', binary(k, operation, lane(0), lane(1)));
+}
 
 const pairRow = (name: string, a: 0 | 1, opcode: string, operation: Binary): Insn =>
   insn(`${name}_scalar`, `01 1 11110 ${a} sz:1 11000 ${opcode} 10 Rn:5 Rd:5`, {
@@ -16,8 +23,7 @@ const pairRow = (name: string, a: 0 | 1, opcode: string, operation: Binary): Ins
     operands: oneSource,
     emit: (c, { T }) => {
       c.requireFp();
-      const k = fpView(c, T);
-      k.write('a', binary(k, operation, k.readLane('b', 0), k.readLane('b', 1)));
+      pairOf(fpView(c, T), operation);
     },
   });
 
@@ -26,8 +32,7 @@ const halfPairRow = (name: string, a: 0 | 1, opcode: string, operation: Binary):
     operands: oneSource,
     emit: (c) => {
       c.requireFp();
-      const k = fpView(c, 'h');
-      k.write('a', binary(k, operation, k.readLane('b', 0), k.readLane('b', 1)));
+      pairOf(fpView(c, 'h'), operation);
     },
   });
 
@@ -42,7 +47,7 @@ const halfAcrossRow = (name: string, a: 0 | 1, opcode: string, operation: Binary
       const k = fpView(c, 'h');
       const source = c.letV128(c.vec('b'));
       let values = Array.from({ length: T === '8h' ? 8 : 4 }, (_, lane) =>
-        k.letBits(c.i16x8.extract_lane_u(source.get(), lane) as Bits),
+        scalarLane(c, 16, source.get(), lane),
       );
       while (values.length > 1) {
         const pairs = Array.from({ length: values.length / 2 }, (_, i) => i);
@@ -64,9 +69,8 @@ const acrossRow = (name: string, a: 0 | 1, opcode: string, operation: Binary): I
       const odd = lanes.letBits(everySecond(c, 2, source.get(), source.get(), 1) as Bits);
       const halves = lanes.letBits(binary(lanes, operation, even, odd));
       const k = fpView(c, 's');
-      const first = k.letBits(c.i32x4.extract_lane(halves.get(), 0) as Bits);
-      const second = k.letBits(c.i32x4.extract_lane(halves.get(), 1) as Bits);
-      k.write('a', binary(k, operation, first, second));
+      const half = (n: number): Var<Bits> => scalarLane(c, 32, halves.get(), n);
+      k.write('a', binary(k, operation, half(0), half(1)));
     },
   });
 

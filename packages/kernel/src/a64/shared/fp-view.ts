@@ -108,8 +108,6 @@ export interface FpView {
   readonly ops: FloatOps;
   readonly isVector: boolean;
   read(field: Field): Var<Bits>;
-  /** One lane of a register, for a scalar. */
-  readLane(field: Field, lane: number): Var<Bits>;
   /** One lane of a register, for a vector in all lanes. The immediate has its bytes' numbers: `repeatedLane`. */
   readElement(field: Field): Var<Bits>;
   write(field: Field, value: Bits): void;
@@ -137,6 +135,14 @@ const splatConst = (c: Emitter, bits: FpBits, value: bigint): V128 => {
   return c.v128.const(half, half);
 };
 
+/** One lane of a vector as a scalar. */
+export function scalarLane(c: Emitter, bits: FpBits, vector: V128, lane: number): Var<Bits> {
+  if (bits === 64) return c.letI64(c.i64x2.extract_lane(vector, lane)) as Var<Bits>;
+  return c.letI32(
+    bits === 32 ? c.i32x4.extract_lane(vector, lane) : c.i16x8.extract_lane_u(vector, lane),
+  ) as Var<Bits>;
+}
+
 /** A scalar of half precision lies in the low bits of an `I32`. */
 function scalarView(c: Emitter, shape: 'h' | 's' | 'd'): FpView {
   const bits = ({ h: 16, s: 32, d: 64 } as const)[shape];
@@ -148,10 +154,6 @@ function scalarView(c: Emitter, shape: 'h' | 's' | 'd'): FpView {
     if (isHalf) return c.i32.and(c.vecLow32(field), c.i32.const(0xffff));
     return single ? c.vecLow32(field) : c.vecLow(field);
   };
-  const laneOf = (vector: V128, lane: number): Var<Bits> => {
-    if (isHalf) return w.let(c.i16x8.extract_lane_u(vector, lane) as Bits) as Var<Bits>;
-    return w.let((single ? c.i32x4 : c.i64x2).extract_lane(vector, lane) as Bits) as Var<Bits>;
-  };
   return {
     c,
     shape,
@@ -161,8 +163,7 @@ function scalarView(c: Emitter, shape: 'h' | 's' | 'd'): FpView {
     ops: (single ? c.f32 : c.f64) as unknown as FloatOps,
     isVector: false,
     read: (field) => w.let(read(field) as Bits) as Var<Bits>,
-    readLane: (field, lane) => laneOf(c.vec(field), lane),
-    readElement: (field) => laneOf(swizzled(c, field), 0),
+    readElement: (field) => scalarLane(c, bits, swizzled(c, field), 0),
     write: (field, value) => (single ? c.setVecLow32(field, value) : c.setVecLow(field, value)),
     letBits: (value) => w.let(value) as Var<Bits>,
     constBits: (value) => w.const(value) as Bits,
@@ -204,9 +205,6 @@ function vectorView(c: Emitter, shape: keyof typeof LANE_BITS): FpView {
     isVector: true,
     // The lanes that do not count repeat those that do: so they raise nothing and pass every test that these pass.
     read: (field) => letV128(isShort ? c.i64x2.splat(c.vecLow(field)) : c.vec(field)),
-    readLane: () => {
-      throw new RangeError(`a lane of a vector is its element`);
-    },
     readElement: (field) => letV128(swizzled(c, field)),
     write: (field, value) =>
       isShort ? c.setVecLow(field, c.i64x2.extract_lane(value, 0)) : c.setVec(field, value),
