@@ -16,7 +16,7 @@ export const GUEST_HELP = `Usage: vkvm guest debian [options]
 
 Gets Debian's arm64 kernel and static busybox through apt, as any user and without changing the
 system, builds an initial ramdisk, and prints where they are. With --with, the ramdisk also has
-these packages and what they depend on, unpacked; none of their scripts has run.
+these packages and what they depend on, unpacked, and dash for scripts; no maintainer script has run.
 
 ${describeOptions(GUEST_OPTIONS)}
 `;

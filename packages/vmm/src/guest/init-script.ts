@@ -57,13 +57,19 @@ for word in $(cat /proc/cmdline); do
   esac
 done
 
+# The shells of packages find the programs of packages first; busybox's prefers its own.
+interactive=sh
+[ -x /bin/bash ] && interactive=/bin/bash
+runner=$interactive
+[ -x /bin/dash ] && runner=/bin/dash
+
 cd /root
 if [ -n "$script" ]; then
   printf "$(echo "$script" | sed 's/%/\\\\x/g')\\n" > /tmp/run
-  setsid cttyhack sh /tmp/run
+  setsid cttyhack $runner /tmp/run
   echo "vkvm: the script ended with status $?"
 else
-  setsid cttyhack sh -l
+  setsid cttyhack $interactive -l
 fi
 sync
 poweroff -f

@@ -3,22 +3,24 @@ import { encodeCpio } from './cpio.ts';
 import type { CpioEntry } from './cpio.ts';
 import { INIT_SCRIPT } from './init-script.ts';
 
-/** Where there are packages, `/bin` is a link of theirs. */
-const DIRECTORIES: readonly CpioEntry[] = [{ kind: 'directory', path: 'bin', mode: 0o755 }];
+/** Where there are packages, `/bin` is a link of theirs, and they have a shell. */
+const ALONE: readonly CpioEntry[] = [
+  { kind: 'directory', path: 'bin', mode: 0o755 },
+  { kind: 'link', path: 'bin/sh', target: 'busybox' },
+];
 
 /**
  * @param busybox - a static AArch64 busybox
- * @param packages - a cpio archive with a root directory that has `/bin`; its programs go before those of busybox
+ * @param packages - a cpio archive of a root directory with `/bin/sh`; its programs go before those of busybox
  * @returns a cpio archive, not compressed: it is unpacked by the guest
  */
 export function buildInitramfs(busybox: Uint8Array, packages?: Uint8Array): Uint8Array {
   const ours = encodeCpio([
-    ...(packages ? [] : DIRECTORIES),
+    ...(packages ? [] : ALONE),
     { kind: 'directory', path: 'dev', mode: 0o755 },
     // The kernel opens it for init before anything is mounted.
     { kind: 'device', path: 'dev/console', mode: 0o600, major: 5, minor: 1 },
     { kind: 'file', path: 'bin/busybox', mode: 0o755, data: busybox },
-    { kind: 'link', path: 'bin/sh', target: 'busybox' },
     { kind: 'file', path: 'init', mode: 0o755, data: new TextEncoder().encode(INIT_SCRIPT) },
   ]);
   if (!packages) return ours;

@@ -128,7 +128,7 @@ export class Apt {
     const options = ['-qq', '-y', '--no-install-recommends', '--print-uris'];
     const result = await this.#run('apt-get', [...options, 'install', ...names]);
     if (result.status !== 0) {
-      throw new GuestError(`apt cannot put ${names.join(', ')} together (${firstError(result)})`);
+      throw new GuestError(`apt cannot put the packages together (${firstError(result)})`);
     }
     // 'URI' NAME_VERSION_ARCHITECTURE.deb SIZE HASH
     const rows = [...result.stdout.matchAll(/^'[^']*' ([^_\s]+)_\S+\.deb (\d+)/gm)];

@@ -74,6 +74,11 @@ describe('debianPackages', () => {
     expect(lines).toContain('unpacking packages: 2 of 2, mawk_1%3a2_arm64.deb');
   });
 
+  test('has a shell that finds programs of packages first', async () => {
+    await get(['mawk']).packages;
+    expect(calls().find((call) => call.includes('install'))).toMatch(/ install dash mawk$/);
+  });
+
   test('keeps /usr merged, and makes the names that alternatives would', async () => {
     const paths = list((await get(['mawk']).packages).archive);
     expect(paths).toContain('usr/lib/ld.so');
@@ -105,7 +110,7 @@ describe('debianPackages', () => {
   });
 
   test.each([
-    [['nothing'], 'apt cannot put nothing together (Unable to locate package nothing)'],
+    [['nothing'], 'apt cannot put the packages together (Unable to locate package nothing)'],
     [['-o', 'x'], '-o is not the name of a package'],
   ])('says what is wrong with %s', async (names, message) => {
     await expect(get(names).packages).rejects.toThrow(message);

@@ -40,6 +40,9 @@ interface Manifest {
 /** Debian Policy, 5.6.1. */
 export const isPackageName = (text: string): boolean => /^[a-z0-9][a-z0-9.+~-]+$/.test(text);
 
+/** Runs scripts: busybox's shell would prefer its own programs to those of the packages. */
+const SHELL = 'dash';
+
 /** The merged /usr, which Debian's programs expect. Source: Debian's usrmerge. */
 const MERGED = ['bin', 'sbin', 'lib'];
 
@@ -68,7 +71,7 @@ export async function debianPackages(
   names: readonly string[],
   options: PackagesOptions,
 ): Promise<PackageArchive> {
-  const wanted = [...new Set(names)].toSorted();
+  const wanted = [...new Set([...names, SHELL])].toSorted();
   const wrong = wanted.find((name) => !isPackageName(name));
   if (wrong !== undefined) throw new GuestError(`${wrong} is not the name of a package`);
   const key = sha256(new TextEncoder().encode(wanted.join(' '))).slice(0, 16);
