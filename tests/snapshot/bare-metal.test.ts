@@ -1,17 +1,7 @@
-import {
-  KVM_GET_MP_STATE,
-  KVM_MP_STATE_RUNNABLE,
-  KVM_MP_STATE_STOPPED,
-  KVM_MP_STATE_SUSPENDED,
-  KVM_SET_MP_STATE,
-  PAGE_SIZE,
-  PROT_READ,
-  PROT_WRITE,
-} from '@vkvm/uapi';
+import { KVM_MP_STATE_RUNNABLE, KVM_MP_STATE_STOPPED, KVM_MP_STATE_SUSPENDED } from '@vkvm/uapi';
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { Traveller, readGuest, sectionsOf } from './travel.ts';
-import type { Place } from './travel.ts';
+import { PowerStates, Traveller, readGuest, sectionsOf } from './travel.ts';
 
 const guest = readGuest('traveller');
 const OUTPUT = '012345MmS6cdefF';
@@ -27,7 +17,7 @@ async function travel(traveller: Traveller, at: (stop: number) => number = () =>
       return stop;
     }
     const away = at(stop);
-    await traveller.goOn(await traveller.save(), away);
+    await traveller.goOn(await traveller.save(), { later: away });
   }
 }
 
@@ -109,47 +99,15 @@ describe('a bare-metal guest', { timeout }, () => {
   });
 });
 
-/** MP_STATE of the vCPUs of a machine, past the VMM. */
-class PowerStates {
-  readonly #place: Place;
-  readonly #fds: readonly number[];
-  readonly #address: number;
-
-  constructor(place: Place, fds: readonly number[]) {
-    this.#place = place;
-    this.#fds = fds;
-    this.#address = place.syscalls.mmap(-1, PAGE_SIZE, PROT_READ | PROT_WRITE, 0);
-  }
-
-  get(vcpu: number): number {
-    this.#ask(vcpu, KVM_GET_MP_STATE);
-    return this.#word[0]!;
-  }
-
-  set(vcpu: number, state: number): void {
-    this.#word[0] = state;
-    this.#ask(vcpu, KVM_SET_MP_STATE);
-  }
-
-  #ask(vcpu: number, request: number): void {
-    const result = this.#place.syscalls.ioctl(this.#fds[vcpu]!, request, this.#address);
-    if (result !== 0) throw new Error(`MP_STATE of vCPU ${vcpu}: ${result}`);
-  }
-
-  get #word(): Uint32Array {
-    return new Uint32Array(this.#place.process.memory.buffer, this.#address, 1);
-  }
-}
-
 describe('the power state of a vCPU', { timeout }, () => {
   test('STOPPED and SUSPENDED come along, and end as they would have', async () => {
     const traveller = await Traveller.start(guest);
     while (!traveller.output.includes('2')) await traveller.step();
-    const there = new PowerStates(traveller.place, traveller.vcpuFds);
+    const there = new PowerStates(traveller);
     // The VMM suspends the first vCPU, whose timer is armed; the other one has not been turned on yet.
     there.set(0, KVM_MP_STATE_SUSPENDED);
     await traveller.goOn(await traveller.save());
-    const here = new PowerStates(traveller.place, traveller.vcpuFds);
+    const here = new PowerStates(traveller);
     expect([here.get(0), here.get(1)]).toEqual([KVM_MP_STATE_SUSPENDED, KVM_MP_STATE_STOPPED]);
     // The timer wakes it, the VMM lets it run, and it turns the other one on.
     expect(await travel(traveller)).toBeGreaterThan(0);
@@ -159,12 +117,12 @@ describe('the power state of a vCPU', { timeout }, () => {
   test('SUSPENDED stays until the VMM ends it', async () => {
     const traveller = await Traveller.start(guest);
     while (!traveller.output.includes('2')) await traveller.step();
-    new PowerStates(traveller.place, traveller.vcpuFds).set(0, KVM_MP_STATE_SUSPENDED);
+    new PowerStates(traveller).set(0, KVM_MP_STATE_SUSPENDED);
     const snapshot = await traveller.save();
     await traveller.goOn(snapshot);
-    new PowerStates(traveller.place, traveller.vcpuFds).set(0, KVM_MP_STATE_RUNNABLE);
+    new PowerStates(traveller).set(0, KVM_MP_STATE_RUNNABLE);
     await traveller.goOn(await traveller.save());
-    expect(new PowerStates(traveller.place, traveller.vcpuFds).get(0)).toBe(KVM_MP_STATE_RUNNABLE);
+    expect(new PowerStates(traveller).get(0)).toBe(KVM_MP_STATE_RUNNABLE);
     await traveller.place.machine.run();
     expect(traveller.output).toBe(OUTPUT);
   });

@@ -1,7 +1,14 @@
 /** A machine that can be moved: its clocks are the test's, and it goes on in another process at each stop. */
 import { createKernel } from '@vkvm/kernel';
-import { KVM_CREATE_VCPU } from '@vkvm/uapi';
-import type { ProfileName, Syscalls, Process } from '@vkvm/uapi';
+import {
+  KVM_CREATE_VCPU,
+  KVM_GET_MP_STATE,
+  KVM_SET_MP_STATE,
+  PAGE_SIZE,
+  PROT_READ,
+  PROT_WRITE,
+} from '@vkvm/uapi';
+import type { ProfileName, PsciVersion, Syscalls, Process } from '@vkvm/uapi';
 import { createMachine, createProcess, openSnapshot, processSize, restoreMachine } from '@vkvm/vmm';
 import type { Machine, MachineHost, MachineStop } from '@vkvm/vmm';
 import { readFileSync } from 'node:fs';
@@ -38,11 +45,20 @@ export interface Place {
   readonly process: Process;
 }
 
+/** How a guest goes on. */
+export interface Move {
+  /** Nanoseconds that have passed meanwhile. */
+  readonly later?: number;
+  /** The kernel it goes on with; default: the one it was on. */
+  readonly profile?: ProfileName | undefined;
+  readonly dropSafe?: boolean;
+}
+
 /** One guest, wherever it is. */
 export class Traveller {
   output = '';
   place!: Place;
-  readonly #profile: ProfileName | undefined;
+  #profile: ProfileName | undefined;
   #vcpuFds: number[] = [];
   #now = 1e9;
   #frozen = false;
@@ -64,10 +80,10 @@ export class Traveller {
 
   static async start(
     kernel: Uint8Array,
-    { smp = 2, profile }: { readonly smp?: number; readonly profile?: ProfileName } = {},
+    { profile, psci }: { readonly profile?: ProfileName; readonly psci?: PsciVersion } = {},
   ): Promise<Traveller> {
     const traveller = new Traveller(profile);
-    const config = { kernel, memory: 8 * MIB, smp, output: traveller.#print };
+    const config = { kernel, memory: 8 * MIB, smp: 2, output: traveller.#print, ...(psci && { psci }) };
     const { syscalls, process } = traveller.#system(config);
     const machine = await createMachine({ syscalls, process, host: traveller.#host, config });
     traveller.place = { machine, syscalls, process };
@@ -125,20 +141,60 @@ export class Traveller {
     return new Blob(parts as Uint8Array<ArrayBuffer>[]).bytes();
   }
 
-  /** Goes on from a snapshot, in a process of its own, `later` nanoseconds later. */
-  async goOn(snapshot: Uint8Array, later = 0): Promise<void> {
+  /** Goes on from a snapshot, in a process of its own. */
+  async goOn(
+    snapshot: Uint8Array,
+    { later = 0, profile = this.#profile, dropSafe = false }: Move = {},
+  ): Promise<void> {
     this.place.machine[Symbol.dispose]();
     this.#now += later;
+    this.#profile = profile;
     this.#frozen = true;
-    await using opened = await openSnapshot([snapshot]);
-    const system = this.#system(opened.config);
-    const machine = await restoreMachine({
-      ...system,
-      snapshot: opened,
-      host: this.#host,
-      output: this.#print,
-    });
-    this.#frozen = false;
-    this.place = { machine, ...system };
+    try {
+      await using opened = await openSnapshot([snapshot]);
+      const system = this.#system(opened.config);
+      const machine = await restoreMachine({
+        ...system,
+        snapshot: opened,
+        host: this.#host,
+        output: this.#print,
+        dropSafe,
+      });
+      this.place = { machine, ...system };
+    } finally {
+      this.#frozen = false;
+    }
+  }
+}
+
+/** MP_STATE of the vCPUs of a machine, past the VMM. */
+export class PowerStates {
+  readonly #place: Place;
+  readonly #fds: readonly number[];
+  readonly #address: number;
+
+  constructor({ place, vcpuFds }: Traveller) {
+    this.#place = place;
+    this.#fds = vcpuFds;
+    this.#address = place.syscalls.mmap(-1, PAGE_SIZE, PROT_READ | PROT_WRITE, 0);
+  }
+
+  get(vcpu: number): number {
+    this.#ask(vcpu, KVM_GET_MP_STATE);
+    return this.#word[0]!;
+  }
+
+  set(vcpu: number, state: number): void {
+    this.#word[0] = state;
+    this.#ask(vcpu, KVM_SET_MP_STATE);
+  }
+
+  #ask(vcpu: number, request: number): void {
+    const result = this.#place.syscalls.ioctl(this.#fds[vcpu]!, request, this.#address);
+    if (result !== 0) throw new Error(`MP_STATE of vCPU ${vcpu}: ${result}`);
+  }
+
+  get #word(): Uint32Array {
+    return new Uint32Array(this.#place.process.memory.buffer, this.#address, 1);
   }
 }
