@@ -92,4 +92,31 @@ describe.skipIf(typeof guest === 'string')("Debian's cloud kernel", () => {
     expect(stdout).toMatch(/^4\r?$/m);
     expect(status).toBe(0);
   });
+
+  describe('with PSCI', () => {
+    /** What Linux says about its PSCI, and does with it. */
+    const observe = async (owner: string): Promise<string[]> => {
+      const script = encodeScript('dmesg | grep psci: | cut -c 16-; nproc');
+      const { status, stdout } = await boot(files, `quiet ${script}`, '--smp', '2', '--psci-owner', owner);
+      expect(status).toBe(0);
+      return stdout
+        .split(/\r?\n/)
+        .filter((line) => /psci:|^\d+$|Power down/.test(line) && !/command line/.test(line));
+    };
+    let reference: string[];
+    beforeAll(async () => {
+      reference = await observe('kernel');
+    }, 90_000);
+
+    test.each(['exit', 'user'])(
+      'owned by %s, sees what it sees with the kernel’s',
+      { timeout: 90_000 },
+      async (owner) => {
+        expect(reference).toContain('psci: PSCIv1.3 detected in firmware.');
+        const withoutTime = (lines: readonly string[]): string[] =>
+          lines.map((line) => line.replace(/^\[.*?\] /, ''));
+        expect(withoutTime(await observe(owner))).toEqual(withoutTime(reference));
+      },
+    );
+  });
 });
