@@ -23,6 +23,12 @@ describe('the encoding table', () => {
     for (const row of INSNS) expect(() => classOf(row)).not.toThrow();
   });
 
+  test('leaves only the class of UDF empty', () => {
+    const [empty, ...more] = instructionsPage().split('No word of this class is allocated').slice(0, -1);
+    expect(empty).toMatch(/### UDF\n\n\S.*\n\n$/);
+    expect(more).toEqual([]);
+  });
+
   test('has no row for what is not announced', () => {
     expect(CONTRADICTORY).toEqual([]);
     expect(UNANNOUNCED.filter(({ march }) => march !== undefined).map(({ name }) => name)).toEqual([]);

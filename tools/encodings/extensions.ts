@@ -224,7 +224,7 @@ function idRegisters(): (name: keyof typeof SYSREGS) => bigint {
 
 const valueOf = idRegisters();
 
-/** Whether vkvm's CPU says that it has the extension. */
+/** Whether vkvm's CPU says that it has the extension. In ID_AA64PFR0_EL1 a field of ones says that it has not. */
 export const isAnnounced = ({ field: [register, shift, least] }: Extension): boolean =>
   Number((valueOf(register) >> BigInt(shift)) & 15n) % 15 >= least;
 

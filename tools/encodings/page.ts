@@ -2,7 +2,7 @@
 import { INSNS } from '../../packages/kernel/src/a64/table.ts';
 import { insn } from '../../packages/kernel/src/a64/pattern.ts';
 import { CAMPAIGNS } from './campaigns.ts';
-import { classOf, ENCODING_CLASSES } from './classes.ts';
+import { classOf, ENCODING_CLASSES, type EncodingClass } from './classes.ts';
 import { ANNOUNCED, UNANNOUNCED } from './extensions.ts';
 import { readRecord } from './record.ts';
 import { DISAGREEMENTS } from './reviewed.ts';
@@ -21,15 +21,15 @@ const table = (head: readonly string[], rows: readonly (readonly string[])[]): s
   [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`);
 
 /** All encodings by class: rows, and what is UNDEF because its extension is not announced. */
-function linesByClass(): Map<string, Line[]> {
-  const lines = new Map<string, Line[]>(ENCODING_CLASSES.map(({ name }) => [name, []]));
+function linesByClass(): Map<EncodingClass, Line[]> {
+  const lines = new Map<EncodingClass, Line[]>(ENCODING_CLASSES.map((each) => [each, []]));
   for (const row of INSNS) {
     const { name, diagram } = row;
-    lines.get(classOf(row).name)!.push({ name, diagram, status: 'implemented' });
+    lines.get(classOf(row))!.push({ name, diagram, status: 'implemented' });
   }
   for (const { name: extension, encodings } of UNANNOUNCED) {
     for (const [name, diagram] of Object.entries(encodings)) {
-      const { name: place } = classOf(insn(name, diagram, { emit: () => {} }));
+      const place = classOf(insn(name, diagram, { emit: () => {} }));
       lines.get(place)!.push({ name, diagram, status: `UNDEF: ${extension} is not announced` });
     }
   }
@@ -42,7 +42,7 @@ function encodingSections(): string[] {
   return ENCODING_CLASSES.flatMap((each) => {
     const heading = each.section === section ? [] : [`## ${each.section}`, ''];
     section = each.section;
-    const rows = lines.get(each.name)!.map(({ name, diagram, status }) => [name, code(diagram), status]);
+    const rows = lines.get(each)!.map(({ name, diagram, status }) => [name, code(diagram), status]);
     const none = ['No word of this class is allocated: UNDEF.'];
     const body = rows.length > 0 ? table(['name', 'encoding', 'status'], rows) : none;
     return [...heading, `### ${each.name}`, '', `${code(each.diagram)}`, '', ...body, ''];
