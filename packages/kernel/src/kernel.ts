@@ -206,7 +206,14 @@ function createSyscalls(
       host.report(cause);
     },
   };
-  const thread: KernelThread = { ...base, vcpus: new VcpuCache(base) };
+  const thread: KernelThread = {
+    ...base,
+    vcpuAt: (block) => vcpus.get(block),
+    get vcpus() {
+      return vcpus;
+    },
+  };
+  const vcpus = new VcpuCache(thread);
   return new KernelSyscalls(thread);
 }
 

@@ -18,6 +18,7 @@ import {
 } from './memory.ts';
 import { kvmOneReg, kvmRegList } from './one-reg.ts';
 import { vkvmPsciRoute } from './psci-exit.ts';
+import { vkvmSecureLoad } from './secure.ts';
 import {
   kvmArmCounterOffset,
   kvmEnableCap,
@@ -149,6 +150,8 @@ export const KVM_HAS_DEVICE_ATTR = 0x4018_aee3;
 export const VKVM_FLUSH_ICACHE = 0x4010_5600;
 /** Give some PSCI functions another owner than `VKVM_CAP_PSCI_OWNER` says. vkvm's own; since ABI revision 2. */
 export const VKVM_PSCI_ROUTE = 0x4010_5601;
+/** Inject a secure runtime, once, before the VM runs. vkvm's own; since ABI revision 2. */
+export const VKVM_SECURE_LOAD = 0x4048_5602;
 
 /** Refused on arm64. */
 export const KVM_SET_TSS_ADDR = 0xae47;
@@ -442,6 +445,13 @@ const rows = [
     number: VKVM_PSCI_ROUTE,
     files: ['vm'],
     argument: vkvmPsciRoute,
+    direction: 'in',
+  },
+  {
+    name: 'VKVM_SECURE_LOAD',
+    number: VKVM_SECURE_LOAD,
+    files: ['vm'],
+    argument: vkvmSecureLoad,
     direction: 'in',
   },
   { name: 'KVM_SET_TSS_ADDR', number: KVM_SET_TSS_ADDR, files: [], argument: 'none', direction: 'none' },

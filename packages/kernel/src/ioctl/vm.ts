@@ -32,6 +32,7 @@ import {
   sysregKey,
   vkvmFlushIcache,
   vkvmPsciRoute,
+  vkvmSecureLoad,
 } from '@vkvm/uapi';
 
 import { FILE_DEVICE, FILE_VCPU, openFile } from '../fd-table.ts';
@@ -47,6 +48,7 @@ import { writableMaskOf } from '../sysreg/id.ts';
 import { setCounterOffset } from '../timer/arch-timer.ts';
 import { copyFromUser, copyToUser } from '../uaccess.ts';
 import { createVgicV3 } from '../vgic/device.ts';
+import { loadSecure } from '../vcpu/secure.ts';
 import { registerZone, unregisterZone } from '../vm/coalesced.ts';
 import type { Zone } from '../vm/coalesced.ts';
 import { setIoEventfd } from '../vm/ioeventfd.ts';
@@ -216,6 +218,11 @@ export const vmIoctls: readonly IoctlEntry[] = [
   { name: 'KVM_GET_STATS_FD', handle: ({ block: vm, thread: { host } }) => openStats(vm, undefined, host) },
   { name: 'KVM_ARM_GET_REG_WRITABLE_MASKS', handle: getRegWritableMasks },
   { name: 'VKVM_FLUSH_ICACHE', handle: flushIcache },
+  {
+    name: 'VKVM_SECURE_LOAD',
+    handle: ({ block: vm, thread: { host, argument } }) =>
+      loadSecure(vm, vkvmSecureLoad.read(argument, 0), host),
+  },
   {
     name: 'VKVM_PSCI_ROUTE',
     handle: ({ block: vm, thread: { host, argument } }) =>

@@ -19,6 +19,8 @@ import type { Thread } from '../vm/thread.ts';
 import { ESR_UNDEFINED } from './exception.ts';
 import { beginMmio } from './mmio.ts';
 import { stepPc } from './pstate.ts';
+import { callSecure, isSecureVm, secureVcpuFor } from './secure.ts';
+import type { SecureCpu } from './secure.ts';
 import { SYSREG_TABLE } from './sysregs.ts';
 
 const GO_ON = 0;
@@ -52,21 +54,35 @@ export function nowhere(vm: Block, gpa: number, write: boolean): 0 | 1 | 2 {
   return NOWHERE_USER;
 }
 
+/** A thread that knows its vCPUs: a secure runtime has one. */
+export interface TrapsThread extends Thread {
+  /** @param base - address of the vCPU's block */
+  vcpuAt(base: number): SecureCpu;
+}
+
 export class VcpuTraps implements Traps {
   /** Why the last port left guest code. */
   action: 0 | 1 | 2 | 3 = PORT_AGAIN;
   /** Whether real hardware would have trapped to the hypervisor. Who wants to know sets it to false before. */
   hasTrapped = false;
+  /** In a secure runtime: it has ended its call. {@link callSecure} clears it. */
+  hasReturned = false;
   /** 0 or -errno, for PORT_EXIT. */
   result = 0;
   readonly #vcpu: Block;
   readonly #vm: Block;
-  readonly #thread: Thread;
+  readonly #thread: TrapsThread;
   readonly #env: SysregEnv;
   readonly #reportOnce: (cause: string) => void;
   readonly #access: { bytes: number; write: boolean; readonly data: number };
 
-  constructor(vcpu: Block, vm: Block, thread: Thread, env: SysregEnv, reportOnce: (cause: string) => void) {
+  constructor(
+    vcpu: Block,
+    vm: Block,
+    thread: TrapsThread,
+    env: SysregEnv,
+    reportOnce: (cause: string) => void,
+  ) {
     this.#vcpu = vcpu;
     this.#vm = vm;
     this.#thread = thread;
@@ -79,13 +95,23 @@ export class VcpuTraps implements Traps {
     this.hasTrapped = true;
     const vcpu = this.#vcpu;
     if (smc === 0) count(vcpu, HVC_EXITS);
-    const { trace } = this.#thread;
+    const vm = this.#vm;
+    const { trace, host } = this.#thread;
+    if (isSecureVm(vm)) {
+      this.hasReturned = true;
+      return this.#leave(PORT_AGAIN);
+    }
     if (trace) {
       const [id, functionId] = [vcpu.get32(VCPU_ID), vcpu.get32(X)];
       if (smc === 0) trace.kvm_hvc_arm64?.(id, functionId, immediate);
       else trace.kvm_smc_arm64?.(id, functionId, immediate);
     }
-    if (smccc(vcpu, smc !== 0, immediate, this.#thread.host) === 'exit') return this.#exit(0);
+    const secure = secureVcpuFor(vm, vcpu.get32(X));
+    if (secure !== 0) {
+      callSecure(vm, vcpu, this.#thread.vcpuAt(secure), host);
+      return GO_ON;
+    }
+    if (smccc(vcpu, smc !== 0, immediate, host) === 'exit') return this.#exit(0);
     const runs = vcpu.get32(MP_STATE) === 0 && vcpu.get32(WAITING) === 0;
     return runs ? GO_ON : this.#leave(PORT_AGAIN);
   }

@@ -4,14 +4,14 @@ import { Block } from '../state/block.ts';
 import { FORMATTED, GENERATION } from '../state/control.ts';
 import { VM_BLOCK } from '../state/vcpu-state.ts';
 import type { SysregEngine } from '../sysreg/row.ts';
-import type { Thread } from '../vm/thread.ts';
 import { SYSREG_TABLE } from './sysregs.ts';
 import { VcpuTraps } from './traps.ts';
+import type { TrapsThread } from './traps.ts';
 
 export type VcpuEngine = SysregEngine & Pick<Engine, 'run' | 'step' | 'wordAtPc' | 'retired' | 'format'>;
 export type EngineFactory = (options: Omit<EngineOptions, 'interpreter'>) => VcpuEngine;
 
-export interface VcpuThread extends Thread {
+export interface VcpuThread extends TrapsThread {
   readonly createEngine: EngineFactory;
   /** Tells the developer of a cause once. */
   readonly reportOnce: (cause: string) => void;

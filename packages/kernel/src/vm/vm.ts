@@ -18,7 +18,7 @@ import {
   vcpuBlockSize,
 } from '../state/vcpu-state.ts';
 import { IPA_BITS, MAX_VCPUS, VM_DEAD, VM_LOCK, VM_REFERENCES } from '../state/vm-control.ts';
-import { VCPU_COUNT, VCPU_TABLE, VM_BLOCK_SIZE } from '../state/vm-state.ts';
+import { SECURE_VM, VCPU_COUNT, VCPU_TABLE, VM_BLOCK_SIZE } from '../state/vm-state.ts';
 import type { Words } from '../state/words.ts';
 import { initIdRegisters } from '../sysreg/id.ts';
 import { initTimers } from '../timer/arch-timer.ts';
@@ -75,6 +75,8 @@ export function destroyVm(vm: Block, host: Host): void {
   for (const vcpu of vcpus) lock(words, vcpu.base + VCPU_MUTEX, host);
   withLock(words, PROCESS_LOCK, host, () => {
     releaseMemslots(vm);
+  const secure = vm.get32(SECURE_VM);
+  if (secure !== 0) releaseVm(new Block(vm.words, secure));
     releaseIoEventfds(vm);
     releaseIrqfds(vm);
     for (const vcpu of vcpus.toReversed()) freeVcpu(vcpu);
