@@ -198,14 +198,25 @@ describe('cache maintenance and AT', () => {
     expect(requestsOf(other)).toBe(REQUEST_FLUSH_CODE);
   });
 
-  test('DC by address faults as a write by cache maintenance', () => {
+  test.each([
+    ['DC_IVAC', 1],
+    ['DC_CVAC', 0],
+    ['DC_CVAU', 0],
+    ['DC_CVAP', 0],
+    ['DC_CVADP', 0],
+    ['DC_CIVAC', 0],
+  ] as const)('%s faults as a write by cache maintenance, and is for EL%i', (name, lowest) => {
+    const word = msr(SYSOPS[name]);
     const { vcpu, access } = cpu(fault);
     vcpu.set64(X + 8 * RT, 0xdead_0000n);
     vcpu.set32(SCTLR_EL1, 1);
-    expect(access(msr(SYSOPS.DC_CVAC))).toBe(SYSREG_EXCEPTION);
+    expect(access(word)).toBe(SYSREG_EXCEPTION);
     expect([vcpu.get64(SYNDROME), vcpu.get64(FAULT_VA)]).toEqual([0x9600_0145n, 0xdead_0000n]);
     vcpu.set32(SCTLR_EL1, 0);
-    expect(access(msr(SYSOPS.DC_CVAC))).toBe(SYSREG_DONE);
+    expect(access(word)).toBe(SYSREG_DONE);
+    vcpu.set32(EL, 0);
+    // SCTLR_EL1.UCI is clear.
+    expect(access(word)).toBe(lowest === 0 ? SYSREG_TRAP : SYSREG_UNDEFINED);
   });
 
   test('AT puts the address or the fault into PAR_EL1', () => {
