@@ -22,6 +22,7 @@ import {
   VKVM_PSCI_ROUTE,
   VKVM_PSCI_ROUTE_TO_KERNEL,
   VKVM_PSCI_ROUTE_TO_USER,
+  VKVM_RFC_2013_EXIT_PSCI,
   kvmDeviceAttr,
   kvmEnableCap,
   kvmMpState,
@@ -31,6 +32,7 @@ import {
   vkvmRunPsci,
   xRegId,
 } from '@vkvm/uapi';
+import type { ProfileName } from '@vkvm/uapi';
 import { describe, expect, test } from 'vitest';
 
 import { PSCI_0_2, RAM, TestProcess, TestVcpu, TestVm } from './machine.ts';
@@ -254,6 +256,32 @@ describe('VKVM_PSCI_ROUTE', () => {
     route(vcpu.vm, 0x8400_0000, 0x20, VKVM_PSCI_ROUTE_TO_KERNEL);
     vcpu.vm.enableCap(VKVM_CAP_PSCI_OWNER, BigInt(VKVM_PSCI_OWNER_USER));
     expect(ownerOf(vcpu, SYSTEM_OFF)).toBe('user');
+  });
+});
+
+describe('number 24', () => {
+  const exits = (profile: ProfileName): (number | string)[] => {
+    const vm = new TestVm(new TestProcess({ profile }));
+    vm.load([HVC, STAY]);
+    vm.slice(1000);
+    const vcpu = new TestVcpu(vm);
+    expect(vcpu.init(profile === 'rfc-2013' ? 0 : PSCI_0_2)).toBe(0);
+    ownerOf(vcpu, SYSTEM_OFF);
+    const first = vcpu.exitReason;
+    answer(vcpu, [5n, 6n, 7n, 8n]);
+    vcpu.run();
+    return [first, ...results(vcpu).map(String)];
+  };
+
+  test.each(['linux-5.10', 'linux-6.1', 'linux-6.12', 'linux-7.3'] as const)(
+    'is a system event in %s, whose data nobody reads back',
+    (profile) => {
+      expect(exits(profile).slice(0, 2)).toEqual([KVM_EXIT_SYSTEM_EVENT, String(0xffff_ffff_ffff_fffan)]);
+    },
+  );
+
+  test('is the PSCI exit in rfc-2013, where nobody has to ask for it', () => {
+    expect(exits('rfc-2013')).toEqual([VKVM_RFC_2013_EXIT_PSCI, '5', '6', '7', '8']);
   });
 });
 

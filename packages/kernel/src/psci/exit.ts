@@ -1,9 +1,9 @@
 /** A PSCI call that user space serves: the exit, and its completion on the next KVM_RUN. */
-import { VKVM_EXIT_PSCI, VKVM_PSCI_CONDUIT_HVC, VKVM_PSCI_CONDUIT_SMC } from '@vkvm/uapi';
+import { VKVM_PSCI_CONDUIT_HVC, VKVM_PSCI_CONDUIT_SMC } from '@vkvm/uapi';
 
 import type { Block } from '../state/block.ts';
 import { PSCI_PENDING } from '../state/control.ts';
-import { exitPsci, exitReason, psciResults } from '../state/exit.ts';
+import { exitPsci, exitReason, psciReason, psciResults } from '../state/exit.ts';
 import { X } from '../state/vcpu-state.ts';
 
 /** Bytes of x0 to x3. */
@@ -20,7 +20,7 @@ export function beginPsci(vcpu: Block, smc: boolean): void {
  * `exit_reason`; the registers are then what one_reg made of them.
  */
 export function completePsci(vcpu: Block): void {
-  if (vcpu.get32(PSCI_PENDING) === 0 || exitReason(vcpu) !== VKVM_EXIT_PSCI) return;
+  if (vcpu.get32(PSCI_PENDING) === 0 || exitReason(vcpu) !== psciReason(vcpu)) return;
   vcpu.set32(PSCI_PENDING, 0);
   const from = psciResults(vcpu);
   vcpu.words.u8.copyWithin(vcpu.base + X, from, from + RESULTS);

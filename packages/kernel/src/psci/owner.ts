@@ -15,6 +15,7 @@ import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
 import { addRange, findRange, overlapsRange } from '../state/id-ranges.ts';
 import { withLock } from '../state/lock.ts';
+import { isOneOf } from '../state/profile.ts';
 import { STATE_LOCK, VM_HAS_RUN } from '../state/vm-control.ts';
 import type { Words } from '../state/words.ts';
 import { arePsci, isAboutOneCpu } from './ids.ts';
@@ -34,7 +35,7 @@ export function setPsciOwner(vm: Block, owner: bigint, host: Host): number {
   if (!OWNERS.some((each) => BigInt(each) === owner)) return -EINVAL;
   return withLock(vm.words, vm.base + STATE_LOCK, host, () => {
     if (vm.get32(VM_HAS_RUN) !== 0) return -EBUSY;
-    vm.set32(OWNER, Number(owner));
+    vm.set32(OWNER, Number(owner) + 1);
     vm.set32(ROUTES.count, 0);
     return 0;
   });
@@ -57,16 +58,25 @@ export function addPsciRoute(vm: Block, { base, count, owner, reserved }: PsciRo
   const last = base + count - 1;
   if (reserved !== 0 || !TARGETS.includes(owner) || !arePsci(base, last)) return -EINVAL;
   return withLock(vm.words, vm.base + STATE_LOCK, host, () => {
-    if (vm.get32(OWNER) === VKVM_PSCI_OWNER_KERNEL) return -EINVAL;
+    if (ownerOf(vm.words, vm.base) === VKVM_PSCI_OWNER_KERNEL) return -EINVAL;
     if (vm.get32(VM_HAS_RUN) !== 0) return -EBUSY;
     if (overlapsRange(vm, ROUTES, base, last)) return -EEXIST;
     return addRange(vm, ROUTES, base, last, owner) ? 0 : -ENOMEM;
   });
 }
 
+/** Who owns PSCI if nobody chooses: Linux's kernel does; the proposal's lets out what is not about one CPU. */
+const defaultOwner = (words: Words): number =>
+  isOneOf({ words }, ['rfc-2013']) ? VKVM_PSCI_OWNER_EXIT : VKVM_PSCI_OWNER_KERNEL;
+
+function ownerOf(words: Words, vm: number): number {
+  const chosen = words.get32(vm + OWNER);
+  return chosen === 0 ? defaultOwner(words) : chosen - 1;
+}
+
 /** Whether calls of a PSCI function exit. @param vm - address of the VM block */
 export function isUserPsci(words: Words, vm: number, id: number): boolean {
-  const owner = words.get32(vm + OWNER);
+  const owner = ownerOf(words, vm);
   if (owner === VKVM_PSCI_OWNER_KERNEL) return false;
   const route = findRange(words, vm, ROUTES, id);
   if (route >= 0) return route === VKVM_PSCI_ROUTE_TO_USER;

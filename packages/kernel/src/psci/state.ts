@@ -5,7 +5,7 @@ import { VM_SMCCC } from '../state/vm-state.ts';
 
 /** The version that user space chose; 0 = none. */
 export const VERSION = VM_SMCCC + 0x00;
-/** A VKVM_PSCI_OWNER_*. Fixed at the first run. */
+/** A VKVM_PSCI_OWNER_*, plus 1; 0 = that of the profile. Fixed at the first run. */
 export const OWNER = VM_SMCCC + 0x04;
 const ROUTE_COUNT = VM_SMCCC + 0x08;
 const ROUTES_START = VM_SMCCC + 0x100;

@@ -12,6 +12,7 @@ import {
   KVM_EXIT_UNKNOWN,
   VKVM_EXIT_IDLE,
   VKVM_EXIT_PSCI,
+  VKVM_RFC_2013_EXIT_PSCI,
   kvmRun,
   kvmRunArmNisv,
   kvmRunDebug,
@@ -27,6 +28,7 @@ import {
 
 import type { Block } from './block.ts';
 import { holds, releases, since } from './profile.ts';
+import { isOneOf } from './profile.ts';
 import { RUN_PAGE, X } from './vcpu-state.ts';
 
 const { exit_reason: EXIT_REASON, immediate_exit: IMMEDIATE_EXIT, flags: FLAGS } = kvmRun.offsets;
@@ -129,9 +131,13 @@ export function exitHypercall(vcpu: Block, functionId: number, flags: number): v
 /** User address of the results of a PSCI exit. */
 export const psciResults = (vcpu: Block): number => vcpu.get32(RUN_PAGE) + vkvmRunPsci.offsets.ret;
 
+/** `KVM_EXIT_PSCI` as the profile numbers it: mainline gave the proposal's number to system events. */
+export const psciReason = (vcpu: Block): number =>
+  isOneOf(vcpu, ['rfc-2013']) ? VKVM_RFC_2013_EXIT_PSCI : VKVM_EXIT_PSCI;
+
 /** A PSCI call that user space serves, out of x0 to x7. @param conduit - `VKVM_PSCI_CONDUIT_*` */
 export function exitPsci(vcpu: Block, conduit: number): void {
-  const page = setReason(vcpu, VKVM_EXIT_PSCI);
+  const page = setReason(vcpu, psciReason(vcpu));
   const { words, base } = vcpu;
   const { fn, args, ret } = vkvmRunPsci.offsets;
   words.set32(page + fn, vcpu.get32(X));
