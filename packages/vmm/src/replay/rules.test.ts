@@ -1,0 +1,93 @@
+import { KVM_CAP_ARM_SVE, KVM_DEV_TYPE_ARM_VGIC_V2, SYSREGS, sysregId } from '@vkvm/uapi';
+import { describe, expect, test } from 'vitest';
+import { compare } from './compare.ts';
+import type { Doubt, Excuse } from './doubt.ts';
+import type { JsonObject } from './json.ts';
+import { RULES } from './rules.ts';
+import { parseScenario } from './scenario.ts';
+import type { Session } from './session.ts';
+
+/** What is made of a step that a kernel without SVE and without any vCPU answers otherwise. */
+function excuse(step: JsonObject, expected: JsonObject, got: JsonObject): Excuse | undefined {
+  const scenario = parseScenario(JSON.stringify({ name: 'a', steps: [step] }), 'a');
+  const [difference] = compare(expected, got);
+  const doubt: Doubt = {
+    session: {
+      value: () => 0,
+      call: () => -9,
+      read: () => new Uint8Array(8),
+    } as unknown as Session,
+    scenario,
+    step: scenario.steps[0]!,
+    expected,
+    got,
+    difference: difference!,
+    capability: (number) => (number === KVM_CAP_ARM_SVE ? 0 : 1),
+  };
+  for (const rule of RULES) {
+    const found = rule(doubt);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+const register = (name: keyof typeof SYSREGS): string => `0x${sysregId(SYSREGS[name]).toString(16)}`;
+
+describe('a difference is the machine’s', () => {
+  test('where a feature is asked for that the CPU does not have, and what follows is', () => {
+    const step = { op: 'VCPU_INIT', fd: 'vcpu0', target: 'preferred', features: ['0x14'] };
+    expect(excuse(step, { ret: 0 }, { ret: -1, errno: 'EINVAL' })).toEqual({
+      reason: 'no SVE (capability 170)',
+      onward: true,
+    });
+  });
+
+  test('in the value of an ID register', () => {
+    const step = { op: 'GET_ONE_REG', fd: 'vcpu0', reg: register('ID_AA64ISAR0_EL1') };
+    expect(excuse(step, { ret: 0, val: '0x1' }, { ret: 0, val: '0x2' })?.reason).toBe('ID_AA64ISAR0_EL1');
+  });
+
+  test('in a count of something the machine has', () => {
+    const step = { op: 'CHECK_EXTENSION', fd: 'sys', cap: 9 };
+    expect(excuse(step, { ret: 2 }, { ret: 16 })?.reason).toBe('CPUs online (capability 9)');
+  });
+
+  test('where a host with one kind of GIC was recorded', () => {
+    const step = { op: 'CREATE_DEVICE', fd: 'vm', type: KVM_DEV_TYPE_ARM_VGIC_V2 };
+    expect(excuse(step, { ret: -1, errno: 'ENODEV' }, { ret: 0 })?.onward).toBe(true);
+    expect(excuse({ ...step, flags: 1 }, { ret: -1, errno: 'ENODEV' }, { ret: 0 })?.onward).toBe(false);
+  });
+
+  test('in the level of a fault, and nothing else of its syndrome', () => {
+    const step = { op: 'RUN', fd: 'vcpu0' };
+    expect(excuse(step, { esr_iss: '0x46' }, { esr_iss: '0x45' })).toBeDefined();
+    expect(excuse(step, { esr_iss: '0x46' }, { esr_iss: '0x06' })).toBeUndefined();
+  });
+});
+
+describe('a difference is a failure', () => {
+  test.each([
+    ['an errno', { op: 'CLOSE', fd: 'vm' }, { ret: -1, errno: 'EBADF' }, { ret: -1, errno: 'EINVAL' }],
+    [
+      'a feature that the CPU has',
+      { op: 'VCPU_INIT', fd: 'vcpu0', target: 5, features: ['0x4'] },
+      { ret: 0 },
+      { ret: -1, errno: 'EINVAL' },
+    ],
+    [
+      'an ID register that is not there',
+      { op: 'GET_ONE_REG', fd: 'vcpu0', reg: register('ID_AA64ISAR0_EL1') },
+      { ret: 0, val: '0x1' },
+      { ret: -1, errno: 'ENOENT' },
+    ],
+    [
+      'another register',
+      { op: 'GET_ONE_REG', fd: 'vcpu0', reg: 'vbar_el1' },
+      { ret: 0, val: '0x1' },
+      { ret: 0, val: '0x2' },
+    ],
+    ['a capability that is not there', { op: 'CHECK_EXTENSION', fd: 'sys', cap: 9 }, { ret: 2 }, { ret: 0 }],
+  ])('%s', (_name, step, expected, got) => {
+    expect(excuse(step as JsonObject, expected as JsonObject, got as JsonObject)).toBeUndefined();
+  });
+});
