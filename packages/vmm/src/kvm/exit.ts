@@ -14,6 +14,7 @@ import {
   VKVM_EXIT_IDLE,
   VKVM_EXIT_PSCI,
   VKVM_PSCI_CONDUIT_SMC,
+  VKVM_RFC_2013_EXIT_PSCI,
   kvmRun,
   kvmRunArmNisv,
   kvmRunDebug,
@@ -140,6 +141,9 @@ export type VcpuExit =
   | MemoryFaultExit
   | UnsupportedExit;
 
+/** Exit reason 24: Linux and the proposal of 2013 gave it two meanings. */
+export type Exit24 = 'system_event' | 'psci';
+
 type Writable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** What `deadline_ns` says when there is none. */
@@ -152,11 +156,14 @@ const UNION = kvmRun.offsets.padding;
  */
 export class ExitReader {
   readonly #words: Uint32Array;
+  readonly #psciReason: number;
   readonly #exits: ReturnType<typeof exitObjects>;
   readonly #data: Readonly<Record<number, Uint8Array>>;
   readonly #views: ReturnType<typeof unionViews>;
 
-  constructor(memory: WebAssembly.Memory, address: UserAddress) {
+  /** @param exit24 - what the number 24 stands for: a system event, but in the proposal of 2013 the PSCI exit */
+  constructor(memory: WebAssembly.Memory, address: UserAddress, exit24: Exit24 = 'system_event') {
+    this.#psciReason = exit24 === 'psci' ? VKVM_RFC_2013_EXIT_PSCI : VKVM_EXIT_PSCI;
     this.#words = new Uint32Array(memory.buffer, address, (UNION + 32) / 4);
     this.#views = unionViews(memory, address);
     const data = (length: number) => new Uint8Array(memory.buffer, address + kvmRunMmio.offsets.data, length);
@@ -173,6 +180,7 @@ export class ExitReader {
     const reason = words[kvmRun.offsets.exit_reason / 4] as number;
     if (result < 0) return this.#failed(result, reason);
     const exits = this.#exits;
+    if (reason === this.#psciReason) return exits.psci;
     switch (reason) {
       case KVM_EXIT_MMIO: {
         const { mmio } = exits;
@@ -199,8 +207,6 @@ export class ExitReader {
         exits.hypercall.flags = Number(flags);
         return exits.hypercall;
       }
-      case VKVM_EXIT_PSCI:
-        return exits.psci;
       case KVM_EXIT_DEBUG: {
         const { hsr, far } = this.#views.debug;
         exits.debug.hsr = hsr;

@@ -11,7 +11,10 @@ import {
   KVM_REG_PC,
   KVM_SET_ONE_REG,
   VKVM_CAP_ABI_REVISION,
+  PROFILES,
   VKVM_CAP_PROFILE,
+  VKVM_EXIT_PSCI,
+  vkvmRunPsci,
 } from '@vkvm/uapi';
 import { describe, expect, test } from 'vitest';
 import { FakeKernel, exit, idle, mmio, sliceEnd, systemEvent } from '../../test/fake-kernel.ts';
@@ -97,6 +100,32 @@ describe('Vcpu', () => {
     const { vcpu } = vcpuOf(kernel);
     kernel.script.push(step);
     expect(vcpu.run()).toMatchObject(expected);
+  });
+
+  test('brings a PSCI call out and its results back', () => {
+    const kernel = new FakeKernel();
+    const { vcpu } = vcpuOf(kernel);
+    kernel.script.push(exit(VKVM_EXIT_PSCI, [0xc400_0003, 1, 11, 0, 12, 0]));
+    const call = vcpu.run();
+    if (call.reason !== 'psci') throw new Error(call.reason);
+    expect([call.functionId, call.conduit, call.args.slice(0, 3)]).toEqual([
+      0xc400_0003,
+      'smc',
+      [11n, 12n, 0n],
+    ]);
+    call.ret = [1n, 2n, 3n, 4n];
+    expect(vkvmRunPsci.view(kernel.process.memory, vcpu.runPage).ret).toEqual([1n, 2n, 3n, 4n]);
+  });
+
+  test.each([
+    ['rfc-2013', 'psci'],
+    ['linux-7.3', 'system_event'],
+  ])('number-24: takes exit 24 in %s for %s', (profile, reason) => {
+    const kernel = new FakeKernel();
+    kernel.caps.set(VKVM_CAP_PROFILE, PROFILES.find(({ name }) => name === profile)?.number ?? 0);
+    const { vcpu } = vcpuOf(kernel);
+    kernel.script.push(exit(24, [1]));
+    expect(vcpu.run().reason).toBe(reason);
   });
 
   test('throws what no exit describes', () => {

@@ -22,7 +22,7 @@ import {
 } from '@vkvm/uapi';
 import type { RegId, UserAddress } from '@vkvm/uapi';
 import { ExitReader } from './exit.ts';
-import type { VcpuExit } from './exit.ts';
+import type { Exit24, VcpuExit } from './exit.ts';
 import { KvmFile } from './file.ts';
 import type { UserSpace } from './process.ts';
 
@@ -35,6 +35,14 @@ export interface PendingSerror {
   readonly syndrome?: bigint;
 }
 
+/** What a vCPU's VM knows of it. */
+export interface VcpuOptions {
+  readonly id: number;
+  /** Bytes of its file. */
+  readonly mmapSize: number;
+  readonly exit24: Exit24;
+}
+
 /** A vCPU descriptor. All of its methods but {@link kick} belong to the thread that runs it. */
 export class Vcpu extends KvmFile {
   readonly id: number;
@@ -45,16 +53,12 @@ export class Vcpu extends KvmFile {
   readonly #kick: Int32Array;
 
   /** @param fd - what `KVM_CREATE_VCPU` answered */
-  constructor(
-    user: UserSpace,
-    fd: number,
-    { id, mmapSize }: { readonly id: number; readonly mmapSize: number },
-  ) {
+  constructor(user: UserSpace, fd: number, { id, mmapSize, exit24 }: VcpuOptions) {
     super(user, fd, 'vcpu');
     this.id = id;
     this.#mmapSize = mmapSize;
     this.runPage = user.mapFile(fd, mmapSize);
-    this.#exits = new ExitReader(user.memory, this.runPage);
+    this.#exits = new ExitReader(user.memory, this.runPage, exit24);
     this.#kick = new Int32Array(user.memory.buffer, this.runPage + VKVM_KICK_OFFSET, 1);
   }
 
