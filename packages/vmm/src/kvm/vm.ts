@@ -12,6 +12,8 @@ import {
   KVM_IRQ_LINE,
   KVM_SET_DEVICE_ATTR,
   KVM_SET_USER_MEMORY_REGION,
+  PROFILES,
+  VKVM_CAP_PROFILE,
   VKVM_PSCI_ROUTE,
   kvmArmCounterOffset,
   kvmCreateDevice,
@@ -49,6 +51,9 @@ export interface FunctionRange {
 
 /** Distance from an attribute's struct to the value it points to, in the scratch page. */
 const VALUE = 64;
+
+/** The profile in which exit 24 is not a system event. */
+const RFC_2013 = PROFILES.find(({ name }) => name === 'rfc-2013')?.number;
 
 /** A VM descriptor. Closing it leaves vCPUs and devices alive until they are closed too. */
 export class Vm extends KvmFile {
@@ -93,7 +98,8 @@ export class Vm extends KvmFile {
    * @throws {KvmError} `EEXIST` the id is used; `EINVAL` too many; `EBUSY` the GIC is initialised; `ENOMEM`
    */
   createVcpu(id: number): Vcpu {
-    return new Vcpu(this.user, this.ioctl(KVM_CREATE_VCPU, id), { id, mmapSize: this.#vcpuMmapSize });
+    const exit24 = this.checkExtension(VKVM_CAP_PROFILE) === RFC_2013 ? 'psci' : 'system_event';
+    return new Vcpu(this.user, this.ioctl(KVM_CREATE_VCPU, id), { id, mmapSize: this.#vcpuMmapSize, exit24 });
   }
 
   /**
