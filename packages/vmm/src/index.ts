@@ -1,7 +1,7 @@
 /** User space of a KVM for arm64: typed descriptors over the ioctls, devices, loaders, and whole machines. */
 export { openKvm } from './kvm/kvm.ts';
 export type { Kvm } from './kvm/kvm.ts';
-export type { Memslot, Vm } from './kvm/vm.ts';
+export type { FunctionRange, Memslot, Vm } from './kvm/vm.ts';
 export type { Vcpu } from './kvm/vcpu.ts';
 export type { Attribute, KvmDevice } from './kvm/device.ts';
 export { createProcess } from './kvm/process.ts';
@@ -19,10 +19,14 @@ export type {
   IntrExit,
   MemoryFaultExit,
   MmioExit,
+  PsciExit,
   SystemEventExit,
   UnsupportedExit,
   VcpuExit,
 } from './kvm/exit.ts';
+
+export type { PsciOwner, PsciRoute, SmcccFilter } from './smccc/ownership.ts';
+export type { PsciConduit } from './smccc/psci-tree.ts';
 
 export { createMachine } from './machine/machine.ts';
 export type { Machine, MachineParts } from './machine/machine.ts';
