@@ -104,7 +104,8 @@ export function instructionsPage(): string {
     '## Held against QEMU',
     '',
     'Recorded cases of each handler are in `packages/kernel/test/vectors/`. `pnpm isa-fuzz` runs random instructions in',
-    "random states on the interpreter (every 16th case on the evaluator too) and on QEMU's user mode:",
+    "random states on the interpreter (every 16th case on the evaluator too) and on QEMU's user mode. What a seed stands",
+    'for follows from the rows and the generator of its day. Where QEMU 7.2 itself is wrong, `tools/vectors/errata.ts` says so.',
     '',
     ...table(
       ['date', 'seed', 'instructions', 'mismatches', 'rows', 'beside Armv8.0-A'],
