@@ -45,6 +45,7 @@ export const MACHINE_OPTIONS = {
     value: 'WHO',
     help: 'who serves PSCI: kernel (default), exit (the kernel only CPUs), user (we do)',
   },
+  'secure-runtime': { value: 'FILE', help: 'AArch64 code that serves SiP calls, apart from the guest' },
 } as const;
 
 /** How it is run. */
@@ -79,14 +80,17 @@ export async function machineConfig(
   const memory = alignUp(parseSize('--memory', options.memory ?? DEFAULT_MEMORY), 2 * MIB);
   const smp = parseCount('--smp', options.smp ?? '1');
   checkConfig({ memory, smp });
-  const [initrd, dtb] = await Promise.all(
-    [options.initrd, options.dtb].map((path) => (path === undefined ? undefined : host.readFile(path))),
+  const [initrd, dtb, secureRuntime] = await Promise.all(
+    [options.initrd, options.dtb, options['secure-runtime']].map((path) =>
+      path === undefined ? undefined : host.readFile(path),
+    ),
   );
   if (initrd?.length === 0) throw new UsageError(`--initrd ${options.initrd}: the file is empty`);
   return {
     kernel,
     ...(initrd && { initrd }),
     ...(dtb && { dtb }),
+    ...(secureRuntime && { secureRuntime }),
     bootargs: options.append ?? '',
     memory,
     smp,

@@ -15,6 +15,7 @@ import {
   PROFILES,
   VKVM_CAP_PROFILE,
   VKVM_PSCI_ROUTE,
+  VKVM_SECURE_LOAD,
   kvmArmCounterOffset,
   kvmCreateDevice,
   kvmDeviceAttr,
@@ -24,12 +25,28 @@ import {
   kvmUserspaceMemoryRegion,
   kvmVcpuInit,
   vkvmPsciRoute,
+  vkvmSecureLoad,
 } from '@vkvm/uapi';
 import type { UserAddress } from '@vkvm/uapi';
 import { KvmDevice } from './device.ts';
 import { KvmFile } from './file.ts';
 import type { UserSpace } from './process.ts';
 import { Vcpu } from './vcpu.ts';
+
+/** A secure runtime in user memory. */
+export interface SecureLoad {
+  /** The runtime's memory, with its code; a multiple of the page size, as the next two. */
+  readonly userAddress: UserAddress;
+  /** Where the runtime finds it, and its length in bytes. */
+  readonly base: number;
+  readonly size: number;
+  /** Where a call begins. */
+  readonly entry: number;
+  /** Instructions of one call. */
+  readonly budget: number;
+  /** SMCCC function ids that it serves; bit 30 does not count. */
+  readonly functions: FunctionRange;
+}
 
 /** A guest-physical range backed by user memory. */
 export interface Memslot {
@@ -139,6 +156,25 @@ export class Vm extends KvmFile {
   routePsci({ base, count }: FunctionRange, owner: number): void {
     vkvmPsciRoute.write(this.user.memory, this.scratch, { base, count, owner });
     this.ioctl(VKVM_PSCI_ROUTE, this.scratch);
+  }
+
+  /**
+   * Injects a secure runtime.
+   *
+   * @throws {KvmError} `EBUSY` a vCPU has run; `EEXIST` there is one; `EINVAL` misaligned, or no function ids; `EFAULT` the
+   *   memory is not mapped; `ENOMEM`
+   */
+  loadSecure({ userAddress, base, size, entry, budget, functions }: SecureLoad): void {
+    vkvmSecureLoad.write(this.user.memory, this.scratch, {
+      user_addr: userAddress,
+      ram_gpa: base,
+      ram_len: size,
+      entry,
+      budget,
+      base: functions.base,
+      count: functions.count,
+    });
+    this.ioctl(VKVM_SECURE_LOAD, this.scratch);
   }
 
   #prepareFilter(): void {

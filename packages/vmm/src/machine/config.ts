@@ -31,6 +31,8 @@ export interface MachineConfig {
   readonly smcccFilters?: readonly SmcccFilter[];
   /** How our device tree tells the guest to call PSCI. Default: `hvc`. */
   readonly psciConduit?: PsciConduit;
+  /** AArch64 code that serves the guest's SiP calls, apart from the guest. */
+  readonly secureRuntime?: Uint8Array;
   /** Takes what the guest writes to its console. The bytes are valid during the call only. */
   readonly output: (bytes: Uint8Array) => void;
   /** Told of accesses to addresses where nothing is. They read as zero. */
@@ -56,8 +58,14 @@ export const memoryMax = (smp: number): number =>
   Math.floor((PROCESS_MAX_SIZE - overhead(smp)) / (2 * MIB)) * (2 * MIB);
 
 /** Size of the process memory that a machine needs. */
-export const processSize = ({ memory, smp }: Pick<MachineConfig, 'memory' | 'smp'>): number =>
-  Math.min(PROCESS_MAX_SIZE, memory + overhead(smp) + 64 * MIB);
+export const processSize = ({
+  memory,
+  smp,
+  secureRuntime,
+}: Pick<MachineConfig, 'memory' | 'smp' | 'secureRuntime'>): number => {
+  const runtime = secureRuntime ? overhead(1) : 0; // a VM of its own
+  return Math.min(PROCESS_MAX_SIZE, memory + overhead(smp) + runtime + 64 * MIB);
+};
 
 /** @throws {ConfigError} naming the limit that is exceeded */
 export function checkConfig({

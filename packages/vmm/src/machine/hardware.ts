@@ -30,6 +30,7 @@ import { Gic } from './gic.ts';
 import { RAM_BASE } from './layout.ts';
 import { installPsci, psciSetup } from './psci-owner.ts';
 import type { PsciConfig } from './psci-owner.ts';
+import { SecureRuntime } from './secure-runtime.ts';
 
 /** Guest instructions in one `KVM_RUN` of a machine with one vCPU: a few milliseconds. More vCPUs share them. */
 const SLICE = 1_000_000;
@@ -52,6 +53,7 @@ export interface Hardware {
   /** Whether a vCPU can wait in the state SUSPENDED. */
   readonly canSuspend: boolean;
   readonly target: number;
+  readonly secureRuntime?: SecureRuntime;
   /** Guest RAM, as bytes of the process memory. */
   readonly ram: Uint8Array;
 }
@@ -64,7 +66,8 @@ export interface HardwareParts {
 }
 
 /** What of a machine the kernel is told. */
-export type HardwareConfig = Pick<MachineConfig, 'memory' | 'smp' | 'gicVersion' | 'psci'> & PsciConfig;
+export type HardwareConfig = Pick<MachineConfig, 'memory' | 'smp' | 'gicVersion' | 'psci' | 'secureRuntime'> &
+  PsciConfig;
 
 /** Creates the VM in the order that KVM wants: vCPUs, GIC, their initialisation, the GIC's. */
 export function createHardware(
@@ -90,6 +93,8 @@ export function createHardware(
   const userAddress = fitting(config, () => kvm.mapMemory(config.memory));
   resources.defer(() => syscalls.munmap(userAddress, config.memory));
   vm.setMemslot({ slot: 0, base: RAM_BASE, size: config.memory, userAddress });
+  const { secureRuntime: image } = config;
+  const secureRuntime = image && new SecureRuntime({ kvm, vm, identity, process }, image);
   const mpidr = sysregId(SYSREGS.MPIDR_EL1);
   return {
     identity,
@@ -100,6 +105,7 @@ export function createHardware(
     psci,
     canSuspend,
     target,
+    ...(secureRuntime && { secureRuntime }),
     ram: new Uint8Array(process.memory.buffer, userAddress, config.memory),
   };
 }

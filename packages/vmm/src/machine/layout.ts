@@ -20,6 +20,9 @@ export const PL031 = { base: 0x0901_0000, size: 0x1000, spi: 2 } as const;
 /** Power control, of vkvm's own; only where PSCI cannot turn the machine off. */
 export const POWER = { base: 0x090f_0000, size: 0x1000 } as const;
 
+/** Memory of a secure runtime, where QEMU's machine has its secure RAM. The guest finds nothing there. */
+export const SECURE_RAM = { base: 0x0e00_0000, size: 0x0100_0000 } as const;
+
 /** Start of RAM. */
 export const RAM_BASE = 0x4000_0000;
 

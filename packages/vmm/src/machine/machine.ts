@@ -195,6 +195,7 @@ export class Machine implements Disposable {
     this.#stop = undefined;
     initVcpus(hardware.vcpus, hardware.target, config.psci);
     hardware.gic.reset(hardware.affinities);
+    hardware.secureRuntime?.reset();
     this.#board.reset();
     this.#load();
   }
