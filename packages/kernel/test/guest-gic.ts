@@ -5,6 +5,7 @@ import {
   KVM_DEV_ARM_VGIC_GRP_ADDR,
   KVM_DEV_ARM_VGIC_GRP_CTRL,
   KVM_DEV_ARM_VGIC_GRP_NR_IRQS,
+  KVM_DEV_TYPE_ARM_VGIC_V3,
   KVM_VGIC_V3_ADDR_TYPE_DIST,
   KVM_VGIC_V3_ADDR_TYPE_REDIST,
 } from '@vkvm/uapi';
@@ -13,7 +14,8 @@ import type { Block } from '../src/state/block.ts';
 import { INTERRUPT_LINES, SCRATCH, X } from '../src/state/vcpu-state.ts';
 import { gicSysregs } from '../src/sysreg/gic.ts';
 import type { SysregEnv, SysregOutcome } from '../src/sysreg/row.ts';
-import { createVgicV3, vgicGetAttr, vgicSetAttr } from '../src/vgic/device.ts';
+import { createVgic } from '../src/vgic/create.ts';
+import { vgicGetAttr, vgicSetAttr } from '../src/vgic/device.ts';
 import { mmio } from '../src/vgic/vgic.ts';
 import { USER, bareVm } from './bare-vm.ts';
 import type { BareVm } from './bare-vm.ts';
@@ -89,7 +91,7 @@ export function guestGic(ids: readonly number[] = [0], interrupts = 64): GuestGi
     },
   });
   if (interrupts === 0) return gic;
-  createVgicV3(vm, host);
+  createVgic(vm, KVM_DEV_TYPE_ARM_VGIC_V3, host);
   gic.setAttr(KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0n, BigInt(interrupts));
   gic.setAttr(KVM_DEV_ARM_VGIC_GRP_ADDR, BigInt(KVM_VGIC_V3_ADDR_TYPE_DIST), BigInt(GICD));
   gic.setAttr(KVM_DEV_ARM_VGIC_GRP_ADDR, BigInt(KVM_VGIC_V3_ADDR_TYPE_REDIST), BigInt(GICR));

@@ -1,6 +1,8 @@
 /** Requests of a device's file: attributes of the in-kernel GIC. The VM lock is held. */
 import { kvmDeviceAttr } from '@vkvm/uapi';
 
+import { isGicV2 } from '../vgic/create.ts';
+import { vgicV2GetAttr, vgicV2HasAttr, vgicV2SetAttr } from '../vgic/device-v2.ts';
 import { vgicGetAttr, vgicHasAttr, vgicSetAttr } from '../vgic/device.ts';
 import type { IoctlEntry } from './handler.ts';
 
@@ -9,21 +11,21 @@ export const deviceIoctls: readonly IoctlEntry[] = [
     name: 'KVM_SET_DEVICE_ATTR',
     handle({ block, thread: { host, argument } }) {
       const { group, attr, addr } = kvmDeviceAttr.read(argument, 0);
-      return vgicSetAttr(block, group, attr, addr, host);
+      return (isGicV2(block) ? vgicV2SetAttr : vgicSetAttr)(block, group, attr, addr, host);
     },
   },
   {
     name: 'KVM_GET_DEVICE_ATTR',
     handle({ block, thread: { host, argument } }) {
       const { group, attr, addr } = kvmDeviceAttr.read(argument, 0);
-      return vgicGetAttr(block, group, attr, addr, host);
+      return (isGicV2(block) ? vgicV2GetAttr : vgicGetAttr)(block, group, attr, addr, host);
     },
   },
   {
     name: 'KVM_HAS_DEVICE_ATTR',
     handle({ block, thread: { host, argument } }) {
       const { group, attr } = kvmDeviceAttr.read(argument, 0);
-      return vgicHasAttr(block, group, attr, host);
+      return (isGicV2(block) ? vgicV2HasAttr : vgicHasAttr)(block, group, attr, host);
     },
   },
 ];

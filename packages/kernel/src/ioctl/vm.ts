@@ -11,11 +11,13 @@ import {
   KVM_ARM_VM_SMCCC_CTRL,
   KVM_ARM_VM_SMCCC_FILTER,
   KVM_CREATE_DEVICE_TEST,
+  KVM_DEV_TYPE_ARM_VGIC_V2,
   KVM_DEV_TYPE_ARM_VGIC_V3,
   KVM_MSI_VALID_DEVID,
   PROT_READ,
   PROT_WRITE,
   kvmArmCounterOffset,
+  kvmArmDeviceAddr,
   kvmCoalescedMmioZone,
   kvmCreateDevice,
   kvmDeviceAttr,
@@ -39,15 +41,19 @@ import { FILE_DEVICE, FILE_VCPU, openFile } from '../fd-table.ts';
 import { addPsciRoute } from '../psci/owner.ts';
 import { PROCESS_LOCK } from '../state/arena.ts';
 import { withLock } from '../state/lock.ts';
+import type { Host } from '../host.ts';
+import type { Block } from '../state/block.ts';
 import { isAccessible } from '../state/mappings.ts';
 import { REQUEST_FLUSH_CODE, request } from '../state/requests.ts';
 import { IRQCHIP } from '../state/vm-control.ts';
 import { withVcpusLocked } from '../state/vcpu-locks.ts';
 import { addFilter } from '../smccc/filter.ts';
-import { writableMaskOf } from '../sysreg/id.ts';
+import { hideGic, writableMaskOf } from '../sysreg/id.ts';
 import { setCounterOffset } from '../timer/arch-timer.ts';
 import { copyFromUser, copyToUser } from '../uaccess.ts';
-import { createVgicV3 } from '../vgic/device.ts';
+import { createVgic } from '../vgic/create.ts';
+import type { GicType } from '../vgic/create.ts';
+import { setDeviceAddress } from '../vgic/device-v2.ts';
 import { loadSecure } from '../vcpu/secure.ts';
 import { registerZone, unregisterZone } from '../vm/coalesced.ts';
 import type { Zone } from '../vm/coalesced.ts';
@@ -89,11 +95,19 @@ function enableCap({ block: vm, thread: { host, argument } }: IoctlCall): number
   return enableCapability(vm, cap, { args, padIsZero: pad.every((byte) => byte === 0) }, host);
 }
 
+/** @returns 0 or -errno */
+function createGic(vm: Block, type: GicType, host: Host): number {
+  const error = createVgic(vm, type, host);
+  if (error === 0 && type === KVM_DEV_TYPE_ARM_VGIC_V2) hideGic(vm);
+  return error;
+}
+
 function createDevice({ block: vm, thread: { words, host, argument } }: IoctlCall): number {
   const device = kvmCreateDevice.view(argument, 0);
-  if (device.type !== KVM_DEV_TYPE_ARM_VGIC_V3) return -ENODEV;
+  const { type } = device;
+  if (type !== KVM_DEV_TYPE_ARM_VGIC_V2 && type !== KVM_DEV_TYPE_ARM_VGIC_V3) return -ENODEV;
   if ((device.flags & KVM_CREATE_DEVICE_TEST) !== 0) return 0;
-  const error = createVgicV3(vm, host);
+  const error = createGic(vm, type, host);
   if (error !== 0) return error;
   return withLock(words, PROCESS_LOCK, host, () => {
     const fd = openFile(words, FILE_DEVICE, vm.base);
@@ -183,9 +197,6 @@ function signalMsi({ block: vm, thread: { argument } }: IoctlCall): number {
   return vm.get32(IRQCHIP) === 0 || (flags & ~KVM_MSI_VALID_DEVID) !== 0 ? -EINVAL : -ENODEV;
 }
 
-/** There is no GICv2: what makes one, or places it, finds no device. */
-const noGicV2 = (): number => -ENODEV;
-
 /** A VM has attributes since the SMCCC filter came. */
 const VM_ATTRIBUTES = { since: '6.4' } as const;
 
@@ -207,8 +218,17 @@ export const vmIoctls: readonly IoctlEntry[] = [
   { name: 'KVM_IRQFD', handle: irqfd },
   { name: 'KVM_SET_GSI_ROUTING', handle: gsiRouting },
   { name: 'KVM_SIGNAL_MSI', handle: signalMsi },
-  { name: 'KVM_CREATE_IRQCHIP', handle: noGicV2 },
-  { name: 'KVM_ARM_SET_DEVICE_ADDR', handle: noGicV2 },
+  {
+    name: 'KVM_CREATE_IRQCHIP',
+    handle: ({ block: vm, thread: { host } }) => createGic(vm, KVM_DEV_TYPE_ARM_VGIC_V2, host),
+  },
+  {
+    name: 'KVM_ARM_SET_DEVICE_ADDR',
+    handle({ block: vm, thread: { argument } }) {
+      const { id, addr } = kvmArmDeviceAddr.view(argument, 0);
+      return setDeviceAddress(vm, id, BigInt(addr));
+    },
+  },
   { name: 'KVM_ARM_PREFERRED_TARGET', handle: preferredTarget },
   { name: 'KVM_ENABLE_CAP', handle: enableCap },
   { name: 'KVM_SET_DEVICE_ATTR', range: VM_ATTRIBUTES, handle: attributes(true) },

@@ -5,7 +5,7 @@
  * The CPU is Armv8.0-A with AArch64 at EL0 and EL1, and of later extensions what docs/decisions lists. They are the same
  * for all vCPUs of a VM, so the values lie in the VM's block.
  */
-import { EBUSY, EINVAL, SYSREGS, sysregKey } from '@vkvm/uapi';
+import { EBUSY, EINVAL, KVM_DEV_TYPE_ARM_VGIC_V3, SYSREGS, sysregKey } from '@vkvm/uapi';
 
 import { Block } from '../state/block.ts';
 import { CCSIDR_CHANGES, CSSELR, VCPU_ID } from '../state/control.ts';
@@ -213,9 +213,13 @@ export function initIdRegisters(vm: Block): void {
   for (const { name, value } of FEATURE_REGISTERS) vm.set64(idOffset(SYSREGS[name]), value);
 }
 
-/** The first KVM_RUN of a VM: without an in-kernel GIC its CPUs have no GIC registers. The state lock is held. */
+/** The first KVM_RUN of a VM: without a GICv3 its CPUs have no GIC registers. The state lock is held. */
 export function finaliseIdRegisters(vm: Block): void {
-  if (vm.get32(IRQCHIP) !== 0) return;
+  if (vm.get32(IRQCHIP) !== KVM_DEV_TYPE_ARM_VGIC_V3) hideGic(vm);
+}
+
+/** The CPUs have no GIC registers. */
+export function hideGic(vm: Block): void {
   const offset = idOffset(SYSREGS.ID_AA64PFR0_EL1);
   vm.set64(offset, vm.get64(offset) & ~(15n << GIC_SHIFT));
 }

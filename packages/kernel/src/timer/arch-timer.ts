@@ -5,8 +5,6 @@
  * numbers; 64-bit quantities are pairs of words, and no bigint is made on the way of the guest. A vCPU's words are
  * written by its thread; the offsets, which all vCPUs of a VM share, under the VM lock.
  */
-import { KVM_DEV_TYPE_ARM_VGIC_V3 } from '@vkvm/uapi';
-
 import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
 import { holds, releases } from '../state/profile.ts';
@@ -137,7 +135,7 @@ export function timerUpdate(vcpu: Block, now: number, host: Host): void {
     if (words.get32(at + LEVEL) === level) continue;
     words.set32(at + LEVEL, level);
     // Without a GIC in the kernel the levels go to user space: see timerLevels.
-    if (words.get32(vcpu.get32(VM_BLOCK) + IRQCHIP) !== KVM_DEV_TYPE_ARM_VGIC_V3) continue;
+    if (words.get32(vcpu.get32(VM_BLOCK) + IRQCHIP) === 0) continue;
     setPpi(vcpu, timerIntid(vcpu, timer), level !== 0, host);
   }
 }

@@ -103,7 +103,7 @@ export function runVcpu(vcpu: Vcpu): number {
 function firstRun({ block, vm, thread: { words, host } }: Vcpu): number {
   if (block.get32(HAS_RUN_ONCE) !== 0) return 0;
   if (vm.get32(IRQCHIP) !== 0) {
-    const unmapped = mapResources(vm);
+    const unmapped = mapResources(vm, host);
     if (unmapped !== 0) {
       killVm(vm, host);
       return unmapped;

@@ -16,6 +16,7 @@ import {
   KVM_DEV_ARM_VGIC_GRP_NR_IRQS,
   KVM_DEV_ARM_VGIC_GRP_REDIST_REGS,
   KVM_DEV_ARM_VGIC_SAVE_PENDING_TABLES,
+  KVM_DEV_TYPE_ARM_VGIC_V3,
   KVM_VGIC_V3_ADDR_TYPE_DIST,
   KVM_VGIC_V3_ADDR_TYPE_REDIST,
   KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION,
@@ -27,7 +28,8 @@ import { GICD, GICR, guestGic, sgiFrame } from '../../test/guest-gic.ts';
 import type { GuestGic } from '../../test/guest-gic.ts';
 import { VCPU_MUTEX } from '../state/control.ts';
 import { VM_HAS_RUN } from '../state/vm-control.ts';
-import { createVgicV3, mapResources, vgicGetAttr, vgicHasAttr, vgicSetAttr } from './device.ts';
+import { createVgic } from './create.ts';
+import { mapResources, vgicGetAttr, vgicHasAttr, vgicSetAttr } from './device.ts';
 import { setPpi, setSpi } from './vgic.ts';
 
 const DIST = BigInt(KVM_VGIC_V3_ADDR_TYPE_DIST);
@@ -39,7 +41,7 @@ const MAX = 0xffff_ffff_ffff_ffffn;
 /** A GIC that was created and nothing more. */
 function created(ids: readonly number[] = [0]): GuestGic {
   const gic = guestGic(ids, 0);
-  createVgicV3(gic.vm, gic.host);
+  createVgic(gic.vm, KVM_DEV_TYPE_ARM_VGIC_V3, gic.host);
   return gic;
 }
 
@@ -49,13 +51,13 @@ const region = (index: number, base: number, count: number): bigint =>
 describe('creation', () => {
   test('happens once, and not after a vCPU has run or while one is in use', () => {
     const gic = created();
-    expect(createVgicV3(gic.vm, gic.host)).toBe(-EEXIST);
+    expect(createVgic(gic.vm, KVM_DEV_TYPE_ARM_VGIC_V3, gic.host)).toBe(-EEXIST);
     const late = guestGic([0], 0);
     late.vm.set32(VM_HAS_RUN, 1);
-    expect(createVgicV3(late.vm, late.host)).toBe(-EBUSY);
+    expect(createVgic(late.vm, KVM_DEV_TYPE_ARM_VGIC_V3, late.host)).toBe(-EBUSY);
     const busy = guestGic([0, 1], 0);
     busy.vcpus[1]!.set32(VCPU_MUTEX, 1);
-    expect(createVgicV3(busy.vm, busy.host)).toBe(-EBUSY);
+    expect(createVgic(busy.vm, KVM_DEV_TYPE_ARM_VGIC_V3, busy.host)).toBe(-EBUSY);
     expect(busy.vcpus[0]!.get32(VCPU_MUTEX)).toBe(0);
   });
 });
@@ -110,21 +112,21 @@ describe('addresses', () => {
 
   test('and initialisation are what the first run checks', () => {
     const gic = created([0, 1]);
-    expect(mapResources(gic.vm)).toBe(-ENXIO);
+    expect(mapResources(gic.vm, gic.host)).toBe(-ENXIO);
     gic.setAttr(KVM_DEV_ARM_VGIC_GRP_ADDR, REGION, region(0, GICR, 1));
-    expect(mapResources(gic.vm)).toBe(-ENXIO);
+    expect(mapResources(gic.vm, gic.host)).toBe(-ENXIO);
     gic.setAttr(KVM_DEV_ARM_VGIC_GRP_ADDR, REGION, region(1, 0x90a_0000, 1));
-    expect(mapResources(gic.vm)).toBe(-ENXIO);
+    expect(mapResources(gic.vm, gic.host)).toBe(-ENXIO);
     gic.setAttr(KVM_DEV_ARM_VGIC_GRP_ADDR, DIST, 0x90a_0000n);
-    expect(mapResources(gic.vm)).toBe(-EINVAL);
-    expect(mapResources(created([]).vm)).toBe(-ENXIO);
+    expect(mapResources(gic.vm, gic.host)).toBe(-EINVAL);
+    expect(mapResources(created([]).vm, gic.host)).toBe(-ENXIO);
     const placed = created();
     placed.setAttr(KVM_DEV_ARM_VGIC_GRP_ADDR, DIST, BigInt(GICD));
     placed.setAttr(KVM_DEV_ARM_VGIC_GRP_ADDR, REDIST, BigInt(GICR));
-    expect(mapResources(placed.vm)).toBe(-EBUSY);
+    expect(mapResources(placed.vm, placed.host)).toBe(-EBUSY);
     expect(placed.setAttr(KVM_DEV_ARM_VGIC_GRP_CTRL, INIT, 0n)).toBe(0);
     expect(placed.setAttr(KVM_DEV_ARM_VGIC_GRP_CTRL, INIT, 0n)).toBe(0);
-    expect(mapResources(placed.vm)).toBe(0);
+    expect(mapResources(placed.vm, placed.host)).toBe(0);
   });
 });
 

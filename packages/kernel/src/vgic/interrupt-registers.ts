@@ -3,11 +3,26 @@
  * private interrupts. Source: Arm IHI 0069, 12.9 and 12.11; which of them KVM keeps, and what user space sees of them,
  * Documentation/virt/kvm/devices/arm-vgic-v3.rst.
  */
-import { bankChanged } from './interrupts.ts';
+import { VCPU_ID } from '../state/control.ts';
+import { bankChanged, targetSpi } from './interrupts.ts';
 import type { Gic } from './interrupts.ts';
 import { WIDTH_32, WIDTH_8, zero } from './regions.ts';
 import type { RegisterRow } from './regions.ts';
-import { ACTIVE, EDGE, ENABLED, GROUP, LINE, PENDING, PRIORITY, PRIORITY_MASK, bankIndex } from './state.ts';
+import {
+  ACTIVE,
+  EDGE,
+  ENABLED,
+  GROUP,
+  GROUPS_WRITABLE,
+  LINE,
+  PENDING,
+  PRIORITY,
+  PRIORITY_MASK,
+  ROUTE,
+  SGI_COUNT,
+  SGI_SOURCES,
+  bankIndex,
+} from './state.ts';
 
 /** @param part - number of the word among the ones this register has for a bank */
 type ReadBank = (gic: Gic, vcpu: number, bank: number, part: number) => number;
@@ -119,30 +134,91 @@ const REGISTERS: readonly InterruptRegister[] = [
 
 const widthsOf = ({ bits }: InterruptRegister): number => (bits === 8 ? WIDTH_8 | WIDTH_32 : WIDTH_32);
 
-/** Rows of the distributor: banks 1 and up. Its part for private interrupts reads as zero and ignores writes. */
-export const distributorRows: readonly RegisterRow[] = REGISTERS.map((register) => {
-  const { name, offset, bits, read, write, userRead = read, userWrite = write } = register;
-  const reader =
-    (of: ReadBank) =>
-    (gic: Gic, vcpu: number, word: number): number =>
-      word < bits ? 0 : of(gic, vcpu, Math.floor(word / bits), word % bits);
-  const writer =
-    (of: WriteBank) =>
-    (gic: Gic, vcpu: number, word: number, value: number): number => {
-      if (word >= bits) of(gic, vcpu, Math.floor(word / bits), word % bits, value);
-      return 0;
+/** @param first - the first bank that they show: what is before reads as zero and ignores writes */
+const rowsFrom = (registers: readonly InterruptRegister[], first: number): readonly RegisterRow[] =>
+  registers.map((register) => {
+    const { name, offset, bits, read, write, userRead = read, userWrite = write } = register;
+    const reader =
+      (of: ReadBank) =>
+      (gic: Gic, vcpu: number, word: number): number =>
+        word < bits * first ? 0 : of(gic, vcpu, Math.floor(word / bits), word % bits);
+    const writer =
+      (of: WriteBank) =>
+      (gic: Gic, vcpu: number, word: number, value: number): number => {
+        if (word >= bits * first) of(gic, vcpu, Math.floor(word / bits), word % bits, value);
+        return 0;
+      };
+    return {
+      name: `GICD_${name}`,
+      offset,
+      bits,
+      widths: widthsOf(register),
+      read: reader(read),
+      write: writer(write),
+      userRead: reader(userRead),
+      userWrite: writer(userWrite),
     };
-  return {
-    name: `GICD_${name}`,
-    offset,
-    bits,
-    widths: widthsOf(register),
-    read: reader(read),
-    write: writer(write),
-    userRead: reader(userRead),
-    userWrite: writer(userWrite),
-  };
-});
+  });
+
+/** Rows of a GICv3's distributor: SPIs. */
+export const distributorRows: readonly RegisterRow[] = rowsFrom(REGISTERS, 1);
+
+/** The bits of a bank that are SGIs. */
+const sgisOf = (bank: number): number => (bank === 0 ? (1 << SGI_COUNT) - 1 : 0);
+
+/** User space's write of a bank's latches: an SGI that becomes pending comes from the vCPU itself. */
+const writeLatches: WriteBank = (gic, vcpu, bank, _part, value) => {
+  const { words } = gic;
+  if (bank === 0) {
+    const self = 1 << words.get32(vcpu + VCPU_ID);
+    for (let intid = 0; intid < SGI_COUNT; intid++) {
+      words.u8[vcpu + SGI_SOURCES + intid] = ((value >>> intid) & 1) === 0 ? 0 : self;
+    }
+  }
+  modify(PENDING, replace)(gic, vcpu, bank, 0, value);
+};
+
+/** The vCPUs that an SPI may go to, a byte each; it goes to the first. A private interrupt goes where it is. */
+const readTargets: ReadBank = ({ words, vm }, vcpu, bank, part) => {
+  if (bank === 0) return (1 << words.get32(vcpu + VCPU_ID)) * 0x0101_0101;
+  const first = vm + ROUTE + 4 * (bank * 32 + part * 4);
+  let value = 0;
+  for (let n = 0; n < 4; n++) value |= words.get32(first + 4 * n) << (8 * n);
+  return value;
+};
+const writeTargets: WriteBank = (gic, _vcpu, bank, part, value) => {
+  if (bank === 0) return;
+  for (let n = 0; n < 4; n++) targetSpi(gic, bank * 32 + part * 4 + n, (value >>> (8 * n)) & 0xff);
+};
+
+/** What a GICv2 has differently: SGIs are pending by their source, and SPIs have targets. */
+const V2_CHANGES: Readonly<Record<string, Partial<InterruptRegister> | undefined>> = {
+  IGROUPR: {
+    userWrite(gic, vcpu, bank, part, value) {
+      if (gic.words.get32(gic.vm + GROUPS_WRITABLE) !== 0)
+        modify(GROUP, replace)(gic, vcpu, bank, part, value);
+    },
+  },
+  ISPENDR: {
+    write: (gic, vcpu, bank, part, value) =>
+      modify(PENDING, set)(gic, vcpu, bank, part, value & ~sgisOf(bank)),
+    userWrite: writeLatches,
+  },
+  ICPENDR: {
+    write: (gic, vcpu, bank, part, value) =>
+      modify(PENDING, clear)(gic, vcpu, bank, part, value & ~sgisOf(bank)),
+  },
+  ITARGETSR: { read: readTargets, write: writeTargets },
+};
+
+/** Rows of a GICv2's distributor: private interrupts are those of the vCPU that accesses it. */
+export const distributorV2Rows: readonly RegisterRow[] = rowsFrom(
+  REGISTERS.filter(({ name }) => name !== 'IGRPMODR').map((register) => ({
+    ...register,
+    ...V2_CHANGES[register.name],
+  })),
+  0,
+);
 
 /** Rows of a redistributor's second frame: bank 0 of its vCPU. @param frame - offset of that frame */
 export const redistributorRows = (frame: number): readonly RegisterRow[] =>

@@ -1,6 +1,6 @@
 /**
- * The state machine of GICv3 interrupts: which one a vCPU takes next, and what taking and ending it does.
- * Source: Arm IHI 0069, chapter 4. One security state, two groups, no LPIs.
+ * The state machine of GIC interrupts: which one a vCPU takes next, and what taking and ending it does.
+ * Source: Arm IHI 0069, chapter 4; for GICv2 Arm IHI 0048, chapter 3. One security state, two groups, no LPIs.
  *
  * The vGIC lock is held by the caller of everything here. Blocks are given by their addresses.
  */
@@ -61,6 +61,10 @@ const FIQ_LINE = 2;
 export const CONTROL_CBPR = 1;
 /** ICC_CTLR_EL1: EOIR drops the priority only, DIR deactivates. */
 export const CONTROL_EOI_MODE = 2;
+/** GICv2, GICC_CTLR.FIQEn is 0: Group 0 is signalled as IRQ. */
+export const CONTROL_GROUP_0_IRQ = 4;
+/** GICv2, GICC_CTLR.AckCtl: GICC_IAR takes interrupts of Group 1, too. */
+export const CONTROL_ACK_CTL = 8;
 
 /** The smallest binary points that 32 priorities give. */
 export const MIN_BPR0 = 7 - PRIORITY_BITS;
@@ -140,10 +144,14 @@ export function signal(gic: Gic, vcpu: number): boolean {
   let line = 0;
   if (best !== NONE && bestPriority < (u32[(vcpu + PMR) >>> 2]! & PRIORITY_MASK)) {
     const groupPriority = bestPriority & groupPriorityMask(gic, vcpu, bestGroup);
-    if (groupPriority < runningPriority(gic, vcpu)) line = bestGroup === 1 ? IRQ_LINE : FIQ_LINE;
+    if (groupPriority < runningPriority(gic, vcpu)) line = lineOf(words, vcpu, bestGroup);
   }
   return drive(words, vcpu, line);
 }
+
+/** The input of the vCPU that a group is signalled by. */
+const lineOf = (words: Words, vcpu: number, group: number): number =>
+  group === 1 || (words.get32(vcpu + CONTROL) & CONTROL_GROUP_0_IRQ) !== 0 ? IRQ_LINE : FIQ_LINE;
 
 /** Sets the IRQ and FIQ inputs; SError shares the word with another writer, so each change is one atomic operation. */
 function drive({ i32 }: Words, vcpu: number, line: number): boolean {
@@ -210,14 +218,33 @@ export function setLine(gic: Gic, vcpu: number, intid: number, level: boolean): 
 
 /** Routes an SPI. @param affinity - Aff2.Aff1.Aff0; if no vCPU has it, the SPI stays pending */
 export function route(gic: Gic, intid: number, affinity: number): void {
+  gic.words.set32(gic.vm + ROUTE + 4 * intid, affinity);
+  retarget(gic, intid, vcpuByAffinity(gic, affinity));
+}
+
+/** GICv2: says which vCPUs an SPI may go to, by their place. It goes to the first, or to the first of all. */
+export function targetSpi(gic: Gic, intid: number, targets: number): void {
   const { words, vm } = gic;
-  words.set32(vm + ROUTE + 4 * intid, affinity);
+  const there = targets & ((1 << words.get32(vm + VCPU_COUNT)) - 1);
+  words.set32(vm + ROUTE + 4 * intid, there);
+  const place = there === 0 ? 0 : lowestBit(there);
+  retarget(gic, intid, words.get32(vm + VCPU_TABLE + 4 * place));
+}
+
+function retarget(gic: Gic, intid: number, after: number): void {
+  const { words, vm } = gic;
   const before = words.get32(vm + TARGET + 4 * intid);
-  const after = vcpuByAffinity(gic, affinity);
   if (after === before) return;
   words.set32(vm + TARGET + 4 * intid, after);
   if (before !== 0) signalAndRequest(gic, before);
   if (after !== 0) signalAndRequest(gic, after);
+}
+
+/** Whether the best interrupt is of this group, and nothing keeps it from the vCPU but its own masks. */
+export function isSignalled({ words }: Gic, vcpu: number, group: number): boolean {
+  if (words.get32(vcpu + BEST_GROUP) !== group) return false;
+  const lines = Atomics.load(words.i32, (vcpu + INTERRUPT_LINES) >>> 2);
+  return (lines & lineOf(words, vcpu, group)) !== 0;
 }
 
 /**
@@ -227,7 +254,7 @@ export function route(gic: Gic, intid: number, affinity: number): void {
 export function acknowledge(gic: Gic, vcpu: number, group: number): number {
   const { words, vm } = gic;
   const { u32 } = words;
-  const line = group === 1 ? IRQ_LINE : FIQ_LINE;
+  const line = lineOf(words, vcpu, group);
   if ((Atomics.load(words.i32, (vcpu + INTERRUPT_LINES) >>> 2) & line) === 0) return NONE;
   const intid = words.get32(vcpu + BEST);
   const priority = words.get32(vcpu + BEST_PRIORITY) & groupPriorityMask(gic, vcpu, group);

@@ -146,7 +146,7 @@ export function getAddress(vm: Block, attr: number, userAddress: number): number
  * What the first KVM_RUN of a VM checks.
  * @returns 0; -ENXIO: an address is unset; -EINVAL: frames overlap; -EBUSY: not initialised
  */
-export function mapResources(vm: Block): number {
+export function mapResourcesV3(vm: Block): number {
   if (vm.get32(VCPU_COUNT) > totalCapacity(vm.words, vm.base)) return -ENXIO;
   if (vm.get32(DISTRIBUTOR_PLACED) === 0) return -ENXIO;
   if (!framesApart(vm)) return -EINVAL;

@@ -29,6 +29,8 @@ export interface RegisterRow {
   /** Bits an interrupt has in it. */
   readonly bits?: number;
   readonly widths: number;
+  /** Zeros have no effect, so the bytes around one that is written are not read. */
+  readonly onesOnly?: true;
   readonly read: ReadWord;
   readonly write: WriteWord;
   /** What user space sees instead. */
@@ -85,7 +87,7 @@ export function accessRegister(
     words.set32(data, bytes === WIDTH_8 ? (read >>> shift) & 0xff : read);
     words.set32(data + 4, bytes === WIDTH_64 ? row.read(gic, vcpu, word + 1) : 0);
   } else if (bytes === WIDTH_8) {
-    const others = row.read(gic, vcpu, word) & ~(0xff << shift);
+    const others = row.onesOnly ? 0 : row.read(gic, vcpu, word) & ~(0xff << shift);
     row.write(gic, vcpu, word, others | ((value & 0xff) << shift));
   } else {
     row.write(gic, vcpu, word, value);

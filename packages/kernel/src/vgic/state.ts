@@ -1,5 +1,5 @@
 /**
- * Where the words of a GICv3 lie. Everything here is written under the VM's vGIC lock, by any thread; what has another
+ * Where the words of a GIC lie, of version 2 or 3. Everything here is written under the VM's vGIC lock, by any thread; what has another
  * rule says so.
  *
  * Interrupts come in banks of 32, all of one layout: bank 0 (SGIs and PPIs) is the vCPU's, bank n (SPIs 32n to
@@ -32,7 +32,7 @@ export const PMR = VGIC + 0x40;
 /** Binary points as user space wrote them; below the minimum they act as the minimum. */
 export const BPR0 = VGIC + 0x44;
 export const BPR1 = VGIC + 0x48;
-/** ICC_CTLR_EL1: CBPR (bit 0) and EOImode (bit 1). */
+/** ICC_CTLR_EL1: CBPR (bit 0) and EOImode (bit 1). Of a GICv2 more bits of GICC_CTLR: interrupts.ts. */
 export const CONTROL = VGIC + 0x4c;
 /** ICC_IGRPEN0_EL1 in bit 0, ICC_IGRPEN1_EL1 in bit 1. */
 export const GROUPS_ENABLED = VGIC + 0x50;
@@ -49,6 +49,10 @@ export const USER_ID_BITS = VGIC + 0x6c;
 /** GICR_PROPBASER and GICR_PENDBASER, 64 bits each: kept, but without LPIs nothing reads them. */
 export const PROPBASER = VGIC + 0x70;
 export const PENDBASER = VGIC + 0x78;
+
+/** GICv2, a byte an SGI: the vCPUs that have it pending here, a bit each; and the id of the one it is active from. */
+export const SGI_SOURCES = VGIC + 0x80;
+export const SGI_ACTIVE_SOURCE = VGIC + 0x90;
 
 /** Words of the VM, from the start of its block. Not 0: KVM_DEV_ARM_VGIC_CTRL_INIT is done. */
 export const INITIALISED = VM_VGIC + 0x00;
@@ -67,9 +71,14 @@ export const MAINTENANCE_INTID = VM_VGIC + 0x20;
 export const READY_BANKS = VM_VGIC + 0x24;
 /** Redistributor regions by their index: see redistributors.ts. Written under the VM lock. */
 export const REGION_COUNT = VM_VGIC + 0x28;
+/** GICv2. Not 0: the CPU interface has an address; then that address, 64 bits. Written under the VM lock. */
+export const CPU_INTERFACE_PLACED = VM_VGIC + 0x2c;
+export const CPU_INTERFACE_BASE = VM_VGIC + 0x30;
+/** GICv2. Not 0: user space has chosen a revision, and so may set groups. */
+export const GROUPS_WRITABLE = VM_VGIC + 0x38;
 /** Banks by number; the first is unused. */
 const SPI_BANKS = VM_VGIC + 0x1000;
-/** GICD_IROUTER by INTID, as Aff2.Aff1.Aff0; and the address of the vCPU it names, 0 = none. */
+/** GICD_IROUTER by INTID, as Aff2.Aff1.Aff0 (GICv2: GICD_ITARGETSR); and the address of the vCPU it names, 0 = none. */
 export const ROUTE = VM_VGIC + 0x2000;
 export const TARGET = VM_VGIC + 0x3000;
 export const REGIONS = VM_VGIC + 0x4000;

@@ -1,11 +1,18 @@
-/** The GICv3 of a VM as the rest of the kernel uses it: interrupt lines in, memory-mapped registers, interrupts out. */
-import { KVM_VGIC_V3_DIST_SIZE } from '@vkvm/uapi';
+/** The GIC of a VM as the rest of the kernel uses it: interrupt lines in, memory-mapped registers, interrupts out. */
+import {
+  KVM_DEV_TYPE_ARM_VGIC_V3,
+  KVM_VGIC_V2_CPU_SIZE,
+  KVM_VGIC_V2_DIST_SIZE,
+  KVM_VGIC_V3_DIST_SIZE,
+} from '@vkvm/uapi';
 
 import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
 import { lock, unlock } from '../state/lock.ts';
 import { VM_BLOCK } from '../state/vcpu-state.ts';
-import { VGIC_LOCK } from '../state/vm-control.ts';
+import { IRQCHIP, VGIC_LOCK } from '../state/vm-control.ts';
+import { giccRows } from './gicc.ts';
+import { gicdV2Rows } from './gicd-v2.ts';
 import { gicdRows } from './gicd.ts';
 import { gicrRows } from './gicr.ts';
 import { setLine } from './interrupts.ts';
@@ -13,7 +20,7 @@ import type { Gic } from './interrupts.ts';
 import { frameAt } from './redistributors.ts';
 import { accessRegister } from './regions.ts';
 import type { FrameAccess, RegisterRow } from './regions.ts';
-import { DISTRIBUTOR_BASE, INITIALISED, PRIVATE_COUNT, SPI_COUNT } from './state.ts';
+import { CPU_INTERFACE_BASE, DISTRIBUTOR_BASE, INITIALISED, PRIVATE_COUNT, SPI_COUNT } from './state.ts';
 
 /** Whether KVM_DEV_ARM_VGIC_CTRL_INIT is done. */
 export const initialised = (vm: Block): boolean => vm.get32(INITIALISED) !== 0;
@@ -51,18 +58,36 @@ export function mmio(vcpu: Block, gpa: number, access: FrameAccess, host: Host):
   const { words } = vcpu;
   const vm = vcpu.get32(VM_BLOCK);
   if (words.get32(vm + INITIALISED) === 0) return false;
-  let rows: readonly RegisterRow[] = gicdRows;
-  let owner = vcpu.base;
-  let offset = gpa - words.getNumber(vm + DISTRIBUTOR_BASE);
-  if (offset < 0 || offset >= KVM_VGIC_V3_DIST_SIZE) {
-    const frame = frameAt(words, vm, gpa);
-    if (frame === undefined) return false;
-    rows = gicrRows;
-    owner = frame.vcpu;
-    offset = frame.offset;
-  }
+  const place =
+    words.get32(vm + IRQCHIP) === KVM_DEV_TYPE_ARM_VGIC_V3 ? placeV3(vcpu, gpa) : placeV2(vcpu, gpa);
+  if (place === undefined) return false;
   lock(words, vm + VGIC_LOCK, host);
-  accessRegister({ words, vm, host }, rows, owner, offset, access);
+  accessRegister({ words, vm, host }, place.rows, place.vcpu, place.offset, access);
   unlock(words, vm + VGIC_LOCK, host);
   return true;
+}
+
+/** A register of a frame. */
+interface Place {
+  readonly rows: readonly RegisterRow[];
+  /** Address of the block of the vCPU whose frame it is; for the distributor, of the one that accesses it. */
+  readonly vcpu: number;
+  readonly offset: number;
+}
+
+function placeV3({ words, base }: Block, gpa: number): Place | undefined {
+  const vm = words.get32(base + VM_BLOCK);
+  const offset = gpa - words.getNumber(vm + DISTRIBUTOR_BASE);
+  if (offset >= 0 && offset < KVM_VGIC_V3_DIST_SIZE) return { rows: gicdRows, vcpu: base, offset };
+  const frame = frameAt(words, vm, gpa);
+  return frame && { rows: gicrRows, ...frame };
+}
+
+function placeV2({ words, base }: Block, gpa: number): Place | undefined {
+  const vm = words.get32(base + VM_BLOCK);
+  const inDistributor = gpa - words.getNumber(vm + DISTRIBUTOR_BASE);
+  if (inDistributor >= 0 && inDistributor < KVM_VGIC_V2_DIST_SIZE)
+    return { rows: gicdV2Rows, vcpu: base, offset: inDistributor };
+  const offset = gpa - words.getNumber(vm + CPU_INTERFACE_BASE);
+  return offset >= 0 && offset < KVM_VGIC_V2_CPU_SIZE ? { rows: giccRows, vcpu: base, offset } : undefined;
 }

@@ -21,7 +21,8 @@ import type { Block } from '../state/block.ts';
 import { REQUEST_LOOK, request } from '../state/requests.ts';
 import { INTERRUPT_LINES } from '../state/vcpu-state.ts';
 import { IRQCHIP } from '../state/vm-control.ts';
-import { initialised, intidCount, setPpi, setSpi } from '../vgic/vgic.ts';
+import { initialiseLazily } from '../vgic/create.ts';
+import { intidCount, setPpi, setSpi } from '../vgic/vgic.ts';
 import { findVcpu } from './vcpus.ts';
 import type { Thread } from './thread.ts';
 
@@ -49,14 +50,14 @@ export function setIrqLine(vm: Block, irq: number, high: boolean, { host, trace 
       if (!inKernel) return -ENXIO;
       const vcpu = findVcpu(vm, id);
       if (!vcpu || number < FIRST_PPI || number >= FIRST_SPI) return -EINVAL;
-      if (!initialised(vm)) return -EBUSY;
+      if (initialiseLazily(vm, host) !== 0) return -EBUSY;
       setPpi(vcpu, number, high, host);
       return 0;
     }
     case KVM_ARM_IRQ_TYPE_SPI:
       if (!inKernel) return -ENXIO;
       if (number < FIRST_SPI) return -EINVAL;
-      if (!initialised(vm)) return -EBUSY;
+      if (initialiseLazily(vm, host) !== 0) return -EBUSY;
       if (number >= intidCount(vm)) return -EINVAL;
       setSpi(vm, number, high, host);
       return 0;
