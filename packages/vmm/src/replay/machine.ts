@@ -147,8 +147,10 @@ export const MACHINE_GIC_REGISTERS: readonly {
 export interface InstructionRow {
   readonly name: string;
   readonly register: SysregName;
-  /** Lowest bits of the fields of 4 bits, each 0 where the CPU does not have the feature. */
+  /** Lowest bits of the fields of 4 bits, each below `least` where the CPU does not have the feature. */
   readonly fields: readonly number[];
+  /** Default 1. */
+  readonly least?: number;
   readonly encodings: readonly { readonly mask: number; readonly value: number }[];
 }
 
@@ -181,10 +183,39 @@ export const INSTRUCTIONS: readonly InstructionRow[] = [
     name: 'FEAT_DPB',
     register: 'ID_AA64ISAR1_EL1',
     fields: [0],
+    encodings: [{ mask: 0xffff_ffe0, value: 0xd50b_7c20 }], // DC CVAP
+  },
+  {
+    name: 'FEAT_DPB2',
+    register: 'ID_AA64ISAR1_EL1',
+    fields: [0],
+    least: 2,
+    encodings: [{ mask: 0xffff_ffe0, value: 0xd50b_7d20 }], // DC CVADP
+  },
+  {
+    name: 'FEAT_TLBIOS',
+    register: 'ID_AA64ISAR0_EL1',
+    fields: [56],
     encodings: [
-      { mask: 0xffff_ffe0, value: 0xd50b_7c20 }, // DC CVAP
-      { mask: 0xffff_ffe0, value: 0xd50b_7d20 }, // DC CVADP
+      { mask: 0xffff_ff00, value: 0xd508_8100 }, // TLBI ...OS
+      { mask: 0xffff_ff00, value: 0xd508_8500 }, // TLBI R...OS
     ],
+  },
+  {
+    name: 'FEAT_TLBIRANGE',
+    register: 'ID_AA64ISAR0_EL1',
+    fields: [56],
+    least: 2,
+    encodings: [
+      { mask: 0xffff_ff00, value: 0xd508_8200 }, // TLBI R...IS
+      { mask: 0xffff_ff00, value: 0xd508_8600 }, // TLBI R...
+    ],
+  },
+  {
+    name: 'FEAT_LOR',
+    register: 'ID_AA64MMFR1_EL1',
+    fields: [16],
+    encodings: [{ mask: 0xffdf_ff00, value: 0xd518_a400 }], // LORSA_EL1 to LORID_EL1
   },
   {
     name: 'FEAT_RNG',
@@ -197,9 +228,19 @@ export const INSTRUCTIONS: readonly InstructionRow[] = [
     register: 'ID_AA64ISAR0_EL1',
     fields: [52],
     encodings: [
-      { mask: 0xffff_ff1f, value: 0xd500_401f }, // CFINV, XAFLAG, AXFLAG
+      { mask: 0xffff_ffff, value: 0xd500_401f }, // CFINV
       { mask: 0xffe0_7c10, value: 0xba00_0400 }, // RMIF
       { mask: 0xffff_bc1f, value: 0x3a00_080d }, // SETF8, SETF16
+    ],
+  },
+  {
+    name: 'FEAT_FlagM2',
+    register: 'ID_AA64ISAR0_EL1',
+    fields: [52],
+    least: 2,
+    encodings: [
+      { mask: 0xffff_ffff, value: 0xd500_403f }, // XAFLAG
+      { mask: 0xffff_ffff, value: 0xd500_405f }, // AXFLAG
     ],
   },
   {
@@ -207,6 +248,13 @@ export const INSTRUCTIONS: readonly InstructionRow[] = [
     register: 'ID_AA64ISAR1_EL1',
     fields: [20],
     encodings: [{ mask: 0x3fff_fc00, value: 0x38bf_c000 }], // LDAPR
+  },
+  {
+    name: 'FEAT_LRCPC2',
+    register: 'ID_AA64ISAR1_EL1',
+    fields: [20],
+    least: 2,
+    encodings: [{ mask: 0x3f20_0c00, value: 0x1900_0000 }], // LDAPUR, STLUR
   },
   {
     name: 'FEAT_PAN',

@@ -1,6 +1,6 @@
 /**
  * The CPU that the traces were recorded on, an emulated Armv8 "max" with EL2: the values of its ID registers, as KVM
- * showed them with every set of features and in every release.
+ * showed them to user space and to guests with every set of features and in every release.
  */
 import type { SysregName } from '@vkvm/uapi';
 
@@ -27,7 +27,12 @@ export const RECORDED_ID_REGISTERS: Partial<Readonly<Record<SysregName, readonly
   MVFR2_EL1: [0x43n],
   ID_PFR2_EL1: [0x11n],
   ID_MMFR5_EL1: [0x1n],
-  ID_AA64PFR0_EL1: [0x1101_0010_2011_0222n, 0x1101_0010_2111_0222n, 0x1101_0011_2111_0222n],
+  ID_AA64PFR0_EL1: [
+    0x1101_0010_2011_0222n,
+    0x1101_0010_2111_0222n,
+    0x1101_0011_2011_0222n,
+    0x1101_0011_2111_0222n,
+  ],
   ID_AA64PFR1_EL1: [0x11n, 0x21n],
   ID_AA64ZFR0_EL1: [0x110_1101_0011_0021n],
   ID_AA64DFR0_EL1: [0x1030_5006n, 0x1030_5009n, 0x1030_5409n, 0x1030_5506n, 0x1030_5609n],
@@ -37,5 +42,9 @@ export const RECORDED_ID_REGISTERS: Partial<Readonly<Record<SysregName, readonly
   ID_AA64MMFR1_EL1: [0x10_1021_1122n, 0x110_1021_1122n],
   ID_AA64MMFR2_EL1: [0x1021_0110_1001_1011n],
   CLIDR_EL1: [0x200_0021n, 0x200_0023n],
-  CTR_EL0: [0x9444_c004n],
+  CTR_EL0: [0x8444_c004n, 0x9444_c004n],
+  DCZID_EL0: [0x4n],
+  PMCR_EL0: [0x3000n, 0x4101_30a8n],
+  PMCEID0_EL0: [0x2_0001n, 0x4002_0001n],
+  PMCEID1_EL0: [0x1000_0018n],
 };

@@ -186,7 +186,8 @@ const instructions: Rule = (doubt) => {
   if (!row) return undefined;
   const announced = vcpuRegister(doubt, sysregId(SYSREGS[row.register]));
   if (announced === undefined) return undefined;
-  if (row.fields.some((field) => ((announced >> BigInt(field)) & 0xfn) !== 0n)) return undefined;
+  const { fields, least = 1 } = row;
+  if (fields.some((field) => ((announced >> BigInt(field)) & 0xfn) >= BigInt(least))) return undefined;
   return { reason: `no ${row.name} (${row.register})`, onward: doubt.step.operation.name !== 'GUEST_CALL' };
 };
 
