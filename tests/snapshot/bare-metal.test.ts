@@ -70,6 +70,13 @@ describe('a bare-metal guest', { timeout }, () => {
     expect(saves).toBeGreaterThan(30);
   });
 
+  test.each(['exit', 'user'] as const)('keeps the owner of its PSCI: %s', async (psciOwner) => {
+    const traveller = await Traveller.start(guest, { psciOwner });
+    while (!traveller.output.includes('M')) await traveller.step();
+    expect(await travel(traveller)).toBeGreaterThan(5); // it turns a CPU on and off, and the machine off
+    expect(traveller.output).toBe(OUTPUT);
+  });
+
   test('can be restored twice from one file', async () => {
     const traveller = await Traveller.start(guest);
     while (!traveller.output.includes('M')) await traveller.step();

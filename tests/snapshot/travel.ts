@@ -8,9 +8,9 @@ import {
   PROT_READ,
   PROT_WRITE,
 } from '@vkvm/uapi';
-import type { ProfileName, PsciVersion, Syscalls, Process } from '@vkvm/uapi';
+import type { ProfileName, Syscalls, Process } from '@vkvm/uapi';
 import { createMachine, createProcess, openSnapshot, processSize, restoreMachine } from '@vkvm/vmm';
-import type { Machine, MachineHost, MachineStop } from '@vkvm/vmm';
+import type { Machine, MachineConfig, MachineHost, MachineStop } from '@vkvm/vmm';
 import { readFileSync } from 'node:fs';
 
 const MIB = 1024 * 1024;
@@ -43,6 +43,11 @@ export interface Place {
   readonly machine: Machine;
   readonly syscalls: Syscalls;
   readonly process: Process;
+}
+
+/** How a guest starts. */
+export interface Start extends Pick<MachineConfig, 'psci' | 'psciOwner'> {
+  readonly profile?: ProfileName;
 }
 
 /** How a guest goes on. */
@@ -78,12 +83,9 @@ export class Traveller {
     this.#profile = profile;
   }
 
-  static async start(
-    kernel: Uint8Array,
-    { profile, psci }: { readonly profile?: ProfileName; readonly psci?: PsciVersion } = {},
-  ): Promise<Traveller> {
+  static async start(kernel: Uint8Array, { profile, ...options }: Start = {}): Promise<Traveller> {
     const traveller = new Traveller(profile);
-    const config = { kernel, memory: 8 * MIB, smp: 2, output: traveller.#print, ...(psci && { psci }) };
+    const config = { kernel, memory: 8 * MIB, smp: 2, output: traveller.#print, ...options };
     const { syscalls, process } = traveller.#system(config);
     const machine = await createMachine({ syscalls, process, host: traveller.#host, config });
     traveller.place = { machine, syscalls, process };
