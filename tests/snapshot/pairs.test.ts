@@ -1,10 +1,11 @@
 import { createKernel } from '@vkvm/kernel';
-import { KVM_MP_STATE_SUSPENDED, PROFILES, PSCI_1_0, PSCI_1_1 } from '@vkvm/uapi';
-import type { ProfileName, PsciVersion } from '@vkvm/uapi';
+import { KVM_MP_STATE_SUSPENDED, PROFILES, PSCI_1_0, PSCI_1_1, PSCI_1_3 } from '@vkvm/uapi';
+import type { ProfileName } from '@vkvm/uapi';
 import { compareKernels, createProcess } from '@vkvm/vmm';
 import type { FreshKernel, MoveVerdict } from '@vkvm/vmm';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { PowerStates, Traveller, readGuest } from './travel.ts';
+import type { Start } from './travel.ts';
 
 const OUTPUT = '012345MmS6cdefF';
 const guest = readGuest('traveller');
@@ -26,8 +27,8 @@ interface Saved {
   readonly traveller: Traveller;
 }
 
-async function saveOn(profile: ProfileName, psci?: PsciVersion): Promise<Saved> {
-  const traveller = await Traveller.start(guest, { profile, ...(psci !== undefined && { psci }) });
+async function saveOn(profile: ProfileName, options: Omit<Start, 'profile'> = {}): Promise<Saved> {
+  const traveller = await Traveller.start(guest, { profile, ...options });
   while (!traveller.output.includes('M')) expect((await traveller.step()).kind).toBe('paused');
   return { traveller, snapshot: await traveller.save() };
 }
@@ -67,7 +68,7 @@ describe('what becomes of a guest on another kernel is what skew says', { timeou
     expect([await move(it, to, false), await move(it, to, true)]).toEqual(expected(skew.verdict));
     if (skew.pinned) {
       const { psci, verdict } = skew.pinned;
-      const other = pinned.get(`${from} ${psci}`) ?? (await saveOn(from, psci));
+      const other = pinned.get(`${from} ${psci}`) ?? (await saveOn(from, { psci }));
       pinned.set(`${from} ${psci}`, other);
       expect([await move(other, to, false), await move(other, to, true)]).toEqual(expected(verdict));
     }
@@ -81,6 +82,12 @@ describe('what becomes of a guest on another kernel is what skew says', { timeou
     expect(await verdictOf('linux-5.10', 'linux-7.3')).toEqual(['yes', undefined, undefined]);
     expect(await verdictOf('linux-7.3', 'linux-6.12')).toEqual(['no', PSCI_1_1, 'with changes']);
     expect(await verdictOf('linux-7.3', 'linux-5.10')).toEqual(['no', PSCI_1_0, 'no']);
+  });
+
+  test("a guest whose PSCI is the VMM's takes its version to kernels that lack it", async () => {
+    const it = await saveOn('linux-7.3', { psciOwner: 'user' });
+    expect(await move(it, 'linux-6.1', true)).toBe(OUTPUT);
+    expect(it.traveller.place.machine.psci).toBe(PSCI_1_3);
   });
 
   test('a vCPU that is SUSPENDED moves to kernels that have the state, and no other one', async () => {
