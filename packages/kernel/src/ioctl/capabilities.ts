@@ -79,7 +79,14 @@ import type { Block } from '../state/block.ts';
 import { GUEST_DEBUG_FLAGS } from '../state/guest-debug.ts';
 import { MAX_IRQ_ROUTES } from '../state/irq-routing.ts';
 import { holds, releaseOf, releases } from '../state/profile.ts';
-import { EAGER_SPLIT_CHUNK, MAX_VCPUS, NISV_TO_USER, SLICE, SYSTEM_SUSPEND, WRITABLE_IMP_ID_REGS } from '../state/vm-control.ts';
+import {
+  EAGER_SPLIT_CHUNK,
+  MAX_VCPUS,
+  NISV_TO_USER,
+  SLICE,
+  SYSTEM_SUSPEND,
+  WRITABLE_IMP_ID_REGS,
+} from '../state/vm-control.ts';
 import { VCPU_COUNT } from '../state/vm-state.ts';
 import type { Words } from '../state/words.ts';
 import { BREAKPOINTS, WATCHPOINTS } from '../sysreg/debug.ts';
