@@ -7,8 +7,8 @@ import { globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 
-const FOLDERS = ['packages/kernel/test/guest', 'tests/secure', 'tests/snapshot'].map((folder) =>
-  join(import.meta.dirname, '..', folder),
+const FOLDERS = ['packages/kernel/test/guest', 'tests/psci-matrix', 'tests/secure', 'tests/snapshot'].map(
+  (folder) => join(import.meta.dirname, '..', folder),
 );
 const PREFIX = 'aarch64-linux-gnu-';
 
