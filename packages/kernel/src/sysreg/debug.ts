@@ -2,7 +2,7 @@
 import { EINVAL, SYSREGS, sysregKey } from '@vkvm/uapi';
 
 import { OSLSR_EL1 } from '../state/control.ts';
-import { releases } from '../state/profile.ts';
+import { holds, releases } from '../state/profile.ts';
 import { MDSCR_EL1 } from '../state/vcpu-state.ts';
 import { SYSREG_DONE } from './row.ts';
 import type { SysregRow } from './row.ts';
@@ -15,6 +15,9 @@ const SLOTS = 16;
 /** OSLSR_EL1: the OS lock is implemented (OSLM = 2). */
 const OSLM = 0x8n;
 const OSLK = 0x2n;
+/** The OS lock can be taken, and is saved and restored. Before, it is always free. */
+const OS_LOCK = releases({ since: '5.18' });
+
 const KINDS = [
   { name: 'DBGBVR', op2: 4, count: BREAKPOINTS },
   { name: 'DBGBCR', op2: 5, count: BREAKPOINTS },
@@ -73,6 +76,7 @@ export const debugSysregs: readonly SysregRow[] = [
     key: SYSREGS.OSLAR_EL1,
     writeEl: 1,
     write(vcpu, from) {
+      if (!holds(vcpu, OS_LOCK)) return SYSREG_DONE;
       vcpu.set64(OSLSR_EL1, OSLM | ((vcpu.get64(from) & 1n) === 0n ? 0n : OSLK));
       return SYSREG_DONE;
     },
@@ -83,7 +87,7 @@ export const debugSysregs: readonly SysregRow[] = [
     readEl: 1,
     offset: OSLSR_EL1,
     reset: OSLM,
-    userReleases: releases({ since: '6.1' }),
+    userReleases: OS_LOCK,
     user: {
       get: (vcpu) => vcpu.get64(OSLSR_EL1),
       set(vcpu, value) {

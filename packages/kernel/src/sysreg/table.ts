@@ -8,6 +8,7 @@ import { idSysregs } from './id.ts';
 import { maintenanceSysregs } from './maintenance.ts';
 import type { SysregRow } from './row.ts';
 import { vmSysregs } from './vm.ts';
+import { withoutFeatureSysregs } from './without-feature.ts';
 
 /** A row and the state offset of its 64 bits; -1 = it has no storage. */
 export interface PlacedSysreg {
@@ -98,4 +99,5 @@ export const CPU_SYSREGS: readonly SysregRow[] = [
   ...vmSysregs,
   ...debugSysregs,
   ...maintenanceSysregs,
+  ...withoutFeatureSysregs,
 ];

@@ -58,6 +58,7 @@ const ESR_IL = 1 << 25;
 export const ESR_UNDEFINED = ESR_IL;
 /** Fault status of an external abort that is not on a table walk. */
 const FSC_EXTERNAL = 0x10;
+const FSC_MASK = 0x3f;
 
 /** Enters EL1 at a vector, with the pc as return address. ESR and FAR are the caller's. */
 function enter(block: Block, vector: number, listener: ContextListener): void {
@@ -77,9 +78,16 @@ function enter(block: Block, vector: number, listener: ContextListener): void {
 /** Takes the synchronous exception that SYNDROME describes; FAULT_VA is its address if it has one. */
 export function takeSynchronous(block: Block, listener: ContextListener): void {
   copy64(block, ESR_EL1, SYNDROME);
-  if (hasAddress(block.get32(SYNDROME) >>> EC_SHIFT)) copy64(block, FAR_EL1, FAULT_VA);
+  const ec = block.get32(SYNDROME) >>> EC_SHIFT;
+  if ((ec & ~1) === EC_INSTRUCTION_ABORT && isExternal(block)) block.set32(ESR_EL1 + 4, highWord(block));
+  if (hasAddress(ec)) copy64(block, FAR_EL1, FAULT_VA);
   enter(block, VECTOR_SYNCHRONOUS, listener);
 }
+
+/** Of an abort that KVM injects, bit 31 of the syndrome was sign-extended by mistake. */
+const ESR_SIGN_EXTENDED = releases({ since: '6.1', until: '6.12' });
+const highWord = (block: Block): number => (holds(block, ESR_SIGN_EXTENDED) ? -1 : 0);
+const isExternal = (block: Block): boolean => (block.get32(SYNDROME) & FSC_MASK) === FSC_EXTERNAL;
 
 /** Classes that write FAR_EL1; each comes from EL0 or, plus 1, from EL1. */
 function hasAddress(ec: number): boolean {
@@ -107,8 +115,6 @@ export function raiseExternalAbort(block: Block, listener: ContextListener): voi
 
 /** IL is that of the syndrome that the vCPU left guest code with last: 0 if it never has. Later it is 1. */
 const IL_COPIED = releases({ until: '7.3' });
-/** Bit 31 of the syndrome was sign-extended by mistake. */
-const ESR_SIGN_EXTENDED = releases({ since: '6.1', until: '6.12' });
 /** What user space injects is taken when KVM_RUN is called. Before and after, pc and PSTATE change at once. */
 const INJECTION_DEFERRED = releases({ since: '6.1', until: '7.3' });
 
@@ -116,7 +122,7 @@ function describeExternalAbort(block: Block): void {
   const ec = EC_DATA_ABORT + block.get32(EL);
   const il = holds(block, IL_COPIED) && block.get32(HAS_TRAPPED) === 0 ? 0 : ESR_IL;
   block.set32(SYNDROME, ((ec << EC_SHIFT) | il | FSC_EXTERNAL) >>> 0);
-  block.set32(SYNDROME + 4, holds(block, ESR_SIGN_EXTENDED) ? -1 : 0);
+  block.set32(SYNDROME + 4, highWord(block));
 }
 
 /** User space injects an external abort on the data access to FAULT_VA. */

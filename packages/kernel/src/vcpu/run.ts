@@ -38,6 +38,7 @@ import {
 } from '../state/exit.ts';
 import { completePsci } from '../psci/exit.ts';
 import { withLock } from '../state/lock.ts';
+import { holds, releases } from '../state/profile.ts';
 import {
   REQUEST_FLUSH_ALL,
   REQUEST_FLUSH_CODE,
@@ -99,24 +100,33 @@ export function runVcpu(vcpu: Vcpu): number {
   return result;
 }
 
+/** A GIC that cannot be used is an error once, and no harm after. Later it is the end of the VM. */
+const CHECKED_ONCE = releases({ until: '6.1' });
+
 /** What the first KVM_RUN of a vCPU checks, and what it freezes. */
-function firstRun({ block, vm, thread: { words, host } }: Vcpu): number {
+function firstRun(vcpu: Vcpu): number {
+  const { block, vm, thread } = vcpu;
   if (block.get32(HAS_RUN_ONCE) !== 0) return 0;
   if (vm.get32(IRQCHIP) !== 0) {
-    const unmapped = mapResources(vm, host);
+    const unmapped = mapResources(vm, thread.host);
     if (unmapped !== 0) {
-      killVm(vm, host);
+      if (holds(vm, CHECKED_ONCE)) freeze(vcpu);
+      else killVm(vm, thread.host);
       return unmapped;
     }
     const clash = checkTimerIntids(block);
     if (clash !== 0) return clash;
   }
+  freeze(vcpu);
+  return 0;
+}
+
+function freeze({ block, vm, thread: { words, host } }: Vcpu): void {
   withLock(words, vm.base + STATE_LOCK, host, () => {
     if (vm.get32(VM_HAS_RUN) === 0) finaliseIdRegisters(vm);
     vm.set32(VM_HAS_RUN, 1);
   });
   block.set32(HAS_RUN_ONCE, 1);
-  return 0;
 }
 
 /** @param slice - instructions after which KVM_RUN answers EINTR; Infinity = none, and KVM_RUN may wait */

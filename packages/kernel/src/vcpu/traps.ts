@@ -6,6 +6,7 @@ import { ACCESS_WRITE, accessBytes } from '../mmu/access.ts';
 import type { Block } from '../state/block.ts';
 import { MP_STATE, VCPU_ID, WAITING } from '../state/control.ts';
 import { HVC_EXITS, MMIO_EXITS_KERNEL, MMIO_EXITS_USER, count } from '../state/stats.ts';
+import { holds, releases } from '../state/profile.ts';
 import { SCRATCH, SYNDROME, FAULT_PA, EL, PC, X } from '../state/vcpu-state.ts';
 import { IPA_BITS, IRQCHIP, UNBACKED_COUNT, WRITE_PROTECTED_COUNT } from '../state/vm-control.ts';
 import { accessSysreg, keyOfWord, trapSyndrome } from '../sysreg/access.ts';
@@ -38,6 +39,9 @@ export const PORT_EXTERNAL_ABORT = 3;
 /** The first guest-physical address that the VM does not have. */
 const addressEnd = (vm: Block): number => (1 << (vm.get32(IPA_BITS) - 32)) * 0x1_0000_0000;
 
+/** Beyond the VM's addresses there is user space, too. */
+const BEYOND_IS_MMIO = releases({ until: '6.1' });
+
 /** Where an access outside of memory goes. */
 export const NOWHERE_ABORT = 0;
 export const NOWHERE_FAULT = 1;
@@ -48,7 +52,7 @@ export const NOWHERE_USER = 2;
  * @returns an abort (beyond the VM's addresses), EFAULT (a memslot without memory), or user space
  */
 export function nowhere(vm: Block, gpa: number, write: boolean): 0 | 1 | 2 {
-  if (gpa >= addressEnd(vm)) return NOWHERE_ABORT;
+  if (gpa >= addressEnd(vm)) return holds(vm, BEYOND_IS_MMIO) ? NOWHERE_USER : NOWHERE_ABORT;
   if (vm.get32(UNBACKED_COUNT) !== 0 && isUnbacked(vm, gpa)) return NOWHERE_FAULT;
   if (write && vm.get32(WRITE_PROTECTED_COUNT) !== 0 && isWriteProtected(vm, gpa)) return NOWHERE_FAULT;
   return NOWHERE_USER;

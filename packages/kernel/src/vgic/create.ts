@@ -8,7 +8,7 @@ import { withVcpusLocked } from '../state/vcpu-locks.ts';
 import { IRQCHIP, MAX_VCPUS, VGIC_LOCK, VM_HAS_RUN } from '../state/vm-control.ts';
 import { VCPU_COUNT, VCPU_TABLE } from '../state/vm-state.ts';
 import { resetInterfaceV2 } from './gicc.ts';
-import { LAST_REVISION } from './gicd.ts';
+import { lastRevision } from './gicd.ts';
 import { resetInterface } from './icc.ts';
 import { vcpusOf } from './interrupts.ts';
 import type { Gic } from './interrupts.ts';
@@ -49,7 +49,7 @@ export function createVgic(vm: Block, type: GicType, host: Host): number {
     if (vm.get32(VCPU_COUNT) > MOST_VCPUS[type]) return -E2BIG;
     vm.set32(IRQCHIP, type);
     vm.set32(MAX_VCPUS, MOST_VCPUS[type]);
-    vm.set32(REVISION, LAST_REVISION);
+    vm.set32(REVISION, lastRevision(vm.words));
     return 0;
   });
 }

@@ -35,7 +35,7 @@ function savePendingTables(vm: Block, host: Host): number {
 
 /** KVM_SET_DEVICE_ATTR. @returns 0 or -errno; ENXIO no such attribute */
 export function vgicSetAttr(vm: Block, group: number, attr: bigint, userAddress: number, host: Host): number {
-  if (isRegisterGroup(group)) return setRegister(vm, group, attr, userAddress, host);
+  if (isRegisterGroup(vm, group)) return setRegister(vm, group, attr, userAddress, host);
   switch (group) {
     case KVM_DEV_ARM_VGIC_GRP_ADDR:
       return setAddress(vm, Number(attr), userAddress);
@@ -52,7 +52,7 @@ export function vgicSetAttr(vm: Block, group: number, attr: bigint, userAddress:
 
 /** KVM_GET_DEVICE_ATTR. @returns 0 or -errno; ENXIO no such attribute, or it only takes */
 export function vgicGetAttr(vm: Block, group: number, attr: bigint, userAddress: number, host: Host): number {
-  if (isRegisterGroup(group)) return getRegister(vm, group, attr, userAddress, host);
+  if (isRegisterGroup(vm, group)) return getRegister(vm, group, attr, userAddress, host);
   switch (group) {
     case KVM_DEV_ARM_VGIC_GRP_ADDR:
       return getAddress(vm, Number(attr), userAddress);
@@ -65,7 +65,7 @@ export function vgicGetAttr(vm: Block, group: number, attr: bigint, userAddress:
 
 /** KVM_HAS_DEVICE_ATTR. @returns 0 or -errno; ENXIO no such attribute; EINVAL it names no vCPU */
 export function vgicHasAttr(vm: Block, group: number, attr: bigint, host: Host): number {
-  if (isRegisterGroup(group)) return hasRegister(vm, group, attr, host);
+  if (isRegisterGroup(vm, group)) return hasRegister(vm, group, attr, host);
   const number = Number(attr);
   switch (group) {
     case KVM_DEV_ARM_VGIC_GRP_ADDR:

@@ -3,7 +3,7 @@ import { EINVAL, releaseNumber } from '@vkvm/uapi';
 
 import { since } from '../state/profile.ts';
 import { VCPU_COUNT } from '../state/vm-state.ts';
-import { IIDR_PRODUCT, LAST_REVISION } from './gicd.ts';
+import { IIDR_PRODUCT, lastRevision } from './gicd.ts';
 import { distributorV2Rows } from './interrupt-registers.ts';
 import { allChanged, interruptCount } from './interrupts.ts';
 import type { Gic } from './interrupts.ts';
@@ -52,7 +52,7 @@ const userWriteControl: WriteWord = (gic, vcpu, word, value) => {
   const revision = (value & IIDR_REVISION_MASK) >>> IIDR_REVISION_SHIFT;
   if (since(gic, REVISIONS)) {
     if ((difference & ~IIDR_REVISION_MASK) !== 0) return -EINVAL;
-    if (revision < FIRST_REVISION || revision > LAST_REVISION) return -EINVAL;
+    if (revision < FIRST_REVISION || revision > lastRevision(gic.words)) return -EINVAL;
     words.set32(vm + REVISION, revision);
   } else if (difference !== 0) return -EINVAL;
   words.set32(vm + GROUPS_WRITABLE, 1);

@@ -1,6 +1,8 @@
 /** Registers of the distributor. Source: Arm IHI 0069, 12.9. */
 import { EINVAL } from '@vkvm/uapi';
 
+import { holds, releases } from '../state/profile.ts';
+import type { Words } from '../state/words.ts';
 import { distributorRows } from './interrupt-registers.ts';
 import { allChanged, interruptCount, route } from './interrupts.ts';
 import { WIDTH_32, WIDTH_64, ignore } from './regions.ts';
@@ -28,7 +30,13 @@ export const IIDR_PRODUCT = ((0x4b << 24) | 0x43b) >>> 0;
 const IIDR_REVISION_SHIFT = 12;
 const IIDR_REVISION_MASK = 0xf << IIDR_REVISION_SHIFT;
 const FIRST_REVISION = 2;
-export const LAST_REVISION = 3;
+/** LPIs can be switched off: GICR_CTLR says so. */
+export const REVISION_3 = 3;
+const HAS_REVISION_3 = releases({ since: '5.19' });
+
+/** The newest revision of the distributor that the profile has: what a GIC has at first. */
+export const lastRevision = (words: Words): number =>
+  holds({ words }, HAS_REVISION_3) ? REVISION_3 : FIRST_REVISION;
 
 /** Identification registers: PIDR2 says GICv3 by Arm, the others are zero. */
 const ID_REGISTERS = 0xffd0;
@@ -74,7 +82,7 @@ const userWriteControl: WriteWord = (gic, vcpu, word, value) => {
     case IIDR: {
       if (((before ^ value) & ~IIDR_REVISION_MASK) !== 0) return -EINVAL;
       const revision = (value & IIDR_REVISION_MASK) >>> IIDR_REVISION_SHIFT;
-      if (revision < FIRST_REVISION || revision > LAST_REVISION) return -EINVAL;
+      if (revision < FIRST_REVISION || revision > lastRevision(gic.words)) return -EINVAL;
       gic.words.set32(gic.vm + REVISION, revision);
       return 0;
     }

@@ -1,7 +1,7 @@
 /** Registers of a redistributor: its control frame, then at 64 KiB the frame of its private interrupts. Source: Arm IHI 0069, 12.11. */
 import { affinityOf } from '../state/affinity.ts';
 import { VCPU_INDEX } from '../state/control.ts';
-import { IIDR_PRODUCT, LAST_REVISION, idRegisters } from './gicd.ts';
+import { IIDR_PRODUCT, REVISION_3, idRegisters } from './gicd.ts';
 import { redistributorRows } from './interrupt-registers.ts';
 import { isLast } from './redistributors.ts';
 import { WIDTH_32, WIDTH_64, ignore, zero } from './regions.ts';
@@ -88,7 +88,7 @@ const constant = (name: string, offset: number, read: ReadWord): RegisterRow => 
 
 export const gicrRows: readonly RegisterRow[] = [
   constant('GICR_CTLR', 0x00, ({ words, vm }) =>
-    words.get32(vm + REVISION) >= LAST_REVISION ? CTLR_CES | CTLR_IR : 0,
+    words.get32(vm + REVISION) >= REVISION_3 ? CTLR_CES | CTLR_IR : 0,
   ),
   constant('GICR_IIDR', 0x04, () => IIDR_PRODUCT),
   {

@@ -21,6 +21,7 @@ import {
 import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
 import { withLock } from '../state/lock.ts';
+import { holds, releases } from '../state/profile.ts';
 import { withVcpusLocked } from '../state/vcpu-locks.ts';
 import { VGIC_LOCK } from '../state/vm-control.ts';
 import { VCPU_COUNT, VCPU_TABLE } from '../state/vm-state.ts';
@@ -58,7 +59,7 @@ function isTimely(vm: Block, group: number, attr: bigint): boolean {
   if (group === KVM_DEV_ARM_VGIC_GRP_MAINT_IRQ) return !initialised;
   const offset = lowWord(attr);
   const early = group === KVM_DEV_ARM_VGIC_GRP_DIST_REGS && (offset === GICD_IIDR || offset === GICD_TYPER2);
-  return initialised || early;
+  return initialised || (early && holds(vm, NESTED));
 }
 
 const infoOf = (attr: bigint): number => lowWord(attr) >>> KVM_DEV_ARM_VGIC_LINE_LEVEL_INFO_SHIFT;
@@ -85,12 +86,16 @@ function writeLines(gic: Gic, vcpu: number, intid: number, value: number): void 
   bankChanged(gic, vcpu, number);
 }
 
+/** What a CPU interface register that there is not is answered. */
+const IS_NO_ENTRY = releases({ since: '6.1' });
+const noInterfaceRegister = (gic: Gic): number => (holds(gic, IS_NO_ENTRY) ? -ENOENT : -ENXIO);
+
 /** @returns the value, or -errno */
 function read(gic: Gic, vcpu: number, group: number, attr: bigint): number {
   switch (group) {
     case KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS: {
       const row = iccByKey.get(keyOf(attr));
-      return row === undefined ? -ENOENT : row.userRead!(gic, vcpu);
+      return row === undefined ? noInterfaceRegister(gic) : row.userRead!(gic, vcpu);
     }
     case KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO: {
       const intid = Number(attr & KVM_DEV_ARM_VGIC_LINE_LEVEL_INTID_MASK);
@@ -110,7 +115,9 @@ function write(gic: Gic, vcpu: number, group: number, attr: bigint, value: bigin
   switch (group) {
     case KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS: {
       const row = iccByKey.get(keyOf(attr));
-      return row === undefined ? -ENOENT : row.userWrite!(gic, vcpu, low, lowWord(value >> 32n));
+      return row === undefined
+        ? noInterfaceRegister(gic)
+        : row.userWrite!(gic, vcpu, low, lowWord(value >> 32n));
     }
     case KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO: {
       const intid = Number(attr & KVM_DEV_ARM_VGIC_LINE_LEVEL_INTID_MASK);
@@ -173,10 +180,13 @@ export function hasRegister(vm: Block, group: number, attr: bigint, host: Host):
   return exists ? 0 : -ENXIO;
 }
 
+/** The maintenance interrupt of a nested guest is chosen by an attribute, and identification registers before INIT. */
+const NESTED = releases({ since: '7.3' });
+
 /** Groups that this file serves. */
-export const isRegisterGroup = (group: number): boolean =>
+export const isRegisterGroup = (vm: Block, group: number): boolean =>
   group === KVM_DEV_ARM_VGIC_GRP_DIST_REGS ||
   group === KVM_DEV_ARM_VGIC_GRP_REDIST_REGS ||
   group === KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS ||
   group === KVM_DEV_ARM_VGIC_GRP_LEVEL_INFO ||
-  group === KVM_DEV_ARM_VGIC_GRP_MAINT_IRQ;
+  (group === KVM_DEV_ARM_VGIC_GRP_MAINT_IRQ && holds(vm, NESTED));
