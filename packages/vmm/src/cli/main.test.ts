@@ -121,6 +121,10 @@ describe('wrong usage', () => {
     ['run --kernel Image --memory lots', '--memory lots: not a size; write 512M or 1G'],
     ['run --kernel Image --smp 0', 'a machine has 1 to 123 vCPUs, not 0'],
     ['run --kernel Image --smp two', '--smp two: not a number'],
+    [
+      'run --kernel Image --psci none --smp 2',
+      'without PSCI a machine has one vCPU, not 2: nothing could turn on the others',
+    ],
     ['run --kernel Image --psci-owner me', '--psci-owner me: no such owner; there are kernel, exit, user'],
     ['run --kernel Image --psci 2.0', '--psci 2.0: no such version; there are 0.1, 0.2, 1.0, 1.1, 1.2, 1.3'],
     ['run --kernel Image --timeout 0', '--timeout 0: not a time; write seconds, such as 60 or 0.5'],

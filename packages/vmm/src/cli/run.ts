@@ -39,7 +39,7 @@ export const MACHINE_OPTIONS = {
   smp: { value: 'N', help: 'number of vCPUs (default 1)' },
   psci: {
     value: 'VERSION',
-    help: 'PSCI version: 0.1, 0.2, 1.0 to 1.3 (default: what the kernel gives a VM)',
+    help: 'PSCI version: 0.1, 0.2, 1.0 to 1.3 (default: what the kernel gives a VM), or none',
   },
   'psci-owner': {
     value: 'WHO',
@@ -79,7 +79,7 @@ export async function machineConfig(
 ): Promise<MachineConfig> {
   const memory = alignUp(parseSize('--memory', options.memory ?? DEFAULT_MEMORY), 2 * MIB);
   const smp = parseCount('--smp', options.smp ?? '1');
-  checkConfig({ memory, smp });
+  checkConfig({ memory, smp, ...(options.psci === 'none' && { power: 'syscon' }) });
   const [initrd, dtb, secureRuntime] = await Promise.all(
     [options.initrd, options.dtb, options['secure-runtime']].map((path) =>
       path === undefined ? undefined : host.readFile(path),
@@ -94,7 +94,8 @@ export async function machineConfig(
     bootargs: options.append ?? '',
     memory,
     smp,
-    ...(options.psci !== undefined && { psci: parsePsci('--psci', options.psci) }),
+    ...(options.psci === 'none' && { power: 'syscon' }),
+    ...(options.psci !== undefined && options.psci !== 'none' && { psci: parsePsci('--psci', options.psci) }),
     ...(options['psci-owner'] !== undefined && {
       psciOwner: parsePsciOwner('--psci-owner', options['psci-owner']),
     }),

@@ -3,6 +3,7 @@ import { PSCI_0_1, PSCI_0_2, PSCI_1_1 } from '@vkvm/uapi';
 import type { PsciVersion } from '@vkvm/uapi';
 import { describe, expect, test } from 'vitest';
 import { applyMemory, machineTree } from './machine-tree.ts';
+import type { PowerMeans } from './machine-tree.ts';
 import { cells, node } from './tree.ts';
 import type { FdtNode } from './tree.ts';
 import { encodeFdt } from './writer.ts';
@@ -16,6 +17,8 @@ const options = (psci: PsciVersion = PSCI_1_1, gicVersion: 2 | 3 = 3, vcpus = 2)
   affinities: Array.from({ length: vcpus }, (_, id) => ((id >> 4) << 8) | (id & 15)),
   gicVersion,
   psci,
+  conduit: 'hvc' as const,
+  power: 'psci' as PowerMeans,
   chosen: { bootargs: 'console=ttyAMA0', rngSeed: new Uint8Array(64), kaslrSeed: new Uint8Array(8) },
 });
 
@@ -57,6 +60,22 @@ describe('machineTree', () => {
     const names = (psci: PsciVersion) => machineTree(options(psci)).children.map(({ name }) => name);
     expect(names(PSCI_0_1)).toEqual(expect.arrayContaining(['power-control@90f0000', 'poweroff', 'reboot']));
     expect(names(PSCI_0_2)).not.toContain('poweroff');
+  });
+
+  test('without PSCI, has a power control, and one CPU that nobody turns on', () => {
+    const root = machineTree({ ...options(PSCI_1_1, 3, 1), power: 'syscon' });
+    const names = root.children.map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(['power-control@90f0000', 'poweroff', 'reboot']));
+    expect(names).not.toContain('psci');
+    expect(find(root, 'cpus/cpu@0')?.properties.has('enable-method')).toBe(false);
+  });
+
+  test('has a power key, wired to the PL061', () => {
+    const root = machineTree(options());
+    const key = find(root, 'gpio-keys/poweroff')?.properties;
+    const phandle = find(root, 'pl061@9030000')?.properties.get('phandle');
+    expect(key?.get('gpios')).toEqual(Uint8Array.of(...(phandle ?? []), 0, 0, 0, 3, 0, 0, 0, 0));
+    expect(key?.get('linux,code')).toEqual(cells(116));
   });
 
   test('names CPUs by affinity, which has 16 to a cluster', () => {

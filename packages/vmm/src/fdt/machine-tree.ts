@@ -1,15 +1,29 @@
 /**
  * This machine as a device tree. Sources: Linux Documentation/devicetree/bindings (arm/psci.yaml, arm/cpus.yaml,
  * interrupt-controller/arm,gic-v3.yaml and arm,gic.yaml, timer/arm,arch_timer.yaml, serial/pl011.yaml,
- * rtc/arm,pl031.yaml, power/reset/syscon-poweroff.yaml); dt-schema chosen.yaml.
+ * rtc/arm,pl031.yaml, gpio/pl061-gpio.yaml, input/gpio-keys.yaml, power/reset/syscon-poweroff.yaml); dt-schema chosen.yaml.
  */
 import { PSCI_0_1, PSCI_0_1_FUNCTIONS, PSCI_0_2 } from '@vkvm/uapi';
 import type { PsciVersion } from '@vkvm/uapi';
 import { POWER_CONTROL, POWER_CONTROL_OFF, POWER_CONTROL_RESET } from '../devices/power-control.ts';
-import { APB_CLOCK_HZ, GICC, GICD, GICR, PL011, PL031, POWER, TIMER_PPIS } from '../machine/layout.ts';
+import {
+  APB_CLOCK_HZ,
+  GICC,
+  GICD,
+  GICR,
+  PL011,
+  PL031,
+  PL061,
+  POWER,
+  POWER_KEY_PIN,
+  TIMER_PPIS,
+} from '../machine/layout.ts';
 import type { PsciConduit } from '../smccc/psci-tree.ts';
 import { cells, cells64, flag, node, text } from './tree.ts';
 import type { FdtNode } from './tree.ts';
+
+/** What turns the machine off: PSCI, or a register and no PSCI at all. */
+export type PowerMeans = 'psci' | 'syscon';
 
 /** What differs between one machine and another. */
 export interface MachineTreeOptions {
@@ -20,6 +34,7 @@ export interface MachineTreeOptions {
   /** The version that the guest will really find. */
   readonly psci: PsciVersion;
   readonly conduit: PsciConduit;
+  readonly power: PowerMeans;
   readonly chosen: ChosenOptions;
 }
 
@@ -38,6 +53,10 @@ export interface ChosenOptions {
 const GIC_PHANDLE = 1;
 const CLOCK_PHANDLE = 2;
 const POWER_PHANDLE = 3;
+const GPIO_PHANDLE = 4;
+
+/** Linux input event code of the power key. Source: include/uapi/linux/input-event-codes.h. */
+const KEY_POWER = 116;
 
 /** First cell of an interrupt specifier. Source: dt-bindings/interrupt-controller/arm-gic.h. */
 const GIC_SPI = 0;
@@ -46,8 +65,9 @@ const IRQ_TYPE_LEVEL_HIGH = 4;
 
 const SERIAL_NAME = `pl011@${PL011.base.toString(16)}`;
 
-/** Whether the machine needs a power control: PSCI before 0.2 has no SYSTEM_OFF. */
-export const hasPowerControl = (psci: PsciVersion): boolean => psci === PSCI_0_1;
+/** Whether the machine needs a power control: PSCI is not there, or is older than SYSTEM_OFF. */
+export const hasPowerControl = (power: PowerMeans, psci: PsciVersion): boolean =>
+  power === 'syscon' || psci === PSCI_0_1;
 
 /** The whole tree. */
 export function machineTree({
@@ -56,6 +76,7 @@ export function machineTree({
   gicVersion,
   psci,
   conduit,
+  power,
   chosen,
 }: MachineTreeOptions): FdtNode {
   // On GICv2 a PPI's flags also hold the mask of CPUs it goes to.
@@ -74,8 +95,8 @@ export function machineTree({
       node('aliases', { serial0: text(`/${SERIAL_NAME}`) }),
       node('chosen', { 'stdout-path': text(`/${SERIAL_NAME}`) }),
       memoryNode(ram),
-      psciNode(psci, conduit),
-      cpusNode(affinities),
+      ...(power === 'psci' ? [psciNode(psci, conduit)] : []),
+      cpusNode(affinities, power),
       node('timer', {
         compatible: text('arm,armv8-timer'),
         interrupts: cells(...TIMER_PPIS.flatMap((ppi) => [GIC_PPI, ppi, ppiFlags])),
@@ -91,7 +112,8 @@ export function machineTree({
       }),
       primeCell(SERIAL_NAME, 'arm,pl011', PL011, ['uartclk', 'apb_pclk']),
       primeCell(`pl031@${PL031.base.toString(16)}`, 'arm,pl031', PL031, ['apb_pclk']),
-      ...(hasPowerControl(psci) ? powerNodes() : []),
+      ...powerKeyNodes(),
+      ...(hasPowerControl(power, psci) ? powerNodes() : []),
     ],
   );
   applyChosen(root, chosen);
@@ -152,7 +174,7 @@ function psciNode(version: PsciVersion, conduit: PsciConduit): FdtNode {
   return node('psci', { compatible, method: text(conduit) });
 }
 
-const cpusNode = (affinities: readonly number[]): FdtNode =>
+const cpusNode = (affinities: readonly number[], power: PowerMeans): FdtNode =>
   node(
     'cpus',
     { '#address-cells': cells(1), '#size-cells': cells(0) },
@@ -161,7 +183,7 @@ const cpusNode = (affinities: readonly number[]): FdtNode =>
         device_type: text('cpu'),
         compatible: text('arm,armv8'),
         reg: cells(affinity),
-        'enable-method': text('psci'),
+        ...(power === 'psci' && { 'enable-method': text('psci') }),
       }),
     ),
   );
@@ -200,6 +222,22 @@ const primeCell = (
     clocks: cells(...clocks.map(() => CLOCK_PHANDLE)),
     'clock-names': text(...clocks),
   });
+
+function powerKeyNodes(): FdtNode[] {
+  const gpio = primeCell(`pl061@${PL061.base.toString(16)}`, 'arm,pl061', PL061, ['apb_pclk']);
+  gpio.properties.set('gpio-controller', flag);
+  gpio.properties.set('#gpio-cells', cells(2));
+  gpio.properties.set('interrupt-controller', flag);
+  gpio.properties.set('#address-cells', cells(0));
+  gpio.properties.set('#interrupt-cells', cells(2));
+  gpio.properties.set('phandle', cells(GPIO_PHANDLE));
+  const key = node('poweroff', {
+    label: text('GPIO Key Poweroff'),
+    'linux,code': cells(KEY_POWER),
+    gpios: cells(GPIO_PHANDLE, POWER_KEY_PIN, 0),
+  });
+  return [gpio, node('gpio-keys', { compatible: text('gpio-keys') }, [key])];
+}
 
 function powerNodes(): FdtNode[] {
   const syscon = (name: string, value: number): FdtNode =>

@@ -63,6 +63,7 @@ export function createBootTree(
           ...vm,
           gicVersion: config.gicVersion ?? 3,
           conduit: config.psciConduit ?? 'hvc',
+          power: config.power ?? 'psci',
           chosen,
         }),
       );

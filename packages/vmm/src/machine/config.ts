@@ -2,6 +2,7 @@
 import type { PsciVersion } from '@vkvm/uapi';
 import { PROCESS_MAX_SIZE } from '../kvm/process.ts';
 import { MIB } from '../loader/ram.ts';
+import type { PowerMeans } from '../fdt/machine-tree.ts';
 import type { PsciOwner, PsciRoute, SmcccFilter } from '../smccc/ownership.ts';
 import type { PsciConduit } from '../smccc/psci-tree.ts';
 import { GICR_MAX_VCPUS } from './layout.ts';
@@ -29,6 +30,8 @@ export interface MachineConfig {
   readonly psciRoutes?: readonly PsciRoute[];
   /** Calls that the kernel shall deny, or forward to this VMM whoever owns PSCI. */
   readonly smcccFilters?: readonly SmcccFilter[];
+  /** What turns the machine off. Default: `psci`; with `syscon` there is no PSCI at all, and one vCPU. */
+  readonly power?: PowerMeans;
   /** How our device tree tells the guest to call PSCI. Default: `hvc`. */
   readonly psciConduit?: PsciConduit;
   /** AArch64 code that serves the guest's SiP calls, apart from the guest. */
@@ -72,10 +75,16 @@ export function checkConfig({
   memory,
   smp,
   gicVersion,
-}: Pick<MachineConfig, 'memory' | 'smp' | 'gicVersion'>): void {
+  power,
+}: Pick<MachineConfig, 'memory' | 'smp' | 'gicVersion' | 'power'>): void {
   const most = gicVersion === 2 ? 8 : GICR_MAX_VCPUS;
   if (!Number.isInteger(smp) || smp < 1 || smp > most) {
     throw new ConfigError(`a machine has 1 to ${most} vCPUs, not ${smp}`);
+  }
+  if (power === 'syscon' && smp > 1) {
+    throw new ConfigError(
+      `without PSCI a machine has one vCPU, not ${smp}: nothing could turn on the others`,
+    );
   }
   const limit = memoryMax(smp);
   if (limit < MEMORY_MIN) {

@@ -28,7 +28,7 @@ import { ConfigError } from './config.ts';
 import type { MachineConfig } from './config.ts';
 import { Gic } from './gic.ts';
 import { RAM_BASE } from './layout.ts';
-import { installPsci, psciSetup } from './psci-owner.ts';
+import { installPsci, psciSetup, removePsci } from './psci-owner.ts';
 import type { PsciConfig } from './psci-owner.ts';
 import { SecureRuntime } from './secure-runtime.ts';
 
@@ -87,7 +87,9 @@ export function createHardware(
   const target = vm.preferredTarget();
   initVcpus(vcpus, target, config.psci);
   const versions = negotiatePsci(vcpus[0] as Vcpu, config);
-  const psci = installPsci(vm, psciSetup(vm, config, versions), identity);
+  const psci =
+    config.power === 'syscon' ? versions.kernel : installPsci(vm, psciSetup(vm, config, versions), identity);
+  if (config.power === 'syscon') removePsci(vm);
   gic.init();
 
   const userAddress = fitting(config, () => kvm.mapMemory(config.memory));

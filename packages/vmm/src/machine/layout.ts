@@ -17,6 +17,11 @@ export const PL011 = { base: 0x0900_0000, size: 0x1000, spi: 1 } as const;
 /** Real-time clock. */
 export const PL031 = { base: 0x0901_0000, size: 0x1000, spi: 2 } as const;
 
+/** General purpose input and output, to which the power key is wired. */
+export const PL061 = { base: 0x0903_0000, size: 0x1000, spi: 7 } as const;
+/** Pin of the power key: high while it is pressed. */
+export const POWER_KEY_PIN = 3;
+
 /** Power control, of vkvm's own; only where PSCI cannot turn the machine off. */
 export const POWER = { base: 0x090f_0000, size: 0x1000 } as const;
 

@@ -11,6 +11,7 @@ import {
   KVM_MP_STATE_SUSPENDED,
   KVM_REG_ELR_EL1,
   KVM_REG_PC,
+  KVM_SET_DEVICE_ATTR,
   KVM_SYSTEM_EVENT_RESET,
   KVM_SYSTEM_EVENT_SHUTDOWN,
   KVM_SYSTEM_EVENT_WAKEUP,
@@ -206,6 +207,20 @@ describe('run', () => {
     expect(kernel.irqs).toEqual([{ irq: (1 << 24) | 33, level: 1 }]);
   });
 
+  test('presses the power key for a moment: a guest that watches both edges is interrupted twice', async () => {
+    const { kernel, machine, run, waits } = await build();
+    const bothEdges = mmio(0x903_0408, { write: [8, 0, 0, 0] });
+    const unmask = mmio(0x903_0410, { write: [8, 0, 0, 0] });
+    const clear = mmio(0x903_041c, { write: [8, 0, 0, 0] });
+    await run(bothEdges, unmask, off);
+    machine.endInput();
+    machine.pressPowerKey();
+    await run(clear);
+    const irq = (1 << 24) | 39;
+    expect(kernel.irqs).toEqual([1, 0, 1].map((level) => ({ irq, level })));
+    expect(waits).toHaveLength(1);
+  });
+
   test('waits for the deadline of an idle vCPU, and for input without one', async () => {
     const { run, machine, waits, onWait } = await build();
     onWait((deadline) => void (deadline === Infinity && machine.stop()));
@@ -337,6 +352,15 @@ describe('the power control of a machine with PSCI 0.1', () => {
     expect(await run(mmio(0x90f_0000, { write: [0, 0, 0, 0] }), mmio(0x90f_0000, { write }))).toEqual({
       kind,
     });
+  });
+
+  test('is all there is without PSCI, whose calls the kernel shall deny', async () => {
+    const { kernel, run } = await build({ power: 'syscon' });
+    const settings = ({ requests }: FakeKernel): number =>
+      requests.filter((request) => request === KVM_SET_DEVICE_ATTR).length;
+    const ranges = 3; // PSCI's ids of both widths, and those of 0.1
+    expect(settings(kernel)).toBe(settings((await build()).kernel) + ranges);
+    expect(await run(mmio(0x90f_0000, { write: [0x55, 0x55, 0, 0] }))).toEqual({ kind: 'shutdown' });
   });
 
   test('is not there with a newer PSCI', async () => {

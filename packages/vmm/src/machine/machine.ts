@@ -123,7 +123,9 @@ export class Machine implements Disposable {
     this.dtb = dtb;
     this.#segments = bootSegments(config, plan, this.dtb);
     const { output, unmapped } = config;
-    const power = hasPowerControl(psci) && { power: (kind: PowerRequest) => void (this.#stop = { kind }) };
+    const power = hasPowerControl(config.power ?? 'psci', psci) && {
+      power: (kind: PowerRequest) => void (this.#stop = { kind }),
+    };
     this.#board = new Board({ vm, host, output, unmapped, state: devices, ...power });
     this.#psci = createUserPsci(hardware);
     if (devices === undefined) this.#load();
@@ -203,6 +205,12 @@ export class Machine implements Disposable {
   /** Types on the guest's console. */
   receive(bytes: Uint8Array): void {
     this.#board.receive(bytes);
+    this.#state.host.wake();
+  }
+
+  /** Presses the power key: a guest that watches it shuts down. */
+  pressPowerKey(): void {
+    this.#board.pressPowerKey();
     this.#state.host.wake();
   }
 

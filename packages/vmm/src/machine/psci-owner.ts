@@ -16,6 +16,7 @@ import { AbiMismatchError } from '../kvm/error.ts';
 import type { Vm } from '../kvm/vm.ts';
 import { checkOwnership, userRanges } from '../smccc/ownership.ts';
 import type { PsciOwner, PsciSetup } from '../smccc/ownership.ts';
+import { PSCI_RANGES } from '../smccc/psci-ids.ts';
 import type { MachineConfig } from './config.ts';
 
 const OWNERS: Readonly<Record<PsciOwner, number>> = {
@@ -25,7 +26,7 @@ const OWNERS: Readonly<Record<PsciOwner, number>> = {
 };
 
 /** What of a machine is about the owner of its PSCI. */
-export type PsciConfig = Pick<MachineConfig, 'psciOwner' | 'psciRoutes' | 'smcccFilters'>;
+export type PsciConfig = Pick<MachineConfig, 'psciOwner' | 'psciRoutes' | 'smcccFilters' | 'power'>;
 
 /** A machine's PSCI as it is wanted, with the versions of both sides. */
 export function psciSetup(
@@ -40,6 +41,12 @@ export function psciSetup(
     ...versions,
     mirrorsPower: vm.checkExtension(KVM_CAP_MP_STATE) !== 0,
   };
+}
+
+/** Takes PSCI away: every call of it is answered NOT_SUPPORTED, where the kernel lets us say so. */
+export function removePsci(vm: Vm): void {
+  if (!vm.hasSmcccFilter) return;
+  for (const range of PSCI_RANGES) vm.filterCalls(range, KVM_SMCCC_FILTER_DENY);
 }
 
 /**

@@ -38,6 +38,7 @@ describe('a device tree fits', () => {
         gicVersion: 3,
         psci: version,
         conduit,
+        power: 'psci',
         chosen: { bootargs: '', rngSeed: new Uint8Array(64), kaslrSeed: new Uint8Array(8) },
       });
       expect(refusal(root, version)).toBe('');

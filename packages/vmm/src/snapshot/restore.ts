@@ -14,7 +14,7 @@ import { createHardware } from '../machine/hardware.ts';
 import type { Hardware } from '../machine/hardware.ts';
 import { createMachineHost } from '../machine/host.ts';
 import type { MachineHost } from '../machine/host.ts';
-import { PL011, PL031 } from '../machine/layout.ts';
+import { PL011, PL031, PL061 } from '../machine/layout.ts';
 import { Machine, ramOf } from '../machine/machine.ts';
 import { SnapshotError } from './error.ts';
 import { describeMisfit, distinct, gicMisfits, registerMisfits } from './fit.ts';
@@ -197,6 +197,7 @@ function judge(
 function raiseLines({ vm }: Hardware, { lines }: BoardState): void {
   new SpiLine(vm, PL011.spi).drive(lines.pl011);
   new SpiLine(vm, PL031.spi).drive(lines.pl031);
+  new SpiLine(vm, PL061.spi).drive(lines.pl061);
 }
 
 /** Counters of all vCPUs go on from where they were, now. */

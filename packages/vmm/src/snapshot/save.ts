@@ -48,6 +48,7 @@ export async function saveMachine(
     gicVersion: hardware.gic.version,
     psci,
     bootargs: config.bootargs ?? '',
+    power: config.power ?? 'psci',
     psciOwner: config.psciOwner ?? 'kernel',
     psciRoutes: config.psciRoutes ?? [],
     smcccFilters: config.smcccFilters ?? [],

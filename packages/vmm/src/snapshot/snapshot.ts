@@ -1,6 +1,7 @@
 /** A snapshot that has been opened: what machine it is of is known, the rest is still to be read. */
 import { PSCI_VERSIONS } from '@vkvm/uapi';
 import type { PsciVersion } from '@vkvm/uapi';
+import type { PowerMeans } from '../fdt/machine-tree.ts';
 import type { FunctionRange } from '../kvm/vm.ts';
 import { GIB } from '../loader/ram.ts';
 import { PSCI_OWNERS } from '../smccc/ownership.ts';
@@ -24,6 +25,7 @@ export interface SnapshotConfig {
   /** What the guest found. */
   readonly psci: PsciVersion;
   readonly bootargs: string;
+  readonly power: PowerMeans;
   readonly psciOwner: PsciOwner;
   readonly psciRoutes: readonly PsciRoute[];
   readonly smcccFilters: readonly SmcccFilter[];
@@ -144,6 +146,7 @@ function decodeConfig(payload: Uint8Array): SnapshotConfig {
     gicVersion,
     psci,
     bootargs: json.get('bootargs').text(),
+    power: json.get('power').oneOf(['psci', 'syscon']),
     psciOwner: json.get('psciOwner').oneOf(PSCI_OWNERS),
     psciRoutes: json
       .get('psciRoutes')
