@@ -39,6 +39,12 @@ describe('a machine with a secure runtime', () => {
     expect(printed).toBe('12-\n12-\n');
   });
 
+  test('is not saved as if it had none', async () => {
+    const config = { kernel, secureRuntime, memory: 16 * MIB, smp: 1, output: () => {} };
+    using machine = await createVirtualMachine(config);
+    await expect(machine.save(() => {})).rejects.toThrow('cannot be saved');
+  });
+
   test('refuses a runtime without code, and one that is too large', async () => {
     const config = { kernel, memory: 16 * MIB, smp: 1, output: () => {} };
     for (const size of [0, 16 * MIB]) {

@@ -1,5 +1,6 @@
 /** Writes a machine as a snapshot. */
 import type { BoardState } from '../machine/board.ts';
+import { ConfigError } from '../machine/config.ts';
 import type { MachineConfig } from '../machine/config.ts';
 import type { Hardware } from '../machine/hardware.ts';
 import { NR_IRQS, RAM_BASE } from '../machine/layout.ts';
@@ -29,10 +30,14 @@ export const gicContext = ({ gic, vcpus, affinities }: Hardware): GicContext => 
   vcpus: gic.version === 3 ? affinities : vcpus.map(({ id }) => id),
 });
 
+/** @throws {ConfigError} the machine has a secure runtime, whose memory has no section yet */
 export async function saveMachine(
   { config, dtb, hardware, devices }: SavedMachine,
   sink: SnapshotSink,
 ): Promise<void> {
+  if (config.secureRuntime) {
+    throw new ConfigError('a machine with a secure runtime cannot be saved; run it without --secure-runtime');
+  }
   const { vcpus, identity, psci } = hardware;
   for (const vcpu of vcpus) vcpu.settle();
   // All that the kernel holds is read before the first byte is handed on: the sink may take its time.
