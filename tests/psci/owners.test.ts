@@ -51,10 +51,12 @@ describe.each(PSCI_VERSIONS)('a guest that is given PSCI %#x', (psci) => {
   });
 });
 
+const SAMPLE = [PSCI_0_1, PSCI_1_1, PSCI_1_3] as const;
+
 test('what a VMM sees of the same guest', async () => {
   const lines: string[] = [];
   for (const [name, options] of OWNERS) {
-    const cells = [PSCI_0_1, PSCI_1_1, PSCI_1_3].map(async (psci) => {
+    const cells = SAMPLE.map(async (psci) => {
       const { exits } = await observe({ psci, ...options });
       const counts = Object.entries(exits).filter(([, count]) => count > 0);
       return `${format(psci)}: ${counts.map(([reason, count]) => `${reason} ${count}`).join(' ') || 'nothing'}`;

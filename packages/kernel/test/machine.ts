@@ -23,7 +23,7 @@ import {
 import type { Fields, RegId, Struct, Syscalls, Values } from '@vkvm/uapi';
 
 import { Kernel } from '../src/kernel.ts';
-import type { EngineOverride, KernelOptions } from '../src/kernel.ts';
+import type { EngineOverride, KernelIdentity, KernelOptions } from '../src/kernel.ts';
 
 export const PSCI_0_2 = 0x4;
 export const POWER_OFF = 0x1;
@@ -32,7 +32,7 @@ export const RAM = 0x4000_0000;
 export const DEVICE = 0x1000_0000;
 const WASM_PAGE = 0x1_0000;
 
-export interface MachineOptions extends KernelOptions, EngineOverride {
+export interface MachineOptions extends KernelOptions, KernelIdentity, EngineOverride {
   /** MiB of process memory. */
   readonly size?: number;
   readonly shared?: boolean;

@@ -49,9 +49,6 @@ export const PSCI_RANGES: readonly FunctionRange[] = [
   { base: 0x95c1_ba5e, count: 4 },
 ];
 
-export const isPsciId = (id: number): boolean =>
-  PSCI_RANGES.some(({ base, count }) => id >= base && id < base + count);
-
 const ABOUT_ONE_CPU: ReadonlySet<PsciFunctionName> = new Set([
   'CPU_SUSPEND',
   'CPU_OFF',
