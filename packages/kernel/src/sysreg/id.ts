@@ -24,16 +24,32 @@ const DCZID = 4n;
 /** A level of instruction cache, then a unified one; the latter is the point of coherency. */
 const CLIDR = 0x0200_0021n;
 /** Every cache looks alike: one set, one way, lines of 64 bytes. */
-export const CCSIDR = 2n;
+const CCSIDR = 2n;
 /** CSSELR values that have a CCSIDR: KVM_REG_ARM_DEMUX. */
 const CCSIDR_COUNT = 14;
-/** Before, user space sees the caches of the CPU, and cannot change them. */
-const CCSIDR_WRITABLE = releases({ since: '6.3' });
-/** Instruction and data of the first level, and the second. */
-const CPU_CACHES = 3;
+/** Caches are made up, and user space may change them. Before, they are the machine's. */
+const MADE_UP_CACHES = releases({ since: '6.3' });
+/** The machine's: two caches of the first level, then a unified one. By CSSELR: data, instructions, the unified one. */
+const MACHINE_CLIDR = 0x0200_0023n;
+const MACHINE_CCSIDRS = [0x701f_e00an, 0x201f_e012n, 0x70ff_e07an] as const;
 
-export const isCcsidrWritable = (vcpu: Block): boolean => holds(vcpu, CCSIDR_WRITABLE);
-export const ccsidrCount = (vcpu: Block): number => (isCcsidrWritable(vcpu) ? CCSIDR_COUNT : CPU_CACHES);
+/** How many values of CSSELR have a CCSIDR that user space sees. */
+export const ccsidrCount = (vcpu: Block): number =>
+  holds(vcpu, MADE_UP_CACHES) ? CCSIDR_COUNT : MACHINE_CCSIDRS.length;
+
+/** CCSIDR_EL1 of a CSSELR_EL1; 0 if there is none. */
+export function ccsidrOf(vcpu: Block, csselr: number): bigint {
+  if (!holds(vcpu, MADE_UP_CACHES)) return MACHINE_CCSIDRS[csselr] ?? 0n;
+  const change = csselr < CCSIDR_COUNT ? vcpu.get32(CCSIDR_CHANGES + 4 * csselr) : 0;
+  return CCSIDR ^ BigInt(change);
+}
+
+/** User space changes a CCSIDR. @param csselr - below {@link ccsidrCount} @returns 0 or -EINVAL */
+export function setCcsidr(vcpu: Block, csselr: number, value: bigint): number {
+  if (!holds(vcpu, MADE_UP_CACHES)) return value === ccsidrOf(vcpu, csselr) ? 0 : -EINVAL;
+  vcpu.set32(CCSIDR_CHANGES + 4 * csselr, Number(value ^ CCSIDR));
+  return 0;
+}
 
 /** What KVM resets an architecturally unknown value to. */
 const CSSELR_UNKNOWN = 0x1de7_ec7e_dbad_c0den;
@@ -82,12 +98,16 @@ function isSubset(value: bigint, ours: bigint, writable: bigint): boolean {
   return true;
 }
 
+/** User space may ask for less than there is. */
+const WRITABLE_IDS = releases({ since: '6.7' });
+
 function featureUser(offset: number, ours: bigint, writable: bigint): SysregUserAccess {
   return {
     get: (vcpu) => vmOf(vcpu).get64(offset),
     set(vcpu, value) {
       const vm = vmOf(vcpu);
       if (vm.get64(offset) === value) return 0;
+      if (!holds(vcpu, WRITABLE_IDS)) return -EINVAL;
       if (vm.get32(VM_HAS_RUN) !== 0) return -EBUSY;
       if (!isSubset(value, ours, writable)) return -EINVAL;
       vm.set64(offset, value);
@@ -179,7 +199,7 @@ export const idSysregs: readonly SysregRow[] = [
     key: SYSREGS.CLIDR_EL1,
     readEl: 1,
     stored: true,
-    reset: CLIDR,
+    reset: (vcpu) => (holds(vcpu, MADE_UP_CACHES) ? CLIDR : MACHINE_CLIDR),
     user: 'invariant',
   },
   {
@@ -187,9 +207,7 @@ export const idSysregs: readonly SysregRow[] = [
     key: SYSREGS.CCSIDR_EL1,
     readEl: 1,
     read(vcpu, to) {
-      const csselr = vcpu.get32(CSSELR) & 15;
-      const change = csselr < CCSIDR_COUNT ? vcpu.get32(CCSIDR_CHANGES + 4 * csselr) : 0;
-      vcpu.set64(to, CCSIDR ^ BigInt(change));
+      vcpu.set64(to, ccsidrOf(vcpu, vcpu.get32(CSSELR) & 15));
       return SYSREG_DONE;
     },
   },

@@ -6,9 +6,9 @@ import type { Block } from '../state/block.ts';
 import { debugSysregs } from './debug.ts';
 import { idSysregs } from './id.ts';
 import { maintenanceSysregs } from './maintenance.ts';
-import { pmuSysregs } from './pmu.ts';
 import type { SysregRow } from './row.ts';
 import { vmSysregs } from './vm.ts';
+import { withoutFeatureSysregs } from './without-feature.ts';
 
 /** A row and the state offset of its 64 bits; -1 = it has no storage. */
 export interface PlacedSysreg {
@@ -99,5 +99,5 @@ export const CPU_SYSREGS: readonly SysregRow[] = [
   ...vmSysregs,
   ...debugSysregs,
   ...maintenanceSysregs,
-  ...pmuSysregs,
+  ...withoutFeatureSysregs,
 ];

@@ -26,7 +26,6 @@ import {
   TTBR1_EL1,
   VBAR_EL1,
 } from '../state/vcpu-state.ts';
-import { releases } from '../state/profile.ts';
 import { SYSREG_DONE } from './row.ts';
 import type { SysregOutcome, SysregRow } from './row.ts';
 
@@ -79,14 +78,6 @@ function raz(name: Name): SysregRow {
       return SYSREG_DONE;
     },
   };
-}
-
-/** Listed in any case by kernels that know the feature and do not hide what a CPU lacks. */
-const LISTED_WITHOUT_FEATURE = releases({ since: '6.5', until: '6.13' });
-
-/** A register of a feature that the CPU does not have: user space may see it, the guest does not. */
-function ofAbsentFeature(name: Name, reset: bigint): SysregRow {
-  return { ...userOnly(name, reset), userReleases: LISTED_WITHOUT_FEATURE };
 }
 
 /** State of AArch32 that only a hypervisor or user space can name. */
@@ -175,9 +166,6 @@ export const vmSysregs: readonly SysregRow[] = [
   razWi('ERXADDR_EL1'),
   razWi('ERXMISC0_EL1'),
   razWi('ERXMISC1_EL1'),
-  ofAbsentFeature('TCR2_EL1', 0n),
-  ofAbsentFeature('PIRE0_EL1', UNKNOWN),
-  ofAbsentFeature('PIR_EL1', UNKNOWN),
   userOnly('DACR32_EL2', UNKNOWN),
   userOnly('IFSR32_EL2', UNKNOWN),
   userOnly('FPEXC32_EL2', 0x700n),

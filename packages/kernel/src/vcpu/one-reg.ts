@@ -24,10 +24,10 @@ import type { RegId } from '@vkvm/uapi';
 
 import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
-import { CCSIDR_CHANGES } from '../state/control.ts';
 import { holds, releases } from '../state/profile.ts';
+import type { Releases } from '../state/profile.ts';
 import { REQUEST_RELOAD, request } from '../state/requests.ts';
-import { CCSIDR, ccsidrCount, isCcsidrWritable } from '../sysreg/id.ts';
+import { ccsidrCount, ccsidrOf, setCcsidr } from '../sysreg/id.ts';
 import { isForUser } from '../sysreg/row.ts';
 import { userKeyOf } from '../sysreg/table.ts';
 import type { PlacedSysreg } from '../sysreg/table.ts';
@@ -98,25 +98,22 @@ const system: RegisterClass = {
   },
 };
 
-/** @returns the place of a cache's change word, or -1 */
-function ccsidrPlace(vcpu: Block, id: RegId): number {
+/** @returns the CSSELR of a CCSIDR that there is, or -1 */
+function csselrOf(vcpu: Block, id: RegId): number {
   const csselr = Number(id & NUMBER_MASK);
-  return regSize(id) === U32 && csselr < ccsidrCount(vcpu) ? CCSIDR_CHANGES + 4 * csselr : -1;
+  return regSize(id) === U32 && csselr < ccsidrCount(vcpu) ? csselr : -1;
 }
 
 const demux: RegisterClass = {
   get(vcpu, id, address) {
-    const place = ccsidrPlace(vcpu, id);
-    return place < 0 ? -ENOENT : putUser(vcpu.words, address, U32, CCSIDR ^ BigInt(vcpu.get32(place)));
+    const csselr = csselrOf(vcpu, id);
+    return csselr < 0 ? -ENOENT : putUser(vcpu.words, address, U32, ccsidrOf(vcpu, csselr));
   },
   set(vcpu, id, address) {
-    const place = ccsidrPlace(vcpu, id);
-    if (place < 0) return -ENOENT;
+    const csselr = csselrOf(vcpu, id);
+    if (csselr < 0) return -ENOENT;
     const value = getUser(vcpu.words, address, U32);
-    if (value === undefined) return -EFAULT;
-    if (!isCcsidrWritable(vcpu)) return value === CCSIDR ? 0 : -EINVAL;
-    vcpu.set32(place, Number(value ^ CCSIDR));
-    return 0;
+    return value === undefined ? -EFAULT : setCcsidr(vcpu, csselr, value);
   },
 };
 
@@ -167,27 +164,35 @@ const SIZES = new Map([
   [16, 0x0040_0000_0000_0000n],
 ]);
 
-/** The timers were a group of their own, in this order; later they stand where their encodings do. */
-const TIMERS_APART = releases({ until: '7.3' });
-const TIMER_KEYS: readonly number[] = [
-  SYSREGS.CNTV_CTL_EL0,
-  // The ids of these two are exchanged: the counter comes first.
-  SYSREGS.CNTV_CVAL_EL0,
-  SYSREGS.CNTVCT_EL0,
-  SYSREGS.CNTP_CTL_EL0,
-  SYSREGS.CNTPCT_EL0,
-  SYSREGS.CNTP_CVAL_EL0,
+/**
+ * System registers that stood before the others, in this order: the timers (control, counter, compare value), which were
+ * a class of their own, and what nobody could change. Later each stands where its encoding does.
+ */
+const FIRST: readonly { readonly key: number; readonly releases: Releases }[] = [
+  { key: SYSREGS.CNTV_CTL_EL0, releases: releases({ until: '7.3' }) },
+  // User space knows these two by each other's encoding.
+  { key: SYSREGS.CNTV_CVAL_EL0, releases: releases({ until: '7.3' }) },
+  { key: SYSREGS.CNTVCT_EL0, releases: releases({ until: '7.3' }) },
+  { key: SYSREGS.CNTP_CTL_EL0, releases: releases({ until: '7.3' }) },
+  { key: SYSREGS.CNTPCT_EL0, releases: releases({ until: '7.3' }) },
+  { key: SYSREGS.CNTP_CVAL_EL0, releases: releases({ until: '7.3' }) },
+  { key: SYSREGS.MIDR_EL1, releases: releases({ until: '6.15' }) },
+  { key: SYSREGS.REVIDR_EL1, releases: releases({ until: '6.15' }) },
+  { key: SYSREGS.CLIDR_EL1, releases: releases({ until: '6.3' }) },
+  { key: SYSREGS.AIDR_EL1, releases: releases({ until: '6.15' }) },
+  { key: SYSREGS.CTR_EL0, releases: releases({ until: '6.12' }) },
 ];
 
-/** Keys of the system registers by encoding, apart from the group that comes first. */
+/** Keys of the system registers in the order of KVM_GET_REG_LIST. */
 function sysregKeys(vcpu: Block): readonly number[] {
   const keys = SYSREG_TABLE.rows.filter(({ row }) => isForUser(vcpu, row)).map(({ row }) => userKeyOf(row));
-  if (!holds(vcpu, TIMERS_APART)) return keys;
-  const timers = TIMER_KEYS.filter((key) => keys.includes(key));
-  return [...timers, ...keys.filter((key) => !TIMER_KEYS.includes(key))];
+  const first = FIRST.filter((each) => holds(vcpu, each.releases) && keys.includes(each.key)).map(
+    ({ key }) => key,
+  );
+  return [...first, ...keys.filter((key) => !first.includes(key))];
 }
 
-/** Ids of all registers: core, firmware, system registers by encoding, caches. */
+/** Ids of all registers: core, firmware, system registers, caches. */
 export function listRegisters(vcpu: Block): RegId[] {
   return [
     ...CORE_REGISTERS.map(({ index, bytes }) => (coreId(index) & ~KVM_REG_SIZE_MASK) | SIZES.get(bytes)!),
