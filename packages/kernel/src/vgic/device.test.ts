@@ -21,11 +21,14 @@ import {
   KVM_VGIC_V3_ADDR_TYPE_REDIST,
   KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION,
   SYSREGS,
+  releaseNumber,
 } from '@vkvm/uapi';
+import type { LinuxVersion } from '@vkvm/uapi';
 import { describe, expect, test } from 'vitest';
 
 import { GICD, GICR, guestGic, sgiFrame } from '../../test/guest-gic.ts';
 import type { GuestGic } from '../../test/guest-gic.ts';
+import { PROFILE } from '../state/arena.ts';
 import { VCPU_MUTEX } from '../state/control.ts';
 import { VM_HAS_RUN } from '../state/vm-control.ts';
 import { createVgic } from './create.ts';
@@ -415,4 +418,41 @@ test('groups that a GICv3 does not have', () => {
   }
   expect(gic.getAttr(KVM_DEV_ARM_VGIC_GRP_CTRL, INIT)).toBe(BigInt(-ENXIO));
   expect(vgicGetAttr(gic.vm, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0n, 8, gic.host)).toBe(-EFAULT);
+});
+
+describe('the GIC of an older Linux', () => {
+  const asLinux = (version: LinuxVersion): GuestGic => {
+    const gic = guestGic([0], 0);
+    gic.words.set32(PROFILE, releaseNumber(version));
+    createVgic(gic.vm, KVM_DEV_TYPE_ARM_VGIC_V3, gic.host);
+    return gic;
+  };
+  const initialised = (version: LinuxVersion): GuestGic => {
+    const gic = asLinux(version);
+    gic.setAttr(KVM_DEV_ARM_VGIC_GRP_CTRL, BigInt(KVM_DEV_ARM_VGIC_CTRL_INIT), 0n);
+    return gic;
+  };
+
+  test('has one revision in 5.10, and takes no other', () => {
+    const gic = initialised('5.10');
+    expect(gic.getAttr(KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 8n)).toBe(0x4b00_243bn);
+    expect(gic.setAttr(KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 8n, 0x4b00_343bn)).toBe(-EINVAL);
+    expect(gic.setAttr(KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 8n, 0x4b00_243bn)).toBe(0);
+  });
+
+  test('does not say what it is before it is initialised', () => {
+    expect(asLinux('6.12').getAttr(KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 8n)).toBe(BigInt(-EBUSY));
+    expect(asLinux('7.3').getAttr(KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 8n)).toBe(0x4b00_343bn);
+  });
+
+  test('has no group for the maintenance interrupt', () => {
+    const { vm, host } = asLinux('6.12');
+    expect(vgicHasAttr(vm, KVM_DEV_ARM_VGIC_GRP_MAINT_IRQ, 0n, host)).toBe(-ENXIO);
+  });
+
+  test('says ENXIO in 5.10 of a CPU interface register that it does not know', () => {
+    const unknown = (version: LinuxVersion) =>
+      initialised(version).getAttr(KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS, 0xc000n);
+    expect([unknown('5.10'), unknown('6.1')]).toEqual([BigInt(-ENXIO), BigInt(-ENOENT)]);
+  });
 });
