@@ -58,7 +58,7 @@ export const importRules: ImportRules = {
       libraries: [],
     },
     { folder: 'examples', packages: everyPackage, node: [''], libraries: [] },
-    { folder: 'tests', packages: everyPackage, node: [''], libraries: [] },
+    { folder: 'tests', packages: everyPackage, node: [''], libraries: ['vitest'] },
     { folder: 'bench', packages: [], node: [''], libraries: [] },
   ],
   layers: [

@@ -83,7 +83,15 @@ export function fuzz(seed: number, calls: number, profile?: ProfileName): string
   const addresses: number[] = [area, vm.ram, 0, 0x1000, -1, Number.NaN, 2 ** 40];
   const numbers = [...IOCTLS.map(({ number }) => number), KVM_RUN, 0, 0xae55, 0xffff_ffff];
   const values = [
-    ...[0n, 1n, 2n, 5n, 0x1000n, 0xffff_ffff_ffff_ffffn, BigInt(RAM), BigInt(area), KVM_REG_ARM64],
+    0n,
+    1n,
+    2n,
+    5n,
+    0x1000n,
+    0xffff_ffff_ffff_ffffn,
+    BigInt(RAM),
+    BigInt(area),
+    KVM_REG_ARM64,
     ...[0xc080, 0xdf19, 0xc020, 0x8000].map(sysregId),
   ];
 

@@ -26,7 +26,7 @@ export const VM_TIMER = 0x7_0000;
 /** The secure runtime: vcpu/secure.ts. Written under the VM lock, before the VM runs. */
 export const VM_SECURE = 0x7_8000;
 /** Block of the secure runtime's VM, which goes with this one; 0 = none. */
-export const SECURE_VM = VM_SECURE;
+export const SECURE_VM = VM_SECURE + 0x00;
 
 /**
  * Memslots, sorted by guest-physical address and without overlap: u32 count, then entries. The page walk in generated

@@ -26,7 +26,7 @@ import type { Host } from '../host.ts';
 import { LEAVE_BUDGET, LEAVE_PORT } from '../interp/leave.ts';
 import type { Leave } from '../interp/leave.ts';
 import { PROCESS_LOCK } from '../state/arena.ts';
-import { Block } from '../state/block.ts';
+import type { Block } from '../state/block.ts';
 import { setResult } from '../state/call-registers.ts';
 import { withLock } from '../state/lock.ts';
 import { isAccessible } from '../state/mappings.ts';
