@@ -1,10 +1,12 @@
 import {
   ENOMEM,
   ENOSYS,
+  ENXIO,
   KVM_ARM_VCPU_INIT,
   KVM_CAP_ARM_PSCI_0_2,
   KVM_CREATE_VCPU,
   KVM_EXIT_ARM_NISV,
+  KVM_HAS_DEVICE_ATTR,
   KVM_EXIT_FAIL_ENTRY,
   KVM_EXIT_INTERNAL_ERROR,
   KVM_MP_STATE_RUNNABLE,
@@ -20,6 +22,7 @@ import {
   PSCI_0_2,
   PSCI_1_1,
   SYSREGS,
+  VKVM_CAP_PSCI_OWNER,
   VKVM_EXIT_IDLE,
   VKVM_IDLE_STOPPED,
   VKVM_KICK_OFFSET,
@@ -339,6 +342,32 @@ describe('run', () => {
         'the exception vector itself raises an instruction fetch from an address without memory or permission (ESR_EL1 0x86000006)',
       ),
     });
+  });
+});
+
+describe('the owner of PSCI', () => {
+  const FILTERED = [{ base: 0x8400_0000, count: 0x20, action: 'forward' }] as const;
+
+  test('is refused where a function would have two', async () => {
+    const routes = [{ base: 0x8400_0008, count: 1, to: 'kernel' }] as const;
+    const two = build({ psciOwner: 'user', psciRoutes: routes, smcccFilters: FILTERED });
+    await expect(two).rejects.toThrow(/^PSCI SYSTEM_OFF \(0x84000008\) has two owners/);
+    await expect(build({ psciRoutes: routes })).rejects.toThrow('need an owner that gives some away');
+  });
+
+  test('is set by the filter on a kernel that knows no owners', async () => {
+    const kernel = new FakeKernel();
+    kernel.caps.set(VKVM_CAP_PSCI_OWNER, 0);
+    const settings = (): number =>
+      kernel.requests.filter((request) => request === KVM_SET_DEVICE_ATTR).length;
+    await build({ kernel, psciOwner: 'kernel' });
+    const before = settings();
+    await build({ kernel, psciOwner: 'user' });
+    expect(settings() - 2 * before).toBe(3); // one for each range of ids
+    kernel.results.set(KVM_HAS_DEVICE_ATTR, -ENXIO);
+    await expect(build({ kernel, psciOwner: 'user' })).rejects.toThrow(
+      'has neither VKVM_CAP_PSCI_OWNER (vkvm ABI revision 2) nor an SMCCC filter (Linux 6.4)',
+    );
   });
 });
 

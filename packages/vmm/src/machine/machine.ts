@@ -1,5 +1,5 @@
 /** A whole machine over a `Syscalls`: built once, run until it stops, reset when the guest asks. */
-import { KVM_REG_PC, SYSREGS, sysregId, xRegId } from '@vkvm/uapi';
+import { KVM_CAP_MP_STATE, KVM_REG_PC, SYSREGS, sysregId, xRegId } from '@vkvm/uapi';
 import type { Process, PsciVersion, Syscalls } from '@vkvm/uapi';
 import type { PowerRequest } from '../devices/power-control.ts';
 import type { MachineStop } from '../exits/stop.ts';
@@ -93,8 +93,10 @@ export interface MachineState {
 }
 
 /** What serves the PSCI calls of a machine that are not the kernel's. */
-function createUserPsci({ vcpus, affinities, target, psci, canSuspend }: Hardware): UserPsci {
-  const power = new CpuPower({ vcpus, affinities, reset: (vcpu) => initVcpu(vcpu, target, psci) });
+function createUserPsci({ vm, vcpus, affinities, target, psci, canSuspend }: Hardware): UserPsci {
+  const hasMpState = vm.checkExtension(KVM_CAP_MP_STATE) !== 0;
+  const reset = (vcpu: Vcpu): void => initVcpu(vcpu, target, psci);
+  const power = new CpuPower({ vcpus, affinities, hasMpState, reset });
   return new UserPsci({ version: psci, power, canSuspend });
 }
 

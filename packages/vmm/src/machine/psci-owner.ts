@@ -17,6 +17,7 @@ import type { Vm } from '../kvm/vm.ts';
 import { checkOwnership, userRanges } from '../smccc/ownership.ts';
 import type { PsciOwner, PsciSetup } from '../smccc/ownership.ts';
 import { PSCI_RANGES } from '../smccc/psci-ids.ts';
+import { ConfigError } from './config.ts';
 import type { MachineConfig } from './config.ts';
 
 const OWNERS: Readonly<Record<PsciOwner, number>> = {
@@ -61,7 +62,10 @@ export function installPsci(vm: Vm, setup: PsciSetup, identity: KernelIdentity):
   for (const range of filters) {
     vm.filterCalls(range, range.action === 'deny' ? KVM_SMCCC_FILTER_DENY : KVM_SMCCC_FILTER_FWD_TO_USER);
   }
-  if (owner === 'kernel' && routes.length === 0) return version;
+  if (owner === 'kernel' && routes.length > 0) {
+    throw new ConfigError('routes of PSCI functions need an owner that gives some away: exit or user');
+  }
+  // Also where the kernel shall own it: that is not what a VM of every profile starts with.
   if ((vm.checkExtension(VKVM_CAP_PSCI_OWNER) >>> OWNERS[owner]) & 1) {
     vm.enableCap(VKVM_CAP_PSCI_OWNER, BigInt(OWNERS[owner]));
     for (const range of routes) {
@@ -69,6 +73,7 @@ export function installPsci(vm: Vm, setup: PsciSetup, identity: KernelIdentity):
     }
     return version;
   }
+  if (owner === 'kernel') return version;
   if (!vm.hasSmcccFilter) {
     throw new AbiMismatchError(
       `${identity.name} has neither VKVM_CAP_PSCI_OWNER (vkvm ABI revision 2) nor an SMCCC filter (Linux 6.4), which ` +

@@ -22,6 +22,8 @@ export interface CpuPowerOptions {
   readonly vcpus: readonly Vcpu[];
   /** MPIDR_EL1 affinity of each vCPU. */
   readonly affinities: readonly number[];
+  /** Whether the kernel has MP_STATE: `KVM_CAP_MP_STATE`. */
+  readonly hasMpState: boolean;
   /** `KVM_ARM_VCPU_INIT` with the features the vCPU has. */
   readonly reset: (vcpu: Vcpu) => void;
 }
@@ -66,7 +68,9 @@ export class CpuPower {
     vcpu.mpState = KVM_MP_STATE_STOPPED;
   }
 
+  /** For a machine that ends: where no vCPU can be told to stop, it is enough that none is run. */
   turnOffAll(): void {
+    if (!this.#options.hasMpState) return;
     for (const vcpu of this.#options.vcpus) this.turnOff(vcpu);
   }
 

@@ -121,6 +121,13 @@ describe('psci-owner: a machine is refused', () => {
     );
     expect(refusal({ owner: 'exit', mirrorsPower: false })).toBe('no refusal');
   });
+
+  test('with power functions that this VMM has no means to serve', () => {
+    expect(refusal({ owner: 'user', mirrorsPower: false })).toBe(
+      'this VMM owns PSCI CPU_SUSPEND (0x84000001) and turns vCPUs on and off by MP_STATE, but this kernel has no ' +
+        'KVM_CAP_MP_STATE; let the kernel own what is about one CPU',
+    );
+  });
 });
 
 describe('the ranges that mainline’s filter has to forward', () => {

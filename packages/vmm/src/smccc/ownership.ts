@@ -153,6 +153,12 @@ export function checkOwnership(setup: PsciSetup): PsciVersion {
     power.find((row) => owners.get(row) === 'kernel'),
     power.find((row) => owners.get(row) === 'user'),
   ];
+  if (moved && !kept && !mirrorsPower) {
+    throw new AbiMismatchError(
+      `this VMM owns ${describe(moved)} and turns vCPUs on and off by MP_STATE, but this kernel has no KVM_CAP_MP_STATE; ` +
+        `let the kernel own what is about one CPU`,
+    );
+  }
   if (kept && moved && !mirrorsPower) {
     throw new AbiMismatchError(
       `the kernel owns ${describe(kept)}, this VMM ${describe(moved)}, and this kernel has no KVM_CAP_MP_STATE by ` +

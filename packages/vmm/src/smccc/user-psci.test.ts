@@ -36,7 +36,12 @@ function machine(version: PsciVersion = PSCI_1_3, canSuspend = true) {
   const vcpus = [0, 1, 2].map((id) => vm.createVcpu(id));
   for (const vcpu of vcpus.slice(1)) vcpu.mpState = KVM_MP_STATE_STOPPED;
   const resets: number[] = [];
-  const power = new CpuPower({ vcpus, affinities: [0, 1, 0x100], reset: ({ id }) => void resets.push(id) });
+  const power = new CpuPower({
+    vcpus,
+    affinities: [0, 1, 0x100],
+    hasMpState: true,
+    reset: ({ id }) => void resets.push(id),
+  });
   const psci = new UserPsci({ version, power, canSuspend });
   const [caller, second] = vcpus as [Vcpu, Vcpu, Vcpu];
   const call = (functionId: number, ...args: bigint[]): (number | bigint)[] => {
