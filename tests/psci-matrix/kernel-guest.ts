@@ -15,7 +15,7 @@ import {
   sysregId,
   xRegId,
 } from '@vkvm/uapi';
-import type { ProfileName } from '@vkvm/uapi';
+import type { ProfileName, RegId } from '@vkvm/uapi';
 import { KvmError, createProcess, openKvm } from '@vkvm/vmm';
 import type { Kvm, Vcpu, Vm } from '@vkvm/vmm';
 import { UNDEFINED } from './cells.ts';
@@ -150,6 +150,11 @@ export class KernelGuest implements Disposable {
     const isUndefined = vcpu.getReg(KVM_REG_PC) >= BigInt(RAM + VECTORS);
     const [x0, ...rest] = [0, 1, 2, 3].map((n) => vcpu.getReg(xRegId(n))) as [bigint, bigint, bigint, bigint];
     return { exit: seen, registers: [isUndefined ? UNDEFINED : x0, ...rest] };
+  }
+
+  /** Reads a register of a vCPU. */
+  register(vcpu: number, id: RegId): bigint {
+    return (this.#vcpus[vcpu] as Vcpu).getReg(id);
   }
 
   #reset(): void {

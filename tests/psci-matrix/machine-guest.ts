@@ -1,5 +1,6 @@
 /** The guest on a whole machine: what it sees of a cell whose owners all answer, or why there is no such machine. */
 import { createKernel } from '@vkvm/kernel';
+import type { Process, Syscalls } from '@vkvm/uapi';
 import { createMachine, createProcess, processSize } from '@vkvm/vmm';
 import type { MachineConfig, MachineStop } from '@vkvm/vmm';
 import { readFileSync } from 'node:fs';
@@ -32,9 +33,19 @@ function image(calls: readonly Registers[], conduit: Cell['conduit']): Uint8Arra
 
 /** What a guest saw. */
 export interface MachineObservation {
-  /** x0 of each call that came back. */
+  /** x0 of each call that came back, in every run. */
   readonly results: readonly bigint[];
   readonly stop: MachineStop;
+}
+
+/** What a test may change of the machine. */
+export interface MachineOptions {
+  /** Number of vCPUs; default 1. */
+  readonly smp?: number;
+  /** Resets the machine so often when its guest has ended, and runs it again; default 0. */
+  readonly resets?: number;
+  /** Stands between VMM and kernel. */
+  readonly between?: (syscalls: Syscalls, process: Process) => Syscalls;
 }
 
 /**
@@ -45,22 +56,27 @@ export interface MachineObservation {
 export async function observeMachine(
   { profile, version, owner, conduit }: Cell,
   calls: readonly Registers[],
+  { smp = 1, resets = 0, between = (syscalls) => syscalls }: MachineOptions = {},
 ): Promise<MachineObservation> {
   const printed: number[] = [];
   const config: MachineConfig = {
     kernel: image(calls, conduit),
     memory: 8 * MIB,
-    smp: 1,
+    smp,
     psci: version,
     psciOwner: owner,
     psciConduit: conduit,
     output: (bytes) => void printed.push(...bytes),
   };
   const process = createProcess({ size: processSize(config), shared: false });
-  const syscalls = createKernel({ profile }).attach(process);
+  const syscalls = between(createKernel({ profile }).attach(process), process);
   using machine = await createMachine({ syscalls, process, config });
   machine.endInput();
-  const stop = await machine.run();
+  let stop = await machine.run();
+  for (let n = 0; n < resets; n += 1) {
+    machine.reset();
+    stop = await machine.run();
+  }
   const view = new DataView(Uint8Array.from(printed).buffer);
   const results = Array.from({ length: printed.length / CALL_SIZE }, (_, n) =>
     view.getBigUint64(n * CALL_SIZE, true),
