@@ -1,5 +1,5 @@
 /** A whole machine over a `Syscalls`: built once, run until it stops, reset when the guest asks. */
-import { KVM_CAP_MP_STATE, KVM_REG_PC, SYSREGS, sysregId, xRegId } from '@vkvm/uapi';
+import { KVM_CAP_ARM_PSCI_0_2, KVM_CAP_MP_STATE, KVM_REG_PC, SYSREGS, sysregId, xRegId } from '@vkvm/uapi';
 import type { Process, PsciVersion, Syscalls } from '@vkvm/uapi';
 import type { PowerRequest } from '../devices/power-control.ts';
 import type { MachineStop } from '../exits/stop.ts';
@@ -7,6 +7,7 @@ import { handleExit } from '../exits/table.ts';
 import { decodeFdt } from '../fdt/reader.ts';
 import { hasPowerControl } from '../fdt/machine-tree.ts';
 import type { Vcpu } from '../kvm/vcpu.ts';
+import type { Vm } from '../kvm/vm.ts';
 import type { RamRange, Segment } from '../loader/ram.ts';
 import { CpuPower } from '../smccc/cpu-power.ts';
 import { checkPsciTree } from '../smccc/psci-tree.ts';
@@ -69,9 +70,12 @@ export async function createMachine({
   const hardware = createHardware(parts, resources);
   const { affinities, psci } = hardware;
   const dtb = createBootTree(config, plan, { ram: ramOf(config), affinities, psci, random: host.random });
-  checkPsciTree(decodeFdt(dtb).root, { version: psci, smc: hardware.vm.hasSmcccFilter });
+  checkPsciTree(decodeFdt(dtb).root, { version: psci, smc: servesSmc(hardware.vm) });
   return new Machine({ config, host, plan, hardware, dtb, resources: resources.move() });
 }
+
+/** Whether calls by SMC are served: before Linux 3.16, and since 6.4. */
+const servesSmc = (vm: Vm): boolean => vm.checkExtension(KVM_CAP_ARM_PSCI_0_2) === 0 || vm.hasSmcccFilter;
 
 /** Where guest RAM lies. */
 export const ramOf = ({ memory }: Pick<MachineConfig, 'memory'>): RamRange => ({
