@@ -21,10 +21,12 @@ export const FILE_DEVICE = 4;
 export const FILE_EVENTFD = 5;
 /** Counters of a VM or vCPU. Object: address of the open file's words. */
 export const FILE_STATS = 6;
-export type FileKind = 0 | 1 | 2 | 3 | 4 | 5 | 6;
+/** Memory of a guest. Object: address of the open file's words. */
+export const FILE_GUEST_MEMFD = 7;
+export type FileKind = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
 
 /** Descriptors below are user space's own streams, as on Linux. */
-const FIRST_FD = 3;
+export const FIRST_FD = 3;
 
 const addressOf = (fd: number): number => DESCRIPTORS + fd * DESCRIPTOR_SIZE;
 

@@ -24,6 +24,7 @@ import type { Process, ProfileName, Syscalls } from '@vkvm/uapi';
 import {
   FILE_DEVICE,
   FILE_EVENTFD,
+  FILE_GUEST_MEMFD,
   FILE_NONE,
   FILE_STATS,
   FILE_SYSTEM,
@@ -56,6 +57,7 @@ import { VcpuCache } from './vcpu/vcpu.ts';
 import type { EngineFactory } from './vcpu/vcpu.ts';
 import { deliverIrqfd } from './vm/irqfd.ts';
 import { DIRTY_RING_OFFSET, dirtyRingSize } from './vm/dirty-ring.ts';
+import { closeGuestMemfd, mapGuestMemfd } from './vm/guest-memfd.ts';
 import { closeStats, readStats } from './vm/stats-file.ts';
 import { vmOf } from './vm/vcpus.ts';
 import { VCPU_FILE_SIZE, destroyVm, releaseVm, retainVm } from './vm/vm.ts';
@@ -383,6 +385,9 @@ function closeDescriptor(words: Words, fd: number, released: Block[]): number {
       unbindIrqfd(words, object);
       releaseEventfd(words, object);
       break;
+    case FILE_GUEST_MEMFD:
+      released.push(closeGuestMemfd(words, object));
+      break;
     case FILE_STATS:
       released.push(closeStats(words, object));
       break;
@@ -396,6 +401,7 @@ function closeDescriptor(words: Words, fd: number, released: Block[]): number {
 function mapFile(words: Words, fd: number, length: number, prot: number, offset: number): number {
   const kind = fileKind(words, fd);
   if (kind === FILE_NONE) return -EBADF;
+  if (kind === FILE_GUEST_MEMFD) return mapGuestMemfd(words, fileObject(words, fd), length, prot, offset);
   if (kind !== FILE_VCPU) return -ENODEV;
   const vcpu = new Block(words, fileObject(words, fd));
   if (offset >= DIRTY_RING_OFFSET) return mapRing(vcpu, length, prot, offset - DIRTY_RING_OFFSET);

@@ -15,6 +15,7 @@ import {
   KVM_CAP_MAX_VCPUS,
   KVM_CHECK_EXTENSION,
   KVM_CREATE_DEVICE,
+  KVM_CREATE_IRQCHIP,
   KVM_CREATE_VCPU,
   KVM_CREATE_VM,
   KVM_DEV_TYPE_ARM_VGIC_V2,
@@ -182,12 +183,14 @@ describe('a VM', () => {
     const other = new TestVm(process);
     const create = (type: number, flags = 0): number | string =>
       process.call(other.fd, KVM_CREATE_DEVICE, kvmCreateDevice, { type, flags });
-    expect(create(KVM_DEV_TYPE_ARM_VGIC_V2)).toBe('ENODEV');
     expect(create(99)).toBe('ENODEV');
+    expect(create(KVM_DEV_TYPE_ARM_VGIC_V2, 1)).toBe(0);
     expect(create(KVM_DEV_TYPE_ARM_VGIC_V3, 1)).toBe(0);
     expect(create(KVM_DEV_TYPE_ARM_VGIC_V3)).toBe(0);
     const gic = kvmCreateDevice.read(process.memory, process.arg).fd;
     expect(create(KVM_DEV_TYPE_ARM_VGIC_V3)).toBe('EEXIST');
+    expect(create(KVM_DEV_TYPE_ARM_VGIC_V2)).toBe('EEXIST');
+    expect(process.ioctl(other.fd, KVM_CREATE_IRQCHIP)).toBe('EEXIST');
     expect(process.ioctl(gic, KVM_RUN)).toBe('ENOTTY');
     expect(process.call(gic, KVM_SET_DEVICE_ATTR, kvmDeviceAttr, { group: 77 })).toBe('ENXIO');
   });

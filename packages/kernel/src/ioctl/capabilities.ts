@@ -34,6 +34,8 @@ import {
   KVM_CAP_ENABLE_CAP_VM,
   KVM_CAP_GUEST_DEBUG_HW_BPS,
   KVM_CAP_GUEST_DEBUG_HW_WPS,
+  KVM_CAP_GUEST_MEMFD,
+  KVM_CAP_GUEST_MEMFD_FLAGS,
   KVM_CAP_HALT_POLL,
   KVM_CAP_IMMEDIATE_EXIT,
   KVM_CAP_INTERNAL_ERROR_DATA,
@@ -94,6 +96,7 @@ import { MAX_IPA_BITS, memslotLimit } from '../vm/features.ts';
 import { setManualProtect } from '../vm/dirty-log.ts';
 import { BLOCK_SIZES, setEagerSplit } from '../vm/eager-split.ts';
 import { MAX_DIRTY_RING_SIZE, enableDirtyRing, enableRingWithBitmap } from '../vm/dirty-ring.ts';
+import { GUEST_MEMFD_FLAGS } from '../vm/guest-memfd.ts';
 import { KVM_MAX_VCPUS } from '../vm/vm.ts';
 
 /** The arguments of KVM_ENABLE_CAP. */
@@ -206,6 +209,8 @@ const CAPABILITIES: readonly CapabilityRow[] = [
     enable: (vm) => (vm.get32(VCPU_COUNT) === 0 ? setFlag(WRITABLE_IMP_ID_REGS)(vm) : -EINVAL),
   },
   { number: KVM_CAP_ARM_CACHEABLE_PFNMAP_SUPPORTED, value: onVmOnly(0) },
+  { number: KVM_CAP_GUEST_MEMFD, value: 1 },
+  { number: KVM_CAP_GUEST_MEMFD_FLAGS, value: GUEST_MEMFD_FLAGS },
   // Memory here has no errors that a guest could run into.
   { number: KVM_CAP_ARM_SEA_TO_USER, value: 1, enable: () => 0 },
   { number: VKVM_CAP_ABI_REVISION, value: ABI_REVISION },

@@ -8,6 +8,7 @@ import type { IoctlRow } from '@vkvm/uapi';
 import {
   FILE_DEVICE,
   FILE_EVENTFD,
+  FILE_GUEST_MEMFD,
   FILE_NONE,
   FILE_STATS,
   FILE_SYSTEM,
@@ -73,6 +74,7 @@ const FILES: Readonly<Record<FileKind, FileRequests>> = {
   [FILE_VCPU]: { requests: requestsOf(vcpuIoctls), lock: 'vcpu', unknown: -EINVAL },
   [FILE_DEVICE]: { requests: requestsOf(deviceIoctls), lock: 'vm', unknown: -ENOTTY },
   [FILE_EVENTFD]: { requests: NO_REQUESTS, lock: 'none', unknown: -ENOTTY },
+  [FILE_GUEST_MEMFD]: { requests: NO_REQUESTS, lock: 'none', unknown: -ENOTTY },
   [FILE_STATS]: { requests: NO_REQUESTS, lock: 'none', unknown: -ENOTTY },
 };
 

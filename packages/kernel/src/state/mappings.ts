@@ -224,8 +224,11 @@ function mappingsOf(words: Words, address: number, length: number): number[] | u
  * Keeps the pages of a range reserved, whatever user space unmaps. The range may cross from one mapping to the next.
  * @returns false if it is not all in mappings that user space has, or in a vCPU's file
  */
-export function pinMapping(words: Words, address: number, length: number): boolean {
-  if (!isAccessible(words, address, length, MAPPED)) return false;
+export const pinMapping = (words: Words, address: number, length: number): boolean =>
+  isAccessible(words, address, length, MAPPED) && pinPages(words, address, length);
+
+/** {@link pinMapping} of pages that user space need not have. */
+export function pinPages(words: Words, address: number, length: number): boolean {
   const mappings = mappingsOf(words, address, length);
   if (!mappings || mappings.some((index) => words.get32(entryAt(index) + FILE) !== 0)) return false;
   for (const index of mappings) {
@@ -233,6 +236,20 @@ export function pinMapping(words: Words, address: number, length: number): boole
     words.set32(pins, words.get32(pins) + 1);
   }
   return true;
+}
+
+/** Zeroed pages that user space does not have; {@link unpinMapping} gives them back. @returns their address, 0 = no room */
+export function reservePages(words: Words, length: number): number {
+  const address = addMapping(words, length, 0, 0);
+  if (address !== 0) setProtection(words, address / PAGE, Math.ceil(length / PAGE), undefined);
+  return address;
+}
+
+/** Gives user space some pages of a {@link reservePages}, until it unmaps all it has of them. */
+export function exposePages(words: Words, address: number, length: number, prot: number): void {
+  const entry = entryAt(findMapping(words, address / PAGE));
+  if (!isInUse(words, entry)) words.set32(entry + PINS, words.get32(entry + PINS) + 1);
+  setProtection(words, address / PAGE, Math.ceil(length / PAGE), prot);
 }
 
 /** Undoes a {@link pinMapping} of the same range. */

@@ -10,6 +10,7 @@ import {
   EINVAL,
   ENOMEM,
   KVM_DIRTY_LOG_INITIALLY_SET,
+  KVM_MEM_GUEST_MEMFD,
   KVM_MEM_LOG_DIRTY_PAGES,
   KVM_MEM_READONLY,
   PAGE_SIZE,
@@ -22,7 +23,7 @@ import { PROCESS_LOCK, allocateBlock, freeBlock } from '../state/arena.ts';
 import type { Block } from '../state/block.ts';
 import { dirtyBitmapSize } from '../state/dirty.ts';
 import { withLock } from '../state/lock.ts';
-import { isAccessible, pinMapping, unpinMapping } from '../state/mappings.ts';
+import { isAccessible, pinMapping, pinPages, unpinMapping } from '../state/mappings.ts';
 import { findMemslot } from '../state/memslots.ts';
 import { REQUEST_FLUSH_ALL } from '../state/requests.ts';
 import {
@@ -47,6 +48,7 @@ import {
   MEMSLOT_USER_ADDRESS,
   VM_BLOCK_SIZE,
 } from '../state/vm-state.ts';
+import { placeInGuestMemfd } from './guest-memfd.ts';
 import { withVcpusPaused } from './pause.ts';
 
 /** What user space asks for. */
@@ -56,9 +58,11 @@ export interface Region {
   readonly gpa: number;
   readonly size: number;
   readonly userAddress: number;
+  /** With KVM_MEM_GUEST_MEMFD: where the memory is. */
+  readonly guestMemfd?: { readonly fd: number; readonly offset: number };
 }
 
-const FLAGS = KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY;
+const FLAGS = KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY | KVM_MEM_GUEST_MEMFD;
 /** Flag of ours in an entry: the mapping may not be written, so that a guest's store is EFAULT instead of an exit. */
 const WRITE_PROTECTED = 0x8000_0000;
 /** User addresses end here on Linux; beyond is EINVAL at once. */
@@ -131,9 +135,11 @@ export function isWriteProtected(vm: Block, gpa: number): boolean {
 /** Makes, moves, flags or deletes a memslot. The VM lock is held. @returns 0 or -errno */
 export function setMemoryRegion(vm: Block, region: Region, host: Host): number {
   const { slot, flags, gpa, size, userAddress } = region;
-  if ((flags & ~FLAGS) !== 0) return -EINVAL;
+  const { guestMemfd } = region;
+  if ((flags & ~allowedFlags(region)) !== 0) return -EINVAL;
   if (size % PAGE_SIZE !== 0 || gpa % PAGE_SIZE !== 0 || userAddress % PAGE_SIZE !== 0) return -EINVAL;
   if (userAddress + size > USER_ADDRESS_END) return -EINVAL;
+  if (guestMemfd && guestMemfd.offset % PAGE_SIZE !== 0) return -EINVAL;
   if (slot >= memslotLimit(vm.words)) return -EINVAL;
   if (gpa + size > 2 ** 64 || size / PAGE_SIZE > MAX_PAGES) return -EINVAL;
 
@@ -148,6 +154,7 @@ export function setMemoryRegion(vm: Block, region: Region, host: Host): number {
     return 0;
   }
   if (old) {
+    if (((flags | old.flags) & KVM_MEM_GUEST_MEMFD) !== 0) return -EINVAL;
     if (userAddress !== old.userAddress || size !== old.size) return -EINVAL;
     if (((flags ^ old.flags) & KVM_MEM_READONLY) !== 0) return -EINVAL;
     if (gpa === old.gpa && flags === old.flags) return 0;
@@ -155,6 +162,9 @@ export function setMemoryRegion(vm: Block, region: Region, host: Host): number {
   for (const other of allMemslots(vm)) {
     if (other.slot !== slot && gpa < other.gpa + other.size && other.gpa < gpa + size) return -EEXIST;
   }
+  const memory = guestMemfd ? placeInGuestMemfd(vm, guestMemfd.fd, guestMemfd.offset, size) : 0;
+  if (memory < 0) return memory;
+  if (memory !== 0 && isBound(vm, memory, size)) return -EEXIST;
   if (gpa + size > 2 ** vm.get32(IPA_BITS)) return -EFAULT;
   return change(vm, host, () => {
     const dirtyBitmap = bitmapFor(vm, region, old);
@@ -163,8 +173,24 @@ export function setMemoryRegion(vm: Block, region: Region, host: Host): number {
       remove(vm, old);
       if (old.dirtyBitmap !== dirtyBitmap) freeBitmap(vm, old);
     }
-    return insert(vm, region, dirtyBitmap);
+    if (memory === 0) return insert(vm, region, dirtyBitmap);
+    pinPages(vm.words, memory, size);
+    insertBacked(vm, { ...region, userAddress: memory }, dirtyBitmap, false);
+    return 0;
   });
+}
+
+/** A memslot in guest memory is never logged nor read-only. */
+const allowedFlags = ({ guestMemfd }: Region): number =>
+  guestMemfd ? KVM_MEM_GUEST_MEMFD : KVM_MEM_LOG_DIRTY_PAGES | KVM_MEM_READONLY;
+
+/** Whether a memslot has some of this guest memory. */
+function isBound(vm: Block, memory: number, size: number): boolean {
+  for (const slot of allMemslots(vm)) {
+    if ((slot.flags & KVM_MEM_GUEST_MEMFD) === 0) continue;
+    if (memory < slot.userAddress + slot.size && slot.userAddress < memory + size) return true;
+  }
+  return false;
 }
 
 export function findById(vm: Block, id: number): Memslot | undefined {
@@ -212,17 +238,28 @@ export function visibleBitmap(vm: Block, { dirtyBitmap, size }: Memslot): number
 
 /** @returns 0, or -ENOMEM */
 function insert(vm: Block, region: Region, dirtyBitmap: number): number {
-  const { gpa, size, userAddress, flags, slot } = region;
+  const { size, userAddress, flags } = region;
   if (!isAccessible(vm.words, userAddress, size, PROT_READ) || !pinMapping(vm.words, userAddress, size)) {
     return insertUnbacked(vm, region, dirtyBitmap);
   }
+  const isProtected =
+    !isAccessible(vm.words, userAddress, size, PROT_WRITE) && (flags & KVM_MEM_READONLY) === 0;
+  insertBacked(vm, region, dirtyBitmap, isProtected);
+  return 0;
+}
+
+/** @param isProtected - user space may not write the memory */
+function insertBacked(
+  vm: Block,
+  { gpa, size, userAddress, flags, slot }: Region,
+  dirtyBitmap: number,
+  isProtected: boolean,
+): void {
   const count = vm.get32(MEMSLOT_COUNT);
   let place = count;
   while (place > 0 && vm.getNumber(MEMSLOTS + (place - 1) * MEMSLOT_SIZE + MEMSLOT_GPA) > gpa) place--;
   const entry = MEMSLOTS + place * MEMSLOT_SIZE;
   move(vm, entry + MEMSLOT_SIZE, entry, (count - place) * MEMSLOT_SIZE);
-  const isProtected =
-    !isAccessible(vm.words, userAddress, size, PROT_WRITE) && (flags & KVM_MEM_READONLY) === 0;
   vm.setNumber(entry + MEMSLOT_GPA, gpa);
   vm.setNumber(entry + MEMSLOT_LENGTH, size);
   vm.set32(entry + MEMSLOT_USER_ADDRESS, userAddress);
@@ -231,7 +268,6 @@ function insert(vm: Block, region: Region, dirtyBitmap: number): number {
   vm.set32(entry + MEMSLOT_DIRTY_BITMAP, dirtyBitmap);
   vm.set32(MEMSLOT_COUNT, count + 1);
   if (isProtected) vm.set32(WRITE_PROTECTED_COUNT, vm.get32(WRITE_PROTECTED_COUNT) + 1);
-  return 0;
 }
 
 function insertUnbacked(

@@ -75,8 +75,8 @@ export function destroyVm(vm: Block, host: Host): void {
   for (const vcpu of vcpus) lock(words, vcpu.base + VCPU_MUTEX, host);
   withLock(words, PROCESS_LOCK, host, () => {
     releaseMemslots(vm);
-  const secure = vm.get32(SECURE_VM);
-  if (secure !== 0) releaseVm(new Block(vm.words, secure));
+    const secure = vm.get32(SECURE_VM);
+    if (secure !== 0) releaseVm(new Block(vm.words, secure));
     releaseIoEventfds(vm);
     releaseIrqfds(vm);
     for (const vcpu of vcpus.toReversed()) freeVcpu(vcpu);
