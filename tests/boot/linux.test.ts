@@ -93,6 +93,14 @@ describe.skipIf(typeof guest === 'string')("Debian's cloud kernel", () => {
     expect(status).toBe(0);
   });
 
+  test('powers off without PSCI, by a register', { timeout: 90_000 }, async () => {
+    const script = encodeScript('dmesg | grep -c psci:');
+    const { status, stdout } = await boot(files, `quiet ${script}`, '--psci', 'none');
+    expect(stdout).toMatch(/^0\r?$/m);
+    expect(stdout).toContain('reboot: Power down');
+    expect(status).toBe(0);
+  });
+
   describe('with PSCI', () => {
     /** What Linux says about its PSCI, and does with it. */
     const observe = async (owner: string): Promise<string[]> => {
