@@ -13,7 +13,14 @@ const RANGES = [
 export const arePsci = (first: number, last: number): boolean =>
   RANGES.some((range) => first >= range.first && last <= range.last && first <= last);
 
-export const isPsci = (id: number): boolean => arePsci(id, id);
+/** Of a fixed id: the width, and the number up to 0x1f. */
+const FREE_BITS = 0x4000_001f;
+const FIXED_BITS = RANGES[0].first | 0;
+const [, , { first: FIRST_0_1, last: LAST_0_1 }] = RANGES;
+
+/** The same for one id. Every call of a guest asks it. */
+export const isPsci = (id: number): boolean =>
+  (id & ~FREE_BITS) === FIXED_BITS || (id >= FIRST_0_1 && id <= LAST_0_1);
 
 const ABOUT_ONE_CPU: ReadonlySet<PsciFunctionName> = new Set([
   'CPU_SUSPEND',

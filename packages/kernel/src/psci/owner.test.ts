@@ -8,6 +8,7 @@ import {
 import { describe, expect, test } from 'vitest';
 
 import { bareVm } from '../../test/bare-vm.ts';
+import { arePsci, isPsci } from './ids.ts';
 import { isUserPsci, setPsciOwner } from './owner.ts';
 
 const ids = [
@@ -23,6 +24,14 @@ function ownedBy(user: boolean, owner: number): string[] {
   setPsciOwner(vm, BigInt(owner), host);
   return ids.filter(([, id]) => isUserPsci(words, vm.base, id) === user).map(([name]) => name);
 }
+
+test('a function id is PSCI’s by its range', () => {
+  const edges = [0x8400_0000, 0xc400_0000, 0x95c1_ba5e].flatMap((first) => [first - 1, first, first + 1]);
+  const ends = [0x8400_001f, 0xc400_001f, 0x95c1_ba61].flatMap((last) => [last, last + 1]);
+  const others = [0, 0x0400_0003, 0x4400_0003, 0x84ff_0003, 0x8000_0000, 0xffff_ffff];
+  for (const id of [...edges, ...ends, ...others]) expect(isPsci(id), id.toString(16)).toBe(arePsci(id, id));
+  expect([0x8400_0000, 0xc400_001f, 0x95c1_ba60].map(isPsci)).toEqual([true, true, true]);
+});
 
 describe('the owner of PSCI', () => {
   test('kernel: leaves nothing to user space', () => {

@@ -15,7 +15,7 @@ import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
 import { addRange, findRange, overlapsRange } from '../state/id-ranges.ts';
 import { withLock } from '../state/lock.ts';
-import { isOneOf } from '../state/profile.ts';
+import { RFC_2013, releaseOf } from '../state/profile.ts';
 import { STATE_LOCK, VM_HAS_RUN } from '../state/vm-control.ts';
 import type { Words } from '../state/words.ts';
 import { arePsci, isAboutOneCpu } from './ids.ts';
@@ -67,7 +67,7 @@ export function addPsciRoute(vm: Block, { base, count, owner, reserved }: PsciRo
 
 /** Who owns PSCI if nobody chooses: Linux's kernel does; the proposal's lets out what is not about one CPU. */
 const defaultOwner = (words: Words): number =>
-  isOneOf({ words }, ['rfc-2013']) ? VKVM_PSCI_OWNER_EXIT : VKVM_PSCI_OWNER_KERNEL;
+  releaseOf(words) === RFC_2013 ? VKVM_PSCI_OWNER_EXIT : VKVM_PSCI_OWNER_KERNEL;
 
 function ownerOf(words: Words, vm: number): number {
   const chosen = words.get32(vm + OWNER);

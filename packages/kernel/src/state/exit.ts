@@ -28,7 +28,7 @@ import {
 
 import type { Block } from './block.ts';
 import { holds, releases, since } from './profile.ts';
-import { isOneOf } from './profile.ts';
+import { RFC_2013, releaseOf } from './profile.ts';
 import { RUN_PAGE, X } from './vcpu-state.ts';
 
 const { exit_reason: EXIT_REASON, immediate_exit: IMMEDIATE_EXIT, flags: FLAGS } = kvmRun.offsets;
@@ -133,7 +133,7 @@ export const psciResults = (vcpu: Block): number => vcpu.get32(RUN_PAGE) + vkvmR
 
 /** `KVM_EXIT_PSCI` as the profile numbers it: mainline gave the proposal's number to system events. */
 export const psciReason = (vcpu: Block): number =>
-  isOneOf(vcpu, ['rfc-2013']) ? VKVM_RFC_2013_EXIT_PSCI : VKVM_EXIT_PSCI;
+  releaseOf(vcpu.words) === RFC_2013 ? VKVM_RFC_2013_EXIT_PSCI : VKVM_EXIT_PSCI;
 
 /** A PSCI call that user space serves, out of x0 to x7. @param conduit - `VKVM_PSCI_CONDUIT_*` */
 export function exitPsci(vcpu: Block, conduit: number): void {

@@ -41,6 +41,9 @@ export function holds({ words }: InMemory, { from, until }: Releases): boolean {
   return release >= from && release < until;
 }
 
+/** The release of the one profile that is not what Linux shipped. */
+export const RFC_2013 = PROFILES.find(({ name }) => name === 'rfc-2013')!.number;
+
 const NUMBERS = new Map<ProfileName, number>(PROFILES.map(({ name, number }) => [name, number]));
 
 /** Whether the profile is one of these. */
