@@ -268,9 +268,17 @@ const rows = [
     files: ['vm'],
     argument: kvmIrqRouting,
     direction: 'in',
+    since: '4.8',
   },
-  { name: 'KVM_IRQFD', number: KVM_IRQFD, files: ['vm'], argument: kvmIrqfd, direction: 'in' },
-  { name: 'KVM_IOEVENTFD', number: KVM_IOEVENTFD, files: ['vm'], argument: kvmIoeventfd, direction: 'in' },
+  { name: 'KVM_IRQFD', number: KVM_IRQFD, files: ['vm'], argument: kvmIrqfd, direction: 'in', since: '4.0' },
+  {
+    name: 'KVM_IOEVENTFD',
+    number: KVM_IOEVENTFD,
+    files: ['vm'],
+    argument: kvmIoeventfd,
+    direction: 'in',
+    since: '4.0',
+  },
   { name: 'KVM_RUN', number: KVM_RUN, files: ['vcpu'], argument: 'none', direction: 'none' },
   {
     name: 'KVM_SET_SIGNAL_MASK',
@@ -285,6 +293,7 @@ const rows = [
     files: ['vcpu'],
     argument: kvmMpState,
     direction: 'out',
+    since: '4.1',
   },
   {
     name: 'KVM_SET_MP_STATE',
@@ -292,6 +301,7 @@ const rows = [
     files: ['vcpu'],
     argument: kvmMpState,
     direction: 'in',
+    since: '4.1',
   },
   {
     name: 'KVM_SET_GUEST_DEBUG',
@@ -299,6 +309,7 @@ const rows = [
     files: ['vcpu'],
     argument: kvmGuestDebug,
     direction: 'in',
+    since: '4.2',
   },
   {
     name: 'KVM_GET_VCPU_EVENTS',
@@ -306,6 +317,7 @@ const rows = [
     files: ['vcpu'],
     argument: kvmVcpuEvents,
     direction: 'out',
+    since: '4.19',
   },
   {
     name: 'KVM_SET_VCPU_EVENTS',
@@ -313,9 +325,17 @@ const rows = [
     files: ['vcpu'],
     argument: kvmVcpuEvents,
     direction: 'in',
+    since: '4.19',
   },
   { name: 'KVM_ENABLE_CAP', number: KVM_ENABLE_CAP, files: ['vm'], argument: kvmEnableCap, direction: 'in' },
-  { name: 'KVM_SIGNAL_MSI', number: KVM_SIGNAL_MSI, files: ['vm'], argument: kvmMsi, direction: 'in' },
+  {
+    name: 'KVM_SIGNAL_MSI',
+    number: KVM_SIGNAL_MSI,
+    files: ['vm'],
+    argument: kvmMsi,
+    direction: 'in',
+    since: '4.8',
+  },
   {
     name: 'KVM_ARM_SET_DEVICE_ADDR',
     number: KVM_ARM_SET_DEVICE_ADDR,
@@ -382,6 +402,7 @@ const rows = [
     files: ['vcpu'],
     argument: kvmVcpuFinalize,
     direction: 'in',
+    since: '5.2',
   },
   {
     name: 'KVM_RESET_DIRTY_RINGS',

@@ -68,6 +68,9 @@ export const cpuOff: PsciHandler = (vcpu, host) => {
   return PSCI_SUCCESS;
 };
 
+/** The target finds x3 in its x0. Version 0.1 as it was at first did not pass it on. */
+const HAS_CONTEXT = releases({ since: '3.16' });
+
 /** CPU_ON: the reset is left to the target. The entry point is not looked at. */
 export const cpuOn: PsciHandler = (vcpu, host) => {
   const [target] = isAffinity(vcpu) ? matching(vcpu, ALL_AFFINITIES) : [];
@@ -75,7 +78,8 @@ export const cpuOn: PsciHandler = (vcpu, host) => {
   const wasOff = withLock(vcpu.words, vcpu.get32(VM_BLOCK) + STATE_LOCK, host, () => {
     if (target.get32(MP_STATE) !== KVM_MP_STATE_STOPPED) return false;
     copy(vcpu, X + 16, target, RESET_PC);
-    copy(vcpu, X + 24, target, RESET_CONTEXT);
+    if (holds(vcpu, HAS_CONTEXT)) copy(vcpu, X + 24, target, RESET_CONTEXT);
+    else target.set64(RESET_CONTEXT, 0n);
     target.set32(RESET_BIG_ENDIAN, (vcpu.get32(SCTLR_EL1) & SCTLR_EE) === 0 ? 0 : 1);
     target.set32(RESET_PENDING, 1);
     target.set32(MP_STATE, KVM_MP_STATE_RUNNABLE);
