@@ -142,7 +142,7 @@ describe('H25: KVM_ARM_VCPU_INIT again', () => {
 describe('H26, H27: a CPU that was just turned on, and never ran', () => {
   test.each(RECORDED)('has the registers of its entry: %s', (profile) => {
     using kernel = new ProfileKernel(profile);
-    using guest = new KernelGuest(kernel, cell(profile), 2);
+    using guest = new KernelGuest(kernel, cell(profile), { smp: 2 });
     const { registers } = guest.call(ON_UNALIGNED);
     expect(registers[0]).toBe(0n);
     expect(guest.register(1, KVM_REG_PC)).toBe(0x4000_0002n);

@@ -3,12 +3,14 @@ import { createKernel } from '@vkvm/kernel';
 import {
   KVM_ARM_VCPU_POWER_OFF,
   KVM_ARM_VCPU_PSCI_0_2,
+  KVM_CAP_ARM_SYSTEM_SUSPEND,
   KVM_REG_ARM_PSCI_VERSION,
   KVM_REG_PC,
   PSCI_0_1,
   SYSREGS,
   VKVM_CAP_PSCI_OWNER,
   VKVM_CAP_SLICE,
+  VKVM_IDLE_STOPPED,
   VKVM_PSCI_OWNER_EXIT,
   VKVM_PSCI_OWNER_KERNEL,
   VKVM_PSCI_OWNER_USER,
@@ -41,6 +43,8 @@ const OWNERS = {
 /** How a KVM_RUN ended that made a call. */
 export type CallExit =
   | { readonly reason: 'none' }
+  /** The vCPU waits: it is off, or wants an interrupt. */
+  | { readonly reason: 'idle'; readonly isOff: boolean }
   | { readonly reason: 'system_event'; readonly type: number; readonly data: readonly bigint[] }
   | {
       readonly reason: 'psci';
@@ -85,6 +89,14 @@ export class ProfileKernel implements Disposable {
   }
 }
 
+/** What a test may change of the VM. */
+export interface KernelGuestOptions {
+  /** Number of vCPUs; all but the first are off. Default: 1. */
+  readonly smp?: number;
+  /** Whether SYSTEM_SUSPEND exits, instead of being unknown. */
+  readonly systemSuspend?: boolean;
+}
+
 /** A VM of a cell. What the kernel refuses of the cell is noted, and left as it was. */
 export class KernelGuest implements Disposable {
   /** What was refused: the request and its errno. */
@@ -97,8 +109,11 @@ export class KernelGuest implements Disposable {
   readonly #features: readonly number[];
   readonly #code: number;
 
-  /** @param smp - number of vCPUs; all but the first are off */
-  constructor(kernel: ProfileKernel, { version, owner, conduit }: Cell, smp = 1) {
+  constructor(
+    kernel: ProfileKernel,
+    { version, owner, conduit }: Cell,
+    { smp = 1, systemSuspend = false }: KernelGuestOptions = {},
+  ) {
     const refusals: string[] = [];
     const allowed = (what: string, act: () => void): boolean => {
       try {
@@ -120,6 +135,7 @@ export class KernelGuest implements Disposable {
     this.#reset();
     allowed('VERSION', () => first.setReg(KVM_REG_ARM_PSCI_VERSION, BigInt(version)));
     allowed('OWNER', () => this.#vm.enableCap(VKVM_CAP_PSCI_OWNER, BigInt(OWNERS[owner])));
+    if (systemSuspend) allowed('SUSPEND', () => this.#vm.enableCap(KVM_CAP_ARM_SYSTEM_SUSPEND));
     let found: number | undefined;
     try {
       found = Number(first.getReg(KVM_REG_ARM_PSCI_VERSION));
@@ -144,12 +160,18 @@ export class KernelGuest implements Disposable {
         const { functionId: fn, conduit, args } = exit;
         return { reason: 'psci', fn, conduit, args: [...args] };
       }
-      if (exit.reason === 'intr' || exit.reason === 'idle') return { reason: 'none' };
+      if (exit.reason === 'idle') return { reason: 'idle', isOff: exit.why === VKVM_IDLE_STOPPED };
+      if (exit.reason === 'intr') return { reason: 'none' };
       throw new Error(`a call ended with the exit ${exit.reason}`);
     })();
     const isUndefined = vcpu.getReg(KVM_REG_PC) >= BigInt(RAM + VECTORS);
     const [x0, ...rest] = [0, 1, 2, 3].map((n) => vcpu.getReg(xRegId(n))) as [bigint, bigint, bigint, bigint];
     return { exit: seen, registers: [isUndefined ? UNDEFINED : x0, ...rest] };
+  }
+
+  /** `KVM_MP_STATE_*` of every vCPU. */
+  get mpStates(): number[] {
+    return this.#vcpus.map(({ mpState }) => mpState);
   }
 
   /** Reads a register of a vCPU. */
