@@ -1,9 +1,19 @@
 import {
+  ENODEV,
   KVM_CAP_NR_MEMSLOTS,
   KVM_CAP_SYSTEM_EVENT_DATA,
   KVM_CHECK_EXTENSION,
+  KVM_CREATE_DEVICE,
+  KVM_CREATE_IRQCHIP,
+  KVM_CREATE_VM,
+  KVM_DEV_TYPE_ARM_VGIC_V2,
+  KVM_DEV_TYPE_ARM_VGIC_V3,
+  PAGE_SIZE,
   PROFILES,
+  PROT_READ,
+  PROT_WRITE,
   VKVM_CAP_PROFILE,
+  kvmCreateDevice,
 } from '@vkvm/uapi';
 import type { ProfileName } from '@vkvm/uapi';
 import { describe, expect, test } from 'vitest';
@@ -36,6 +46,18 @@ describe('a profile', () => {
     expect(capability('linux-6.1', KVM_CAP_SYSTEM_EVENT_DATA)).toBe(1);
     expect(capability('linux-5.10', KVM_CAP_NR_MEMSLOTS)).toBe(512);
     expect(capability('linux-6.1', KVM_CAP_NR_MEMSLOTS)).toBe(32767);
+  });
+
+  test('of 2013 makes a GICv2 by the old request, and has no devices', () => {
+    const process = { memory: memory() };
+    const syscalls = createKernel({ profile: 'rfc-2013' }).attach(process);
+    const vm = syscalls.ioctl(syscalls.open('/dev/kvm'), KVM_CREATE_VM, 0);
+    const argument = syscalls.mmap(-1, PAGE_SIZE, PROT_READ | PROT_WRITE, 0);
+    for (const type of [KVM_DEV_TYPE_ARM_VGIC_V2, KVM_DEV_TYPE_ARM_VGIC_V3]) {
+      kvmCreateDevice.write(process.memory, argument, { type });
+      expect(syscalls.ioctl(vm, KVM_CREATE_DEVICE, argument)).toBe(-ENODEV);
+    }
+    expect(syscalls.ioctl(vm, KVM_CREATE_IRQCHIP)).toBe(0);
   });
 
   test('that there is not is refused by name', () => {

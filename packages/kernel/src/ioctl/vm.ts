@@ -40,6 +40,8 @@ import {
 import { FILE_DEVICE, FILE_VCPU, openFile } from '../fd-table.ts';
 import { addPsciRoute } from '../psci/owner.ts';
 import { PROCESS_LOCK } from '../state/arena.ts';
+import { holds, releases } from '../state/profile.ts';
+import type { Releases } from '../state/profile.ts';
 import { withLock } from '../state/lock.ts';
 import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
@@ -102,10 +104,17 @@ function createGic(vm: Block, type: GicType, host: Host): number {
   return error;
 }
 
+/** Before it was a device, a GICv2 was made by KVM_CREATE_IRQCHIP alone. */
+const DEVICE_TYPES: Readonly<Record<GicType, Releases>> = {
+  [KVM_DEV_TYPE_ARM_VGIC_V2]: releases({ since: '3.14' }),
+  [KVM_DEV_TYPE_ARM_VGIC_V3]: releases({ since: '4.0' }),
+};
+
 function createDevice({ block: vm, thread: { words, host, argument } }: IoctlCall): number {
   const device = kvmCreateDevice.view(argument, 0);
   const { type } = device;
   if (type !== KVM_DEV_TYPE_ARM_VGIC_V2 && type !== KVM_DEV_TYPE_ARM_VGIC_V3) return -ENODEV;
+  if (!holds(vm, DEVICE_TYPES[type])) return -ENODEV;
   if ((device.flags & KVM_CREATE_DEVICE_TEST) !== 0) return 0;
   const error = createGic(vm, type, host);
   if (error !== 0) return error;
