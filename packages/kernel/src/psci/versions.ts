@@ -10,12 +10,13 @@ import {
   PSCI_1_3,
   PSCI_ALREADY_ON,
   PSCI_INVALID_PARAMETERS,
+  releaseNumber,
 } from '@vkvm/uapi';
 import type { LinuxVersion, PsciVersion } from '@vkvm/uapi';
 
 import type { Block } from '../state/block.ts';
 import { featuresOf } from '../state/features.ts';
-import { holds, releases } from '../state/profile.ts';
+import { releaseOf } from '../state/profile.ts';
 import { VM_BLOCK } from '../state/vcpu-state.ts';
 import { VERSION } from './state.ts';
 
@@ -41,19 +42,19 @@ const hasPsci02 = (vcpu: Block): boolean => (featuresOf(vcpu) & (1 << KVM_ARM_VC
 
 const NEWEST_FIRST = VERSIONS.map(({ version, since }) => ({
   version,
-  releases: releases({ since }),
+  from: releaseNumber(since),
 })).toReversed();
 
 /** The newest version that the profile has. */
-function newest(vcpu: Block): PsciVersion {
-  for (const row of NEWEST_FIRST) if (holds(vcpu, row.releases)) return row.version;
+function newest(release: number): PsciVersion {
+  for (const { version, from } of NEWEST_FIRST) if (release >= from) return version;
   return PSCI_0_1;
 }
 
 /** The version a vCPU's guest has: 0.1 without the feature, else the one chosen, else the newest of the profile. */
 export function psciVersion(vcpu: Block): number {
   if (!hasPsci02(vcpu)) return PSCI_0_1;
-  return vcpu.words.get32(vcpu.get32(VM_BLOCK) + VERSION) || newest(vcpu);
+  return vcpu.words.get32(vcpu.get32(VM_BLOCK) + VERSION) || newest(releaseOf(vcpu.words));
 }
 
 export const versionRow = (version: number): PsciVersionRow =>
@@ -65,7 +66,7 @@ export const versionRow = (version: number): PsciVersionRow =>
  */
 export function setPsciVersion(vcpu: Block, version: bigint): number {
   const row = NEWEST_FIRST.find((each) => BigInt(each.version) === version);
-  if (row === undefined || !holds(vcpu, row.releases)) return -EINVAL;
+  if (row === undefined || releaseOf(vcpu.words) < row.from) return -EINVAL;
   if ((row.version === PSCI_0_1) === hasPsci02(vcpu)) return -EINVAL;
   vcpu.words.set32(vcpu.get32(VM_BLOCK) + VERSION, row.version);
   return 0;
