@@ -34,5 +34,9 @@ export const VM_COUNTERS: readonly Counter[] = [TLB_FLUSHES];
 
 /** One more. */
 export function count(block: Block, { offset }: Counter): void {
-  block.setNumber(offset, block.getNumber(offset) + 1);
+  const { u32 } = block.words;
+  const low = (block.base + offset) >>> 2;
+  const next = (u32[low]! + 1) >>> 0;
+  u32[low] = next;
+  if (next === 0) u32[low + 1] = u32[low + 1]! + 1;
 }
