@@ -3,7 +3,7 @@
  * does, and once on a machine, whose guard refuses before anything runs. `vitest run -u` writes the tables anew.
  */
 import { PROFILES } from '@vkvm/uapi';
-import { AbiMismatchError, ConfigError } from '@vkvm/vmm';
+import { AbiMismatchError, ConfigError, KvmError } from '@vkvm/vmm';
 import { describe, expect, test } from 'vitest';
 import { CELLS, ENDS, PROBES, showResult, showVersion } from './cells.ts';
 import type { Cell } from './cells.ts';
@@ -60,8 +60,9 @@ async function machineRow(cell: Cell, notes: string[]): Promise<string[]> {
     }
     return [...axes(cell), ...results.slice(0, PROBES.length).map(showResult), ...ends];
   } catch (error) {
-    // A version that the kernel lacks is a wrong option of the machine; the rest is a mismatch.
-    if (!(error instanceof AbiMismatchError || error instanceof ConfigError)) throw error;
+    // A version that the kernel lacks is a wrong option of the machine, a device that it lacks is its errno.
+    const isRefusal = [AbiMismatchError, ConfigError, KvmError].some((type) => error instanceof type);
+    if (!(error instanceof Error) || !isRefusal) throw error;
     const note = `${error.name}: ${error.message}`;
     if (!notes.includes(note)) notes.push(note);
     return [...axes(cell), `refused [${notes.indexOf(note) + 1}]`];
