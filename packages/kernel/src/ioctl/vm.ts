@@ -50,7 +50,8 @@ import { REQUEST_FLUSH_CODE, request } from '../state/requests.ts';
 import { IRQCHIP } from '../state/vm-control.ts';
 import { withVcpusLocked } from '../state/vcpu-locks.ts';
 import { addFilter } from '../smccc/filter.ts';
-import { hideGic, writableMaskOf } from '../sysreg/id.ts';
+import { writableMaskOf } from '../sysreg/id-masks.ts';
+import { hideGic } from '../sysreg/id.ts';
 import { setCounterOffset } from '../timer/arch-timer.ts';
 import { copyFromUser, copyToUser } from '../uaccess.ts';
 import { createVgic } from '../vgic/create.ts';
@@ -152,11 +153,11 @@ function maskKey(index: number): number {
   return sysregKey(3, op1, 0, (index >>> 3) & 7, index & 7);
 }
 
-function getRegWritableMasks({ thread: { words, argument } }: IoctlCall): number {
+function getRegWritableMasks({ block: vm, thread: { words, argument } }: IoctlCall): number {
   const { addr, range, reserved } = regMaskRange.read(argument, 0);
   if (range !== KVM_ARM_FEATURE_ID_RANGE || reserved.some((word) => word !== 0)) return -EINVAL;
   const masks = BigUint64Array.from({ length: KVM_ARM_FEATURE_ID_RANGE_SIZE }, (_, index) =>
-    writableMaskOf(maskKey(index)),
+    writableMaskOf(vm, maskKey(index)),
   );
   return copyToUser(words, addr, new Uint8Array(masks.buffer));
 }

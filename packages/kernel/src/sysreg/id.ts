@@ -1,6 +1,6 @@
 /**
- * What the CPU is: identification and cache registers. Source: Arm DDI 0487, D19.2; which of their bits user space may
- * change: KVM_ARM_GET_REG_WRITABLE_MASKS of Linux 7.3.
+ * What the CPU is: identification and cache registers. Source: Arm DDI 0487, D19.2. Which of their bits user space may
+ * change: id-masks.ts.
  *
  * The CPU is Armv8.0-A with AArch64 at EL0 and EL1, and of later extensions what docs/decisions lists. They are the same
  * for all vCPUs of a VM, so the values lie in the VM's block.
@@ -12,6 +12,7 @@ import { CCSIDR_CHANGES, CSSELR, VCPU_ID } from '../state/control.ts';
 import { holds, releases } from '../state/profile.ts';
 import { SCTLR_EL1, EL, VM_BLOCK } from '../state/vcpu-state.ts';
 import { ID_REGS, IRQCHIP, OTHER_ID_REGS, VM_HAS_RUN, WRITABLE_IMP_ID_REGS } from '../state/vm-control.ts';
+import { writableMaskOf } from './id-masks.ts';
 import { SYSREG_DONE, SYSREG_TRAP } from './row.ts';
 import type { SysregRow, SysregUserAccess } from './row.ts';
 
@@ -59,26 +60,24 @@ const GIC_SHIFT = 24n;
 interface IdRegister {
   readonly name: keyof typeof SYSREGS;
   readonly value: bigint;
-  /** Bits in which user space may ask for less. */
-  readonly writable: bigint;
-  /** Of those, the ones that say it but may not: there is no CPU without. */
+  /** Of the bits that user space may lower, those that it may not after all: there is no CPU without. */
   readonly needed?: bigint;
 }
 
 /** The AArch64 feature registers that are not zero. */
 const FEATURE_REGISTERS: readonly IdRegister[] = [
   // EL0, EL1 AArch64 only; FP, AdvSIMD, both with half precision; GICv3 registers; RAS; no branch or data speculation (CSV2 = 3, CSV3 = 1)
-  { name: 'ID_AA64PFR0_EL1', value: 0x1300_0000_1111_0011n, writable: 0xffff_00f0_ff00_ffffn, needed: 0xffn },
+  { name: 'ID_AA64PFR0_EL1', value: 0x1300_0000_1111_0011n, needed: 0xffn },
   // Armv8.0 debug: 6 breakpoints, 4 watchpoints, 2 of the breakpoints context-aware; no PMU
-  { name: 'ID_AA64DFR0_EL1', value: 0x1030_5006n, writable: 0xf0_00f0_0f0fn },
+  { name: 'ID_AA64DFR0_EL1', value: 0x1030_5006n },
   // AES with PMULL, SHA1, SHA256, SHA512, CRC32, LSE atomics, RDM, SHA3, DotProd, FlagM2
-  { name: 'ID_AA64ISAR0_EL1', value: 0x0020_1001_1021_2120n, writable: 0xffff_ffff_f0ff_fff0n },
+  { name: 'ID_AA64ISAR0_EL1', value: 0x0020_1001_1021_2120n },
   // DC CVAP and CVADP, JSCVT, FCMA, LRCPC2, FRINTTS, SB
-  { name: 'ID_AA64ISAR1_EL1', value: 0x0000_0011_0021_1002n, writable: 0xffff_ffff_00ff_f00fn },
+  { name: 'ID_AA64ISAR1_EL1', value: 0x0000_0011_0021_1002n },
   // 48-bit physical addresses, 16-bit ASIDs, granules of 4K, 16K and 64K
-  { name: 'ID_AA64MMFR0_EL1', value: 0x0010_0025n, writable: 0xff00_ffff_ffff_ff0fn },
+  { name: 'ID_AA64MMFR0_EL1', value: 0x0010_0025n },
   // E0PD: half of the address space can be kept from EL0 without a table of its own
-  { name: 'ID_AA64MMFR2_EL1', value: 0x1000_0000_0000_0000n, writable: 0xf0ff_000f_f00f_ffffn },
+  { name: 'ID_AA64MMFR2_EL1', value: 0x1000_0000_0000_0000n },
 ];
 
 /** Registers user space sees among CRm 1 to 7: all 56, whatever they are called. */
@@ -101,7 +100,7 @@ function isSubset(value: bigint, ours: bigint, writable: bigint): boolean {
 /** User space may ask for less than there is. */
 const WRITABLE_IDS = releases({ since: '6.7' });
 
-function featureUser(offset: number, ours: bigint, writable: bigint): SysregUserAccess {
+function featureUser(key: number, offset: number, ours: bigint, needed = 0n): SysregUserAccess {
   return {
     get: (vcpu) => vmOf(vcpu).get64(offset),
     set(vcpu, value) {
@@ -109,7 +108,7 @@ function featureUser(offset: number, ours: bigint, writable: bigint): SysregUser
       if (vm.get64(offset) === value) return 0;
       if (!holds(vcpu, WRITABLE_IDS)) return -EINVAL;
       if (vm.get32(VM_HAS_RUN) !== 0) return -EBUSY;
-      if (!isSubset(value, ours, writable)) return -EINVAL;
+      if (!isSubset(value, ours, writableMaskOf(vcpu, key) & ~needed)) return -EINVAL;
       vm.set64(offset, value);
       return 0;
     },
@@ -165,13 +164,13 @@ export const idSysregs: readonly SysregRow[] = [
   implementationRow('REVIDR_EL1', idOffset(SYSREGS.REVIDR_EL1), 0xffff_ffff_ffff_ffffn),
   implementationRow('AIDR_EL1', AIDR_OFFSET, 0xffff_ffff_ffff_ffffn),
   ...FEATURE_KEYS.map((key): SysregRow => {
-    const { value, writable, needed = 0n } = valueOf(key) ?? { value: 0n, writable: 0n };
+    const { value, needed = 0n } = valueOf(key) ?? { value: 0n };
     return {
       name: nameOf.get(key) ?? 'reserved',
       key,
       readEl: 1,
       read: inVm(idOffset(key)),
-      user: featureUser(idOffset(key), value, writable & ~needed),
+      user: featureUser(key, idOffset(key), value, needed),
     };
   }),
   {
@@ -183,7 +182,7 @@ export const idSysregs: readonly SysregRow[] = [
       vcpu.set64(to, vmOf(vcpu).get64(CTR_OFFSET));
       return SYSREG_DONE;
     },
-    user: featureUser(CTR_OFFSET, CTR, 0x300f_c00fn),
+    user: featureUser(SYSREGS.CTR_EL0, CTR_OFFSET, CTR),
   },
   {
     name: 'DCZID_EL0',
@@ -253,6 +252,3 @@ export function hideGic(vm: Block): void {
 /** MPIDR_EL1 of a vCPU id: Aff0 has 4 bits of it, Aff1 and Aff2 eight each. */
 export const mpidrOf = (id: number): bigint =>
   BigInt(0x8000_0000 + (id & 15) + (((id >> 4) & 0xff) << 8) + (((id >> 12) & 0xff) << 16));
-
-/** Bits of a feature register that user space may lower: KVM_ARM_GET_REG_WRITABLE_MASKS. */
-export const writableMaskOf = (key: number): bigint => valueOf(key)?.writable ?? 0n;
