@@ -27,7 +27,6 @@ import {
   KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS,
   KVM_DEV_ARM_VGIC_GRP_DIST_REGS,
   KVM_DEV_ARM_VGIC_GRP_ITS_REGS,
-  KVM_DEV_TYPE_ARM_VGIC_ITS,
   KVM_DEV_TYPE_VFIO,
   KVM_REG_ARM64_SVE_VLS,
   KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_1,
@@ -81,10 +80,9 @@ export const MACHINE_CAPABILITIES: ReadonlyMap<number, string> = new Map([
   [KVM_CAP_ARM_SUPPORTED_BLOCK_SIZES, 'block sizes'],
 ]);
 
-/** Device types that depend on how the host was built, and on what its CPU interface announces. */
+/** Device types that depend on how the host was built. */
 export const MACHINE_DEVICES: ReadonlyMap<number, string> = new Map([
   [KVM_DEV_TYPE_VFIO, 'VFIO in the build'],
-  [KVM_DEV_TYPE_ARM_VGIC_ITS, 'no LPIs (GICD_TYPER), and so no ITS'],
 ]);
 
 /** System registers that describe the machine: their value, and which bits of them can be written. */
