@@ -211,6 +211,22 @@ describe('user space with a GICv2', () => {
     expect(gic.getAttr(KVM_DEV_ARM_VGIC_GRP_DIST_REGS, cpuRegister(0x800, 1))).toBe(BigInt(-EINVAL));
   });
 
+  test('makes SGIs pending, and no more so', () => {
+    const gic = enabled([0, 1]);
+    const attr = (offset: number) => cpuRegister(offset, 1);
+    const get = (offset: number) => gic.getAttr(KVM_DEV_ARM_VGIC_GRP_DIST_REGS, attr(offset));
+    const set = (offset: number, value: bigint) =>
+      gic.setAttr(KVM_DEV_ARM_VGIC_GRP_DIST_REGS, attr(offset), value);
+    expect(set(0x200, 0b1010n)).toBe(0);
+    expect(set(0x200, 0b0100n)).toBe(0);
+    expect([get(0x200), get(0x280), get(0xf20)]).toEqual([0b1110n, 0b1110n, 0x0202_0200n]);
+    expect(gic.load(gic.cpu(1), GICC + IAR)).toBe((1 << 10) | 1);
+    expect(set(0x280, 0b1000n)).toBe(0);
+    expect([get(0x200), get(0xf20)]).toEqual([0b0100n, 0x0002_0000n]);
+    expect(set(0xf00, (1n << 16n) | 9n)).toBe(0);
+    expect(gic.load(gic.cpu(0), GICC + IAR)).toBe((1 << 10) | 9);
+  });
+
   test('sets groups once it has chosen a revision', () => {
     const gic = enabled();
     const set = (offset: number, value: bigint) =>

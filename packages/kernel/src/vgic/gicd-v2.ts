@@ -100,7 +100,6 @@ export const gicdV2Rows: readonly RegisterRow[] = [
       sendSgiV2(gic, vcpu, value);
       return 0;
     },
-    userWrite: () => 0,
   },
   {
     ...sgiPending,

@@ -166,17 +166,18 @@ export const distributorRows: readonly RegisterRow[] = rowsFrom(REGISTERS, 1);
 /** The bits of a bank that are SGIs. */
 const sgisOf = (bank: number): number => (bank === 0 ? (1 << SGI_COUNT) - 1 : 0);
 
-/** User space's write of a bank's latches: an SGI that becomes pending comes from the vCPU itself. */
-const writeLatches: WriteBank = (gic, vcpu, bank, _part, value) => {
-  const { words } = gic;
-  if (bank === 0) {
+/** User space's write of ISPENDR or ICPENDR: an SGI that becomes pending comes from the vCPU itself. */
+const userModifyLatches =
+  (change: (before: number, value: number) => number): WriteBank =>
+  (gic, vcpu, bank, _part, value) => {
+    const { words } = gic;
     const self = 1 << words.get32(vcpu + VCPU_ID);
-    for (let intid = 0; intid < SGI_COUNT; intid++) {
-      words.u8[vcpu + SGI_SOURCES + intid] = ((value >>> intid) & 1) === 0 ? 0 : self;
+    for (let sgis = value & sgisOf(bank); sgis !== 0; sgis &= sgis - 1) {
+      const source = vcpu + SGI_SOURCES + (31 - Math.clz32(sgis & -sgis));
+      words.u8[source] = change(0, 1) === 0 ? 0 : words.u8[source]! | self;
     }
-  }
-  modify(PENDING, replace)(gic, vcpu, bank, 0, value);
-};
+    modify(PENDING, change)(gic, vcpu, bank, 0, value);
+  };
 
 /** The vCPUs that an SPI may go to, a byte each; it goes to the first. A private interrupt goes where it is. */
 const readTargets: ReadBank = ({ words, vm }, vcpu, bank, part) => {
@@ -202,11 +203,14 @@ const V2_CHANGES: Readonly<Record<string, Partial<InterruptRegister> | undefined
   ISPENDR: {
     write: (gic, vcpu, bank, part, value) =>
       modify(PENDING, set)(gic, vcpu, bank, part, value & ~sgisOf(bank)),
-    userWrite: writeLatches,
+    userRead: readPending,
+    userWrite: userModifyLatches(set),
   },
   ICPENDR: {
     write: (gic, vcpu, bank, part, value) =>
       modify(PENDING, clear)(gic, vcpu, bank, part, value & ~sgisOf(bank)),
+    userRead: readPending,
+    userWrite: userModifyLatches(clear),
   },
   ITARGETSR: { read: readTargets, write: writeTargets },
 };
