@@ -79,7 +79,9 @@ describe('what becomes of a guest on another kernel is what skew says', { timeou
       const { verdict, pinned } = await compareKernels(kernel(from), kernel(to));
       return [verdict.loads, pinned?.psci, pinned?.verdict.loads];
     };
-    expect(await verdictOf('linux-5.10', 'linux-7.3')).toEqual(['yes', undefined, undefined]);
+    expect(await verdictOf('linux-7.3', 'linux-7.3')).toEqual(['yes', undefined, undefined]);
+    // Linux 5.10 lists the registers of a PMU to a vCPU that has none, later releases do not.
+    expect(await verdictOf('linux-5.10', 'linux-7.3')).toEqual(['with changes', undefined, undefined]);
     expect(await verdictOf('linux-7.3', 'linux-6.12')).toEqual(['no', PSCI_1_1, 'with changes']);
     expect(await verdictOf('linux-7.3', 'linux-5.10')).toEqual(['no', PSCI_1_0, 'no']);
   });
