@@ -23,7 +23,7 @@ import {
 } from '../shared/fp-operation.ts';
 import { ANY_SCALAR_STATICS, anyScalarPoint, SCALAR_STATICS, scalarPoint } from '../shared/fp-row.ts';
 import { oneSource } from '../shared/vector-operands.ts';
-import { absolute, type Bits, type FpView, fpView, negated } from '../shared/fp-view.ts';
+import { absolute, type Bits, type FpShape, type FpView, fpView, negated } from '../shared/fp-view.ts';
 
 type Operation = (k: FpView, x: Var<Bits>) => Bits;
 
@@ -46,16 +46,20 @@ const ROWS: readonly (readonly [name: string, opcode: string, of: Operation])[] 
   ['FRINTI', '001111', rounded(RINTI)],
 ];
 
+const onScalar = (of: Operation) => ({
+  operands: oneSource,
+  emit: (c: Emitter, { T }: { readonly T: FpShape }): void => {
+    c.requireFp();
+    const k = fpView(c, T);
+    k.write('a', of(k, k.read('b')));
+  },
+});
+
 const row = ([name, opcode, of]: (typeof ROWS)[number]): Insn =>
   insn(`${name}_scalar`, `0 0 0 11110 ftype:2 1 ${opcode} 10000 Rn:5 Rd:5`, {
     statics: ANY_SCALAR_STATICS,
     select: anyScalarPoint,
-    operands: oneSource,
-    emit: (c, { T }) => {
-      c.requireFp();
-      const k = fpView(c, T);
-      k.write('a', of(k, k.read('b')));
-    },
+    ...onScalar(of),
   });
 
 /** FEAT_FRINTTS has no half precision. */
@@ -70,12 +74,7 @@ const withinRow = ([name, opcode, operation]: (typeof WITHIN)[number]): Insn =>
   insn(`${name}_scalar`, `0 0 0 11110 ftype:2 1 ${opcode} 10000 Rn:5 Rd:5`, {
     statics: SCALAR_STATICS,
     select: scalarPoint,
-    operands: oneSource,
-    emit: (c, { T }) => {
-      c.requireFp();
-      const k = fpView(c, T);
-      k.write('a', unary(k, operation, k.read('b')));
-    },
+    ...onScalar(rounded(operation)),
   });
 
 /** Widths of FCVT by the encoding of `ftype` and `opc`. */

@@ -4,11 +4,13 @@
  * SMAXV, SMINV, UADDLV, UMAXV, UMINV.
  */
 import type { Emitter, Size, V128, Var } from '../emitter.ts';
-import { insn, vector, type Insn } from '../pattern.ts';
-import { allocated, SHAPES, vectorArrangement, type Shape } from '../shared/arrangement.ts';
+import { insn, type Insn } from '../pattern.ts';
+import type { Shape } from '../shared/arrangement.ts';
 import { extreme, type LaneBinary, type Sign } from '../shared/lane-arithmetic.ts';
 import { pairwiseLong, wider } from '../shared/lane-long.ts';
+import { onVectors, type LaneAction } from '../shared/lane-row.ts';
 import { joinLow, laneBits, lanes, onlyLanes, setLanes } from '../shared/lanes.ts';
+import { oneSource } from '../shared/vector-operands.ts';
 
 const ARRANGEMENTS = ['8b', '16b', '4h', '8h', '4s'] as const;
 
@@ -53,7 +55,7 @@ interface Row {
   readonly name: string;
   readonly U: '0' | '1';
   readonly opcode: string;
-  readonly act: (c: Emitter, shape: Shape) => void;
+  readonly act: LaneAction;
 }
 
 const ROWS: readonly Row[] = [
@@ -68,18 +70,13 @@ const ROWS: readonly Row[] = [
 
 const acrossRow = ({ name, U, opcode, act }: Row): Insn =>
   insn(name, `0 Q:1 ${U} 01110 size:2 11000 ${opcode} 10 Rn:5 Rd:5`, {
-    statics: { T: ARRANGEMENTS },
-    select: ({ size, Q }) => allocated(ARRANGEMENTS, vectorArrangement(size, Q)),
-    operands: ({ Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn) }),
-    emit: (c, { T }) => {
-      c.requireFp();
-      act(c, SHAPES[T]);
-    },
+    ...onVectors(ARRANGEMENTS, act),
+    operands: oneSource,
   });
 
 /** ADDP (scalar). */
 const addPair = insn('ADDP_scalar', '01 0 11110 11 11000 11011 10 Rn:5 Rd:5', {
-  operands: ({ Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn) }),
+  operands: oneSource,
   emit: (c) => {
     c.requireFp();
     const both = c.letV128(c.vec('b'));

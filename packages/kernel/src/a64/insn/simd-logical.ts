@@ -3,8 +3,9 @@
  * C7.2, AND, BIC, BIF, BIT, BSL, EOR, ORN, ORR (vector, register).
  */
 import type { Emitter, V128 } from '../emitter.ts';
-import { insn, vector, type Insn } from '../pattern.ts';
+import { insn, type Insn } from '../pattern.ts';
 import { setLanes } from '../shared/lanes.ts';
+import { twoSources } from '../shared/vector-operands.ts';
 
 interface Row {
   readonly name: string;
@@ -29,7 +30,7 @@ const logicalRow = ({ name, U, size, of }: Row): Insn =>
   insn(`${name}_vec`, `0 Q:1 ${U} 01110 ${size} 1 Rm:5 00011 1 Rn:5 Rd:5`, {
     statics: { bits: [64, 128] },
     select: ({ Q }) => ({ bits: Q ? 128 : 64 }),
-    operands: ({ Rm, Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn), c: vector(Rm) }),
+    operands: twoSources,
     emit: (c, { bits }) => {
       c.requireFp();
       setLanes(c, 'a', of(c), { size: 0, bits });

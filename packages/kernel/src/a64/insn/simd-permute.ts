@@ -6,6 +6,7 @@ import type { Emitter, Size, V128 } from '../emitter.ts';
 import { insn, vector, type Insn } from '../pattern.ts';
 import { ALL_VECTORS, allocated, SHAPES, vectorArrangement } from '../shared/arrangement.ts';
 import { byteNumbers, joinLow, laneBytes, setLanes, splat } from '../shared/lanes.ts';
+import { twoSources } from '../shared/vector-operands.ts';
 
 /**
  * For each permutation its `opcode`, and the lane of `Vn:Vm` (that is, `i` of Vn or `count + i` of Vm) that lane `i`
@@ -33,7 +34,7 @@ const permuteRow = ({ name, opcode, pick }: (typeof PERMUTATIONS)[number]): Insn
   insn(name, `0 Q:1 001110 size:2 0 Rm:5 0 ${opcode} 10 Rn:5 Rd:5`, {
     statics: { T: ALL_VECTORS },
     select: ({ size, Q }) => allocated(ALL_VECTORS, vectorArrangement(size, Q)),
-    operands: ({ Rm, Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn), c: vector(Rm) }),
+    operands: twoSources,
     emit: (c, { T }) => {
       c.requireFp();
       const { size, bits } = SHAPES[T];
@@ -82,7 +83,7 @@ const table = insn('TBL_TBX', '0 Q:1 001110000 Rm:5 0 len:2 extend:1 00 Rn:5 Rd:
     extend: extend === 1,
     bits: Q ? 128 : 64,
   }),
-  operands: ({ Rm, Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn), c: vector(Rm) }),
+  operands: twoSources,
   emit: (c, { length, extend, bits }) => {
     c.requireFp();
     const picks = c.letV128(c.vec('c'));

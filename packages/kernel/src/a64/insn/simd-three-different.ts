@@ -2,18 +2,9 @@
  * Long, wide and narrowing operations on two registers.
  * Source: Arm DDI 0487, C4.1.96 "Advanced SIMD three different" and "scalar three different"; C7.2 by name.
  */
-import type { Emitter, Size, V128 } from '../emitter.ts';
-import { insn, vector, type Insn } from '../pattern.ts';
-import {
-  allocated,
-  BYTES_TO_WORDS,
-  HALVES_AND_WORDS,
-  scalarArrangement,
-  SHAPES,
-  vectorArrangement,
-  type Arrangement,
-  type Shape,
-} from '../shared/arrangement.ts';
+import type { Size, V128 } from '../emitter.ts';
+import { insn, type Insn } from '../pattern.ts';
+import { BYTES_TO_WORDS, HALVES_AND_WORDS, type Arrangement } from '../shared/arrangement.ts';
 import {
   longAdded,
   longDifference,
@@ -25,6 +16,7 @@ import {
   wider,
   type LaneLong,
 } from '../shared/lane-long.ts';
+import { onScalars, onVectors, type LaneAction, type LaneRow } from '../shared/lane-row.ts';
 import {
   everySecond,
   laneBits,
@@ -37,22 +29,16 @@ import {
   widen,
 } from '../shared/lanes.ts';
 import { POLYNOMIAL_MULTIPLY_64, POLYNOMIAL_MULTIPLY_BYTES } from '../shared/polynomial.ts';
+import { twoSources } from '../shared/vector-operands.ts';
 
-/** What a row does with operands `b` and `c` of a shape; `T` names that of the narrow operand. */
-type Action = (c: Emitter, shape: Shape) => void;
-
-interface Row {
-  readonly name: string;
-  readonly U: '0' | '1';
-  readonly opcode: string;
-  readonly vector: readonly Arrangement[];
-  readonly scalar?: readonly Arrangement[];
-  readonly act: Action;
+interface Row extends LaneRow {
+  /** On the shape of the narrow operand. */
+  readonly act: LaneAction;
 }
 
 /** Operands of one size, result of twice that. */
 const long =
-  (of: LaneLong): Action =>
+  (of: LaneLong): LaneAction =>
   (c, shape) => {
     const isScalar = shape.bits < 64;
     const a = c.letV128(isScalar ? onlyLanes(c, 'b', shape) : c.vec('b'));
@@ -64,7 +50,7 @@ const long =
 
 /** SADDW and relatives: the first operand is as wide as the result. */
 const wide =
-  (op: 'add' | 'sub', sign: 's' | 'u'): Action =>
+  (op: 'add' | 'sub', sign: 's' | 'u'): LaneAction =>
   (c, shape) => {
     const first = c.vec('b');
     const second = widen(c, shape.size, partOf(shape), sign, c.vec('c'));
@@ -73,7 +59,7 @@ const wide =
 
 /** ADDHN and relatives: the upper half of each lane of a sum, rounded by the lower half or not. */
 const narrow =
-  (op: 'add' | 'sub', rounding: boolean): Action =>
+  (op: 'add' | 'sub', rounding: boolean): LaneAction =>
   (c, shape) => {
     const size: Size = wider(shape.size);
     const ops = lanes(c, size);
@@ -153,24 +139,14 @@ const ROWS: readonly Row[] = [
 
 const vectorRow = ({ name, U, opcode, vector: arrangements, act }: Row): Insn =>
   insn(name, `0 Q:1 ${U} 01110 size:2 1 Rm:5 ${opcode} 00 Rn:5 Rd:5`, {
-    statics: { T: arrangements },
-    select: ({ size, Q }) => allocated(arrangements, vectorArrangement(size, Q)),
-    operands: ({ Rm, Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn), c: vector(Rm) }),
-    emit: (c, { T }) => {
-      c.requireFp();
-      act(c, SHAPES[T]);
-    },
+    ...onVectors(arrangements, act),
+    operands: twoSources,
   });
 
 const scalarRow = ({ name, U, opcode, act }: Row, arrangements: readonly Arrangement[]): Insn =>
   insn(`${name}_scalar`, `01 ${U} 11110 size:2 1 Rm:5 ${opcode} 00 Rn:5 Rd:5`, {
-    statics: { T: arrangements },
-    select: ({ size }) => allocated(arrangements, scalarArrangement(size)),
-    operands: ({ Rm, Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn), c: vector(Rm) }),
-    emit: (c, { T }) => {
-      c.requireFp();
-      act(c, SHAPES[T]);
-    },
+    ...onScalars(arrangements, act),
+    operands: twoSources,
   });
 
 export const SIMD_THREE_DIFFERENT: readonly Insn[] = [

@@ -3,17 +3,13 @@
  * Source: Arm DDI 0487, C4.1.96 "Advanced SIMD three same" and "scalar three same"; C7.2 by name.
  */
 import type { Emitter, V128 } from '../emitter.ts';
-import { insn, vector, type Insn } from '../pattern.ts';
+import { insn, type Insn } from '../pattern.ts';
 import {
   ALL_SCALARS,
   ALL_VECTORS,
-  allocated,
   BYTES,
   BYTES_TO_WORDS,
   HALVES_AND_WORDS,
-  scalarArrangement,
-  SHAPES,
-  vectorArrangement,
   type Arrangement,
   type Shape,
 } from '../shared/arrangement.ts';
@@ -34,15 +30,12 @@ import {
 import { doublingMultiplyHigh } from '../shared/doubling-multiply.ts';
 import { POLYNOMIAL_MULTIPLY } from '../shared/polynomial.ts';
 import { shiftByLane } from '../shared/lane-shift.ts';
+import { onScalars, onVectors, type LaneRow } from '../shared/lane-row.ts';
 import { everySecond, joinLow, lanes, onlyLanes, setLanes } from '../shared/lanes.ts';
 import { addSigned, addUnsigned, subtractSigned, subtractUnsigned } from '../shared/saturation.ts';
+import { twoSources } from '../shared/vector-operands.ts';
 
-interface Row {
-  readonly name: string;
-  readonly U: '0' | '1';
-  readonly opcode: string;
-  readonly vector: readonly Arrangement[];
-  readonly scalar?: readonly Arrangement[];
+interface Row extends LaneRow {
   readonly of: LaneBinary;
   /** Sets FPSR.QC, so lanes that do not count must read as 0. */
   readonly saturates?: true;
@@ -116,8 +109,7 @@ const ROWS: readonly Row[] = [
   { name: 'ADDP', U: '0', opcode: '10111', vector: ALL_VECTORS, of: add, pairwise: true },
 ];
 
-function emit(c: Emitter, row: Row, shape: Shape): void {
-  c.requireFp();
+function act(c: Emitter, row: Row, shape: Shape): void {
   const read = (field: 'b' | 'c'): V128 => (row.saturates ? onlyLanes(c, field, shape) : c.vec(field));
   let first = c.letV128(read('b'));
   let second = c.letV128(read('c'));
@@ -135,18 +127,14 @@ function emit(c: Emitter, row: Row, shape: Shape): void {
 
 const vectorRow = (row: Row): Insn =>
   insn(row.name, `0 Q:1 ${row.U} 01110 size:2 1 Rm:5 ${row.opcode} 1 Rn:5 Rd:5`, {
-    statics: { T: row.vector },
-    select: ({ size, Q }) => allocated(row.vector, vectorArrangement(size, Q)),
-    operands: ({ Rm, Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn), c: vector(Rm) }),
-    emit: (c, { T }) => emit(c, row, SHAPES[T]),
+    ...onVectors(row.vector, (c, shape) => act(c, row, shape)),
+    operands: twoSources,
   });
 
 const scalarRow = (row: Row, scalar: readonly Arrangement[]): Insn =>
   insn(`${row.name}_scalar`, `01 ${row.U} 11110 size:2 1 Rm:5 ${row.opcode} 1 Rn:5 Rd:5`, {
-    statics: { T: scalar },
-    select: ({ size }) => allocated(scalar, scalarArrangement(size)),
-    operands: ({ Rm, Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn), c: vector(Rm) }),
-    emit: (c, { T }) => emit(c, row, SHAPES[T]),
+    ...onScalars(scalar, (c, shape) => act(c, row, shape)),
+    operands: twoSources,
   });
 
 export const SIMD_THREE_SAME: readonly Insn[] = [

@@ -4,22 +4,19 @@
  * C7.2 by name.
  */
 import type { Emitter, Size, V128, Var } from '../emitter.ts';
-import { insn, vector, type Insn } from '../pattern.ts';
+import { insn, type Insn } from '../pattern.ts';
 import {
   ALL_SCALARS,
   ALL_VECTORS,
-  allocated,
   BYTES,
   BYTES_TO_WORDS,
-  scalarArrangement,
   SHAPES,
-  vectorArrangement,
   type Arrangement,
-  type Shape,
 } from '../shared/arrangement.ts';
 import { bitCount, leadingSignBits, leadingZeros, reversedBits } from '../shared/lane-bits.ts';
 import type { LaneBinary, Sign } from '../shared/lane-arithmetic.ts';
 import { pairwiseLong, wider } from '../shared/lane-long.ts';
+import { onScalars, onVectors, type LaneAction, type LaneRow } from '../shared/lane-row.ts';
 import {
   everySecond,
   laneBits,
@@ -39,38 +36,31 @@ import {
   saturateToHalf,
   type Narrowing,
 } from '../shared/saturation.ts';
+import { oneSource } from '../shared/vector-operands.ts';
 
-/** What a row does with operand `b` of a shape. */
-type Action = (c: Emitter, shape: Shape) => void;
-
-interface Row {
-  readonly name: string;
-  readonly U: '0' | '1';
-  readonly opcode: string;
-  readonly vector: readonly Arrangement[];
-  readonly scalar?: readonly Arrangement[];
-  readonly act: Action;
+interface Row extends LaneRow {
+  readonly act: LaneAction;
 }
 
 type LaneUnary = (c: Emitter, size: Size, value: Var<V128>) => V128;
 
 /** A result of the operand's shape. */
 const each =
-  (of: LaneUnary): Action =>
+  (of: LaneUnary): LaneAction =>
   (c, shape) =>
     setLanes(c, 'a', of(c, shape.size, c.letV128(c.vec('b'))), shape);
 
 /** As {@link each}; sets FPSR.QC, so lanes that do not count read as 0. */
 const eachSaturating =
-  (of: LaneUnary): Action =>
+  (of: LaneUnary): LaneAction =>
   (c, shape) =>
     setLanes(c, 'a', of(c, shape.size, c.letV128(onlyLanes(c, 'b', shape))), shape);
 
-const compareZero = (op: 'eq' | 'ge_s' | 'gt_s' | 'le_s' | 'lt_s'): Action =>
+const compareZero = (op: 'eq' | 'ge_s' | 'gt_s' | 'le_s' | 'lt_s'): LaneAction =>
   each((c, size, value) => lanes(c, size)[op](value.get(), zeros(c)));
 
 /** Lanes in reverse order within containers of `container` bytes. */
-const reversed = (container: 2 | 4 | 8): Action =>
+const reversed = (container: 2 | 4 | 8): LaneAction =>
   each((c, size, value) => {
     const flip = container - (1 << size);
     const picks = Array.from({ length: 16 }, (_, byte) => byte ^ flip);
@@ -79,13 +69,13 @@ const reversed = (container: 2 | 4 | 8): Action =>
 
 /** SADDLP, UADDLP. */
 const pairs =
-  (sign: Sign): Action =>
+  (sign: Sign): LaneAction =>
   (c, shape) =>
     setLanes(c, 'a', pairwiseLong(c, shape.size, sign, c.vec('b')), shape);
 
 /** SADALP, UADALP. */
 const pairsAccumulated =
-  (sign: Sign): Action =>
+  (sign: Sign): LaneAction =>
   (c, shape) => {
     const sums = c.letV128(pairwiseLong(c, shape.size, sign, c.vec('b')));
     setLanes(c, 'a', lanes(c, wider(shape.size)).add(c.vec('a'), sums.get()), shape);
@@ -93,7 +83,7 @@ const pairsAccumulated =
 
 /** SUQADD, USQADD: the operand to the destination. */
 const saturatingAccumulate =
-  (of: LaneBinary): Action =>
+  (of: LaneBinary): LaneAction =>
   (c, shape) => {
     const value = c.letV128(onlyLanes(c, 'b', shape));
     const destination = c.letV128(onlyLanes(c, 'a', shape));
@@ -102,7 +92,7 @@ const saturatingAccumulate =
 
 /** XTN, SQXTN, UQXTN, SQXTUN: `T` is that of the narrow result. */
 const narrowed =
-  (narrowing: Narrowing): Action =>
+  (narrowing: Narrowing): LaneAction =>
   (c, shape) => {
     const isScalar = shape.bits < 64;
     const size = wider(shape.size);
@@ -117,7 +107,7 @@ const narrowed =
   };
 
 /** SHLL: by the size of the narrow lane. */
-const shiftedLong: Action = (c, shape) => {
+const shiftedLong: LaneAction = (c, shape) => {
   const wide = widen(c, shape.size, partOf(shape), 'u', c.vec('b'));
   c.setVec('a', lanes(c, wider(shape.size)).shl(wide, c.i32.const(laneBits(shape.size))));
 };
@@ -161,32 +151,22 @@ const ROWS: readonly Row[] = [
 
 const vectorRow = ({ name, U, opcode, vector: arrangements, act }: Row): Insn =>
   insn(name, `0 Q:1 ${U} 01110 size:2 10000 ${opcode} 10 Rn:5 Rd:5`, {
-    statics: { T: arrangements },
-    select: ({ size, Q }) => allocated(arrangements, vectorArrangement(size, Q)),
-    operands: ({ Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn) }),
-    emit: (c, { T }) => {
-      c.requireFp();
-      act(c, SHAPES[T]);
-    },
+    ...onVectors(arrangements, act),
+    operands: oneSource,
   });
 
 const scalarRow = ({ name, U, opcode, act }: Row, arrangements: readonly Arrangement[]): Insn =>
   insn(`${name}_scalar`, `01 ${U} 11110 size:2 10000 ${opcode} 10 Rn:5 Rd:5`, {
-    statics: { T: arrangements },
-    select: ({ size }) => allocated(arrangements, scalarArrangement(size)),
-    operands: ({ Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn) }),
-    emit: (c, { T }) => {
-      c.requireFp();
-      act(c, SHAPES[T]);
-    },
+    ...onScalars(arrangements, act),
+    operands: oneSource,
   });
 
 /** NOT and RBIT share an opcode; `size` tells them apart and both act on bytes. */
-const byteRow = (name: string, size: '00' | '01', act: Action): Insn =>
+const byteRow = (name: string, size: '00' | '01', act: LaneAction): Insn =>
   insn(name, `0 Q:1 1 01110 ${size} 10000 00101 10 Rn:5 Rd:5`, {
     statics: { T: BYTES },
     select: ({ Q }) => ({ T: BYTES[Q]! }),
-    operands: ({ Rn, Rd }) => ({ a: vector(Rd), b: vector(Rn) }),
+    operands: oneSource,
     emit: (c, { T }) => {
       c.requireFp();
       act(c, SHAPES[T]);
