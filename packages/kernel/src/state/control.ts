@@ -60,6 +60,8 @@ export const FORMATTED = CONTROL + 0x84;
 export const CCSIDR_CHANGES = CONTROL + 0x90;
 /** CSSELR_EL1, 64 bits. */
 export const CSSELR = CONTROL + 0x88;
+/** CLIDR_EL1, 64 bits. */
+export const CLIDR_EL1 = CONTROL + 0xc8;
 /** Bits of PSTATE that user space has set and the CPU does not have, 64 bits: kept until the guest runs. */
 export const PSTATE_REST = CONTROL + 0xd0;
 /** The features of KVM_ARM_VCPU_INIT where each vCPU has its own: features.ts. */

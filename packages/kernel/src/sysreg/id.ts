@@ -8,7 +8,7 @@
 import { EBUSY, EINVAL, KVM_DEV_TYPE_ARM_VGIC_V3, SYSREGS, sysregKey } from '@vkvm/uapi';
 
 import { Block } from '../state/block.ts';
-import { CCSIDR_CHANGES, CSSELR, VCPU_ID } from '../state/control.ts';
+import { CCSIDR_CHANGES, CLIDR_EL1, CSSELR, VCPU_ID } from '../state/control.ts';
 import { holds, releases } from '../state/profile.ts';
 import { SCTLR_EL1, EL, VM_BLOCK } from '../state/vcpu-state.ts';
 import { ID_REGS, IRQCHIP, OTHER_ID_REGS, VM_HAS_RUN, WRITABLE_IMP_ID_REGS } from '../state/vm-control.ts';
@@ -24,6 +24,8 @@ const CTR = 0x9444_c004n;
 const DCZID = 4n;
 /** A level of instruction cache, then a unified one; the latter is the point of coherency. */
 const CLIDR = 0x0200_0021n;
+/** Where user space has taken CTR_EL0.IDC away: one level of two caches, which is the point of all. */
+const CLIDR_WITH_CLEAN = 0x0920_0003n;
 /** Every cache looks alike: one set, one way, lines of 64 bytes. */
 const CCSIDR = 2n;
 /** CSSELR values that have a CCSIDR: KVM_REG_ARM_DEMUX. */
@@ -45,9 +47,21 @@ export function ccsidrOf(vcpu: Block, csselr: number): bigint {
   return CCSIDR ^ BigInt(change);
 }
 
-/** User space changes a CCSIDR. @param csselr - below {@link ccsidrCount} @returns 0 or -EINVAL */
+/** Lowest bits of CTR_EL0's smallest lines, each as log2 of words of 4 bytes. */
+const DMIN_LINE = 16n;
+const IMIN_LINE = 0n;
+/** CSSELR_EL1.InD: the instruction cache of a level. */
+const INSTRUCTIONS = 1;
+
+/**
+ * User space changes a CCSIDR. @param csselr - below {@link ccsidrCount}
+ * @returns 0 or -EINVAL: a line is shorter than CTR_EL0 says that any is, or it is the machine's
+ */
 export function setCcsidr(vcpu: Block, csselr: number, value: bigint): number {
   if (!holds(vcpu, MADE_UP_CACHES)) return value === ccsidrOf(vcpu, csselr) ? 0 : -EINVAL;
+  const smallest = vmOf(vcpu).get64(CTR_OFFSET) >> ((csselr & INSTRUCTIONS) === 0 ? DMIN_LINE : IMIN_LINE);
+  // LineSize is log2 of bytes, less 4.
+  if ((value & 7n) + 4n < (smallest & 15n) + 2n) return -EINVAL;
   vcpu.set32(CCSIDR_CHANGES + 4 * csselr, Number(value ^ CCSIDR));
   return 0;
 }
@@ -141,6 +155,34 @@ const inVm =
 const AIDR_OFFSET = OTHER_ID_REGS;
 const CTR_OFFSET = OTHER_ID_REGS + 8;
 
+/** CTR_EL0.IDC: data is coherent with instructions without a clean to some level. */
+const IDC = 1n << 28n;
+/** CLIDR_EL1 to its highest field, and lowest bits of those that name a level: 0 = there is none. */
+const CLIDR_FIELDS = 0x7fff_ffff_ffffn;
+const LOUIS = 21n;
+const LOC = 24n;
+const LOUU = 27n;
+
+const isCoherent = (vcpu: Block): boolean => (vmOf(vcpu).get64(CTR_OFFSET) & IDC) !== 0n;
+
+function resetClidr(vcpu: Block): bigint {
+  if (!holds(vcpu, MADE_UP_CACHES)) return MACHINE_CLIDR;
+  return isCoherent(vcpu) ? CLIDR : CLIDR_WITH_CLEAN;
+}
+
+/** Caches as user space made them up. Source: Arm DDI 0487, D24.2.27; order of checks as of Linux. */
+const clidrUser: SysregUserAccess = {
+  get: (vcpu) => vcpu.get64(CLIDR_EL1),
+  set(vcpu, value) {
+    if (!holds(vcpu, MADE_UP_CACHES)) return value === vcpu.get64(CLIDR_EL1) ? 0 : -EINVAL;
+    const level = (shift: bigint): bigint => (value >> shift) & 7n;
+    const needsNoClean = level(LOC) === 0n || (level(LOUIS) === 0n && level(LOUU) === 0n);
+    if ((value & ~CLIDR_FIELDS) !== 0n || (needsNoClean && !isCoherent(vcpu))) return -EINVAL;
+    vcpu.set64(CLIDR_EL1, value);
+    return 0;
+  },
+};
+
 /** SCTLR_EL1.UCT: EL0 may read CTR_EL0. */
 const UCT = 1 << 15;
 
@@ -197,9 +239,9 @@ export const idSysregs: readonly SysregRow[] = [
     name: 'CLIDR_EL1',
     key: SYSREGS.CLIDR_EL1,
     readEl: 1,
-    stored: true,
-    reset: (vcpu) => (holds(vcpu, MADE_UP_CACHES) ? CLIDR : MACHINE_CLIDR),
-    user: 'invariant',
+    offset: CLIDR_EL1,
+    reset: resetClidr,
+    user: clidrUser,
   },
   {
     name: 'CCSIDR_EL1',

@@ -70,10 +70,9 @@ export interface SysregRow {
 }
 
 /**
- * `plain`: the storage. `invariant`: readable; a write must bring the same value (else EINVAL). `ignored`: reads as the
- * storage or 0, writes are dropped.
+ * `plain`: the storage. `ignored`: reads as the storage or 0, writes are dropped.
  */
-export type SysregUser = 'plain' | 'invariant' | 'ignored' | SysregUserAccess;
+export type SysregUser = 'plain' | 'ignored' | SysregUserAccess;
 
 export interface SysregUserAccess {
   get(vcpu: Block, host: Host): bigint;
