@@ -12,9 +12,10 @@ import type { PsciFunctionName, PsciFunctionRow } from '@vkvm/uapi';
 
 import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
-import { argumentLow, narrowArguments, setResults } from '../state/call-registers.ts';
+import { argumentLow, narrowArguments, setResult, setResults } from '../state/call-registers.ts';
+import { holds, releases } from '../state/profile.ts';
 import { affinityInfo, cpuOff, cpuOn, cpuSuspend } from './cpu.ts';
-import type { PsciHandler } from './handler.ts';
+import type { CallOutcome, PsciHandler } from './handler.ts';
 import {
   mayForwardSuspend,
   systemOff,
@@ -100,13 +101,17 @@ const HANDLERS_0_1: Readonly<Partial<Record<PsciFunctionName, PsciHandler>>> = {
   CPU_ON: cpuOn,
 };
 
+/** Where version 0.1 is all there is, a call of another version is no call. */
+const IS_ONLY_0_1 = releases({ until: '3.16' });
+
 /** Version 0.1 has function ids of its own. */
-function serve01(vcpu: Block, id: number, host: Host): number | 'exit' {
+function serve01(vcpu: Block, id: number, host: Host): number | 'exit' | 'undefined' {
   const row = PSCI_0_1_FUNCTIONS.find((each) => each.id === id);
+  if (row === undefined && holds(vcpu, IS_ONLY_0_1)) return 'undefined';
   return (row && HANDLERS_0_1[row.name])?.(vcpu, host) ?? PSCI_NOT_SUPPORTED;
 }
 
-function serve(vcpu: Block, id: number, host: Host): number | 'exit' {
+function serve(vcpu: Block, id: number, host: Host): number | 'exit' | 'undefined' {
   const version = psciVersion(vcpu);
   if (version === PSCI_0_1) return serve01(vcpu, id, host);
   const call = callOf(id, version);
@@ -115,10 +120,17 @@ function serve(vcpu: Block, id: number, host: Host): number | 'exit' {
   return call.handle === undefined ? PSCI_NOT_SUPPORTED : call.handle(vcpu, host);
 }
 
-/** Serves a call that nobody else owns. @returns whether KVM_RUN goes on or returns with the exit that is written */
-export function psciCall(vcpu: Block, id: number, host: Host): 'resume' | 'exit' {
+/** Only x0 has a result, and x1 to x3 stay. SMCCC 1.1 had them zeroed. */
+const KEEPS_ARGUMENTS = releases({ until: '4.16' });
+
+/**
+ * Serves a call that nobody else owns.
+ * @returns whether KVM_RUN goes on, returns with the exit that is written, or finds an undefined instruction
+ */
+export function psciCall(vcpu: Block, id: number, host: Host): CallOutcome {
   const result = serve(vcpu, id, host);
-  if (result === 'exit') return 'exit';
-  setResults(vcpu, result);
+  if (typeof result !== 'number') return result;
+  if (holds(vcpu, KEEPS_ARGUMENTS)) setResult(vcpu, result);
+  else setResults(vcpu, result);
   return 'resume';
 }

@@ -54,6 +54,18 @@ function matching(vcpu: Block, mask: number): Block[] {
 
 const ALL_AFFINITIES = 0xff_ffff;
 
+/** CPU_ON names a CPU by its place among the VM's, not by affinity. */
+const TARGET_IS_INDEX = releases({ until: '3.14' });
+
+/** The CPU that CPU_ON is to turn on. */
+function targetOf(vcpu: Block): Block | undefined {
+  if (!holds(vcpu, TARGET_IS_INDEX)) return isAffinity(vcpu) ? matching(vcpu, ALL_AFFINITIES)[0] : undefined;
+  const vm = vcpu.get32(VM_BLOCK);
+  const index = argumentLow(vcpu, 1);
+  if (argumentHigh(vcpu, 1) !== 0 || index >= vcpu.words.get32(vm + VCPU_COUNT)) return undefined;
+  return new Block(vcpu.words, vcpu.words.get32(vm + VCPU_TABLE + 4 * index));
+}
+
 /** CPU_SUSPEND: a standby, whatever state is asked for. The registers stay, and the call returns when woken. */
 export const cpuSuspend: PsciHandler = (vcpu) => {
   vcpu.set32(WAITING, 1);
@@ -73,7 +85,7 @@ const HAS_CONTEXT = releases({ since: '3.16' });
 
 /** CPU_ON: the reset is left to the target. The entry point is not looked at. */
 export const cpuOn: PsciHandler = (vcpu, host) => {
-  const [target] = isAffinity(vcpu) ? matching(vcpu, ALL_AFFINITIES) : [];
+  const target = targetOf(vcpu);
   if (target === undefined) return PSCI_INVALID_PARAMETERS;
   const wasOff = withLock(vcpu.words, vcpu.get32(VM_BLOCK) + STATE_LOCK, host, () => {
     if (target.get32(MP_STATE) !== KVM_MP_STATE_STOPPED) return false;

@@ -1,4 +1,4 @@
-/** What serves one PSCI function. */
+/** What serves one PSCI function, and what becomes of a call. */
 import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
 
@@ -7,3 +7,6 @@ import type { Block } from '../state/block.ts';
  * @returns what goes into x0, with zeros in x1 to x3; or `'exit'`: the exit and the registers are written
  */
 export type PsciHandler = (vcpu: Block, host: Host) => number | 'exit';
+
+/** What becomes of a call: guest code goes on, `KVM_RUN` returns with the exit that is written, or HVC or SMC is undefined. */
+export type CallOutcome = 'resume' | 'exit' | 'undefined';

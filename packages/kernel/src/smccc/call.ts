@@ -13,6 +13,7 @@ import {
 import type { Host } from '../host.ts';
 import { psciCall } from '../psci/call.ts';
 import { beginPsci } from '../psci/exit.ts';
+import type { CallOutcome } from '../psci/handler.ts';
 import { isPsci } from '../psci/ids.ts';
 import { isUserPsci } from '../psci/owner.ts';
 import type { Block } from '../state/block.ts';
@@ -46,7 +47,14 @@ const isAvailable = (vcpu: Block, { bitmap, bit = 0, releases: range }: Placed):
 /** An SMC of the guest is not a call: the pc goes on with -1 in x0. Before PSCI 0.2 it is as good as HVC. */
 const SMC_NOT_SERVED = releases({ since: '3.16', until: '6.4' });
 
-function serve(vcpu: Block, smc: boolean, id: number, host: Host): 'resume' | 'exit' {
+/** An SMC with an immediate is not a call. */
+const IMMEDIATE_COUNTS = releases({ since: '6.4' });
+/** A call that nobody serves is an undefined instruction. Later it is answered. */
+const UNKNOWN_IS_UNDEFINED = releases({ until: '4.16' });
+/** Calls of a workaround by HVC are answered. */
+const HAS_WORKAROUNDS = releases({ since: '4.16' });
+
+function serve(vcpu: Block, smc: boolean, id: number, host: Host): CallOutcome {
   if (isPsci(id)) {
     if (!isUserPsci(vcpu.words, vcpu.get32(VM_BLOCK), id)) return psciCall(vcpu, id, host);
     beginPsci(vcpu, smc);
@@ -54,22 +62,22 @@ function serve(vcpu: Block, smc: boolean, id: number, host: Host): 'resume' | 'e
   }
   const service = services.get(id | 0);
   if (service !== undefined && isAvailable(vcpu, service)) service.handle(vcpu, host);
+  else if (holds(vcpu, UNKNOWN_IS_UNDEFINED)) return 'undefined';
   else setResults(vcpu, SMCCC_RET_NOT_SUPPORTED);
   return 'resume';
 }
 
 /**
  * Serves an HVC or SMC of a vCPU. The pc is already after the instruction.
- * @param immediate - of the instruction: HVC's is ignored, an SMC's must be 0
- * @returns whether KVM_RUN goes on, or returns with the exit that is written
+ * @param immediate - of the instruction: HVC's is ignored, an SMC's must be 0 since Linux 6.4
  */
-export function smccc(vcpu: Block, smc: boolean, immediate: number, host: Host): 'resume' | 'exit' {
-  if (smc && (immediate !== 0 || holds(vcpu, SMC_NOT_SERVED))) {
+export function smccc(vcpu: Block, smc: boolean, immediate: number, host: Host): CallOutcome {
+  if (smc && (holds(vcpu, SMC_NOT_SERVED) || (immediate !== 0 && holds(vcpu, IMMEDIATE_COUNTS)))) {
     setResult(vcpu, SMCCC_RET_NOT_SUPPORTED);
     return 'resume';
   }
   const id = argumentLow(vcpu, 0);
-  if (!smc && isWorkaround(id)) {
+  if (!smc && isWorkaround(id) && holds(vcpu, HAS_WORKAROUNDS)) {
     setResult(vcpu, SMCCC_RET_SUCCESS);
     vcpu.set64(X + 8, 0n);
     return 'resume';

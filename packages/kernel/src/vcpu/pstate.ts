@@ -45,6 +45,13 @@ export function stepPc(block: Block): void {
   if (low < INSTRUCTION) block.set32(PC + 4, block.get32(PC + 4) + 1);
 }
 
+/** Undoes {@link stepPc}. */
+export function stepPcBack(block: Block): void {
+  const low = block.get32(PC);
+  block.set32(PC, low - INSTRUCTION);
+  if (low < INSTRUCTION) block.set32(PC + 4, block.get32(PC + 4) - 1);
+}
+
 /** Signed order of two 64-bit words given as halves. */
 const isLess = (aHigh: number, aLow: number, bHigh: number, bLow: number): boolean =>
   aHigh === bHigh ? aLow < bLow : (aHigh | 0) < (bHigh | 0);

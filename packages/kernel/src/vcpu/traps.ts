@@ -19,7 +19,7 @@ import { serveStore } from '../vm/store-bus.ts';
 import type { Thread } from '../vm/thread.ts';
 import { ESR_UNDEFINED } from './exception.ts';
 import { beginMmio } from './mmio.ts';
-import { stepPc } from './pstate.ts';
+import { stepPc, stepPcBack } from './pstate.ts';
 import { callSecure, isSecureVm, secureVcpuFor } from './secure.ts';
 import type { SecureCpu } from './secure.ts';
 import { SYSREG_TABLE } from './sysregs.ts';
@@ -115,7 +115,13 @@ export class VcpuTraps implements Traps {
       callSecure(vm, vcpu, this.#thread.vcpuAt(secure), host);
       return GO_ON;
     }
-    if (smccc(vcpu, smc !== 0, immediate, host) === 'exit') return this.#exit(0);
+    const outcome = smccc(vcpu, smc !== 0, immediate, host);
+    if (outcome === 'exit') return this.#exit(0);
+    if (outcome === 'undefined') {
+      // As on hardware, a trapped SMC is returned to; the return address of HVC is after it.
+      if (smc !== 0) stepPcBack(vcpu);
+      return this.#raise(ESR_UNDEFINED);
+    }
     const runs = vcpu.get32(MP_STATE) === 0 && vcpu.get32(WAITING) === 0;
     return runs ? GO_ON : this.#leave(PORT_AGAIN);
   }

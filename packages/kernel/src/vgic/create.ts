@@ -4,6 +4,7 @@ import { E2BIG, EBUSY, EEXIST, KVM_DEV_TYPE_ARM_VGIC_V2, KVM_DEV_TYPE_ARM_VGIC_V
 import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
 import { withLock } from '../state/lock.ts';
+import { holds, releases } from '../state/profile.ts';
 import { withVcpusLocked } from '../state/vcpu-locks.ts';
 import { IRQCHIP, MAX_VCPUS, VGIC_LOCK, VM_HAS_RUN } from '../state/vm-control.ts';
 import { VCPU_COUNT, VCPU_TABLE } from '../state/vm-state.ts';
@@ -41,10 +42,14 @@ const SGIS = (1 << SGI_COUNT) - 1;
 
 export const isGicV2 = (vm: Block): boolean => vm.get32(IRQCHIP) === KVM_DEV_TYPE_ARM_VGIC_V2;
 
+/** There may be no vCPU yet. */
+const COMES_FIRST = releases({ until: '3.14' });
+
 /** @returns 0 or -errno: EBUSY a vCPU is in use, or one has run; EEXIST; E2BIG too many vCPUs */
 export function createVgic(vm: Block, type: GicType, host: Host): number {
   return withVcpusLocked(vm, host, -EBUSY, () => {
     if (vm.get32(IRQCHIP) !== 0) return -EEXIST;
+    if (vm.get32(VCPU_COUNT) > 0 && holds(vm, COMES_FIRST)) return -EEXIST;
     if (vm.get32(VM_HAS_RUN) !== 0) return -EBUSY;
     if (vm.get32(VCPU_COUNT) > MOST_VCPUS[type]) return -E2BIG;
     vm.set32(IRQCHIP, type);
