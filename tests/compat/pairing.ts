@@ -1,6 +1,7 @@
 /** A kernel and a VMM of different releases in one project, each with the `@vkvm/uapi` it was released with. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ProfileName } from '@vkvm/uapi';
 import { run } from '../pack/pack.ts';
 
 /** The packages of one release, by the folder with its tarballs. */
@@ -8,6 +9,14 @@ export interface Release {
   readonly name: string;
   readonly tarballs: string;
   readonly version: string;
+}
+
+/** Who is put together. */
+export interface Pairing {
+  readonly kernel: Release;
+  readonly vmm: Release;
+  /** What the kernel behaves as; absent: its default, and all that revision 1 has. */
+  readonly profile?: ProfileName;
 }
 
 /** Unpacks a tarball of npm, whose files are under `package/`. */
@@ -40,7 +49,7 @@ const config = {
   output: (bytes) => process.stdout.write(bytes),
 };
 const memory = vmm.createProcess({ size: vmm.processSize(config), shared: false });
-const syscalls = createKernel().attach(memory);
+const syscalls = createKernel(KERNEL_OPTIONS).attach(memory);
 const KVM_RUN = 0xae80;
 let ran = false;
 const watched = {
@@ -66,15 +75,13 @@ try {
 `;
 
 /** Makes a project of two releases and boots a guest in it. @returns what it printed */
-export function bootPairing(
-  project: string,
-  { kernel, vmm }: { readonly kernel: Release; readonly vmm: Release },
-): string {
+export function bootPairing(project: string, { kernel, vmm, profile }: Pairing): string {
   mkdirSync(project);
   writeFileSync(join(project, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
   install(project, 'kernel', kernel);
   install(project, 'vmm', vmm);
-  writeFileSync(join(project, 'main.js'), PROGRAM);
+  const options = JSON.stringify(profile === undefined ? {} : { profile });
+  writeFileSync(join(project, 'main.js'), PROGRAM.replace('KERNEL_OPTIONS', options));
   const { status, stdout, stderr } = run(process.execPath, ['main.js'], project);
   if (status !== 0) throw new Error(`status ${status}: ${stderr}`);
   return stdout;

@@ -24,6 +24,7 @@ next:	ldp	x0, x1, [x26]
 	ldp	x2, x3, [x26, #16]
 	cbz	x0, done
 call:	hvc	#0
+	nop				// left out after an undefined HVC of old kernels
 	stp	x0, x1, [x26], #16
 	stp	x2, x3, [x26], #16
 	sub	x27, x26, #32

@@ -61,7 +61,7 @@ export const KVM_CAP_IRQFD_RESAMPLE = 82;
 export const KVM_CAP_ARM_PSCI = 87;
 /** `KVM_ARM_SET_DEVICE_ADDR`. */
 export const KVM_CAP_ARM_SET_DEVICE_ADDR = 88;
-/** `KVM_CREATE_DEVICE` and attributes. */
+/** `KVM_CREATE_DEVICE` and attributes. Since Linux 3.14. */
 export const KVM_CAP_DEVICE_CTRL = 89;
 /** `KVM_ARM_VCPU_EL1_32BIT`. */
 export const KVM_CAP_ARM_EL1_32BIT = 93;
@@ -119,13 +119,13 @@ export const KVM_CAP_HALT_POLL = 182;
 export const KVM_CAP_STEAL_TIME = 187;
 /** Dirty ring of hosts with total store order; 0 on arm64. */
 export const KVM_CAP_DIRTY_LOG_RING = 192;
-/** Bits of `kvm_guest_debug.control` that may be set. Since Linux 6.1. */
+/** Bits of `kvm_guest_debug.control` that may be set. Since Linux 5.13. */
 export const KVM_CAP_SET_GUEST_DEBUG2 = 195;
 /** The PTP call. Since Linux 5.13. */
 export const KVM_CAP_PTP_KVM = 198;
 /** `KVM_EXIT_HYPERCALL`; 0 on arm64, where the SMCCC filter asks for it. */
 export const KVM_CAP_EXIT_HYPERCALL = 201;
-/** `KVM_GET_STATS_FD`. Since Linux 6.1. */
+/** `KVM_GET_STATS_FD`. Since Linux 5.14. */
 export const KVM_CAP_BINARY_STATS_FD = 203;
 /** Memory tagging. */
 export const KVM_CAP_ARM_MTE = 205;
@@ -184,16 +184,16 @@ const rows = [
   { name: 'KVM_CAP_IRQCHIP', number: KVM_CAP_IRQCHIP },
   { name: 'KVM_CAP_USER_MEMORY', number: KVM_CAP_USER_MEMORY },
   { name: 'KVM_CAP_NR_VCPUS', number: KVM_CAP_NR_VCPUS },
-  { name: 'KVM_CAP_NR_MEMSLOTS', number: KVM_CAP_NR_MEMSLOTS, since: '4.1' },
+  { name: 'KVM_CAP_NR_MEMSLOTS', number: KVM_CAP_NR_MEMSLOTS, since: '4.11' },
   { name: 'KVM_CAP_MP_STATE', number: KVM_CAP_MP_STATE, since: '4.1' },
   { name: 'KVM_CAP_COALESCED_MMIO', number: KVM_CAP_COALESCED_MMIO },
   { name: 'KVM_CAP_SYNC_MMU', number: KVM_CAP_SYNC_MMU },
   { name: 'KVM_CAP_DESTROY_MEMORY_REGION_WORKS', number: KVM_CAP_DESTROY_MEMORY_REGION_WORKS },
-  { name: 'KVM_CAP_SET_GUEST_DEBUG', number: KVM_CAP_SET_GUEST_DEBUG, since: '4.2' },
+  { name: 'KVM_CAP_SET_GUEST_DEBUG', number: KVM_CAP_SET_GUEST_DEBUG, since: '4.3' },
   { name: 'KVM_CAP_IRQ_ROUTING', number: KVM_CAP_IRQ_ROUTING, since: '4.8' },
   { name: 'KVM_CAP_JOIN_MEMORY_REGIONS_WORKS', number: KVM_CAP_JOIN_MEMORY_REGIONS_WORKS },
-  { name: 'KVM_CAP_IRQFD', number: KVM_CAP_IRQFD, since: '4.0' },
-  { name: 'KVM_CAP_IOEVENTFD', number: KVM_CAP_IOEVENTFD, since: '4.0' },
+  { name: 'KVM_CAP_IRQFD', number: KVM_CAP_IRQFD, since: '4.1' },
+  { name: 'KVM_CAP_IOEVENTFD', number: KVM_CAP_IOEVENTFD, since: '4.1' },
   { name: 'KVM_CAP_INTERNAL_ERROR_DATA', number: KVM_CAP_INTERNAL_ERROR_DATA },
   { name: 'KVM_CAP_VCPU_EVENTS', number: KVM_CAP_VCPU_EVENTS, since: '4.19' },
   { name: 'KVM_CAP_ENABLE_CAP', number: KVM_CAP_ENABLE_CAP },
@@ -202,18 +202,18 @@ const rows = [
   { name: 'KVM_CAP_SYNC_REGS', number: KVM_CAP_SYNC_REGS },
   { name: 'KVM_CAP_SIGNAL_MSI', number: KVM_CAP_SIGNAL_MSI, since: '4.8' },
   { name: 'KVM_CAP_READONLY_MEM', number: KVM_CAP_READONLY_MEM, since: '3.18' },
-  { name: 'KVM_CAP_IRQFD_RESAMPLE', number: KVM_CAP_IRQFD_RESAMPLE, since: '4.0' },
+  { name: 'KVM_CAP_IRQFD_RESAMPLE', number: KVM_CAP_IRQFD_RESAMPLE, since: '4.1' },
   { name: 'KVM_CAP_ARM_PSCI', number: KVM_CAP_ARM_PSCI, since: '3.9' },
   { name: 'KVM_CAP_ARM_SET_DEVICE_ADDR', number: KVM_CAP_ARM_SET_DEVICE_ADDR },
-  { name: 'KVM_CAP_DEVICE_CTRL', number: KVM_CAP_DEVICE_CTRL },
+  { name: 'KVM_CAP_DEVICE_CTRL', number: KVM_CAP_DEVICE_CTRL, since: '3.14' },
   { name: 'KVM_CAP_ARM_EL1_32BIT', number: KVM_CAP_ARM_EL1_32BIT },
-  { name: 'KVM_CAP_ENABLE_CAP_VM', number: KVM_CAP_ENABLE_CAP_VM, since: '3.14' },
+  { name: 'KVM_CAP_ENABLE_CAP_VM', number: KVM_CAP_ENABLE_CAP_VM, since: '5.0' },
   { name: 'KVM_CAP_IOEVENTFD_NO_LENGTH', number: KVM_CAP_IOEVENTFD_NO_LENGTH },
   { name: 'KVM_CAP_VM_ATTRIBUTES', number: KVM_CAP_VM_ATTRIBUTES },
   { name: 'KVM_CAP_ARM_PSCI_0_2', number: KVM_CAP_ARM_PSCI_0_2, since: '3.16' },
   { name: 'KVM_CAP_CHECK_EXTENSION_VM', number: KVM_CAP_CHECK_EXTENSION_VM, since: '3.17' },
-  { name: 'KVM_CAP_GUEST_DEBUG_HW_BPS', number: KVM_CAP_GUEST_DEBUG_HW_BPS, since: '4.2' },
-  { name: 'KVM_CAP_GUEST_DEBUG_HW_WPS', number: KVM_CAP_GUEST_DEBUG_HW_WPS, since: '4.2' },
+  { name: 'KVM_CAP_GUEST_DEBUG_HW_BPS', number: KVM_CAP_GUEST_DEBUG_HW_BPS, since: '4.3' },
+  { name: 'KVM_CAP_GUEST_DEBUG_HW_WPS', number: KVM_CAP_GUEST_DEBUG_HW_WPS, since: '4.3' },
   { name: 'KVM_CAP_IOEVENTFD_ANY_LENGTH', number: KVM_CAP_IOEVENTFD_ANY_LENGTH, since: '4.4' },
   { name: 'KVM_CAP_ARM_PMU_V3', number: KVM_CAP_ARM_PMU_V3, since: '4.6' },
   { name: 'KVM_CAP_VCPU_ATTRIBUTES', number: KVM_CAP_VCPU_ATTRIBUTES, since: '4.6' },
@@ -222,22 +222,22 @@ const rows = [
   { name: 'KVM_CAP_IMMEDIATE_EXIT', number: KVM_CAP_IMMEDIATE_EXIT, since: '4.11' },
   { name: 'KVM_CAP_ARM_USER_IRQ', number: KVM_CAP_ARM_USER_IRQ, since: '4.12' },
   { name: 'KVM_CAP_ARM_INJECT_SERROR_ESR', number: KVM_CAP_ARM_INJECT_SERROR_ESR, since: '4.19' },
-  { name: 'KVM_CAP_COALESCED_PIO', number: KVM_CAP_COALESCED_PIO, since: '5.0' },
+  { name: 'KVM_CAP_COALESCED_PIO', number: KVM_CAP_COALESCED_PIO, since: '4.20' },
   { name: 'KVM_CAP_ARM_VM_IPA_SIZE', number: KVM_CAP_ARM_VM_IPA_SIZE, since: '4.20' },
   { name: 'KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2', number: KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2, since: '5.2' },
   { name: 'KVM_CAP_ARM_SVE', number: KVM_CAP_ARM_SVE, since: '5.2' },
-  { name: 'KVM_CAP_ARM_PTRAUTH_ADDRESS', number: KVM_CAP_ARM_PTRAUTH_ADDRESS, since: '5.3' },
-  { name: 'KVM_CAP_ARM_PTRAUTH_GENERIC', number: KVM_CAP_ARM_PTRAUTH_GENERIC, since: '5.3' },
+  { name: 'KVM_CAP_ARM_PTRAUTH_ADDRESS', number: KVM_CAP_ARM_PTRAUTH_ADDRESS, since: '5.2' },
+  { name: 'KVM_CAP_ARM_PTRAUTH_GENERIC', number: KVM_CAP_ARM_PTRAUTH_GENERIC, since: '5.2' },
   { name: 'KVM_CAP_ARM_IRQ_LINE_LAYOUT_2', number: KVM_CAP_ARM_IRQ_LINE_LAYOUT_2, since: '5.4' },
   { name: 'KVM_CAP_ARM_NISV_TO_USER', number: KVM_CAP_ARM_NISV_TO_USER, since: '5.5' },
   { name: 'KVM_CAP_ARM_INJECT_EXT_DABT', number: KVM_CAP_ARM_INJECT_EXT_DABT, since: '5.5' },
-  { name: 'KVM_CAP_HALT_POLL', number: KVM_CAP_HALT_POLL, since: '5.6' },
+  { name: 'KVM_CAP_HALT_POLL', number: KVM_CAP_HALT_POLL, since: '5.8' },
   { name: 'KVM_CAP_STEAL_TIME', number: KVM_CAP_STEAL_TIME, since: '5.10' },
   { name: 'KVM_CAP_DIRTY_LOG_RING', number: KVM_CAP_DIRTY_LOG_RING },
-  { name: 'KVM_CAP_SET_GUEST_DEBUG2', number: KVM_CAP_SET_GUEST_DEBUG2, since: '6.1' },
+  { name: 'KVM_CAP_SET_GUEST_DEBUG2', number: KVM_CAP_SET_GUEST_DEBUG2, since: '5.13' },
   { name: 'KVM_CAP_PTP_KVM', number: KVM_CAP_PTP_KVM, since: '5.13' },
   { name: 'KVM_CAP_EXIT_HYPERCALL', number: KVM_CAP_EXIT_HYPERCALL },
-  { name: 'KVM_CAP_BINARY_STATS_FD', number: KVM_CAP_BINARY_STATS_FD, since: '6.1' },
+  { name: 'KVM_CAP_BINARY_STATS_FD', number: KVM_CAP_BINARY_STATS_FD, since: '5.14' },
   { name: 'KVM_CAP_ARM_MTE', number: KVM_CAP_ARM_MTE },
   { name: 'KVM_CAP_SYSTEM_EVENT_DATA', number: KVM_CAP_SYSTEM_EVENT_DATA, since: '5.18' },
   { name: 'KVM_CAP_ARM_SYSTEM_SUSPEND', number: KVM_CAP_ARM_SYSTEM_SUSPEND, since: '5.19' },

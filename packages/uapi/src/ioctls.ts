@@ -270,14 +270,14 @@ const rows = [
     direction: 'in',
     since: '4.8',
   },
-  { name: 'KVM_IRQFD', number: KVM_IRQFD, files: ['vm'], argument: kvmIrqfd, direction: 'in', since: '4.0' },
+  { name: 'KVM_IRQFD', number: KVM_IRQFD, files: ['vm'], argument: kvmIrqfd, direction: 'in', since: '4.1' },
   {
     name: 'KVM_IOEVENTFD',
     number: KVM_IOEVENTFD,
     files: ['vm'],
     argument: kvmIoeventfd,
     direction: 'in',
-    since: '4.0',
+    since: '4.1',
   },
   { name: 'KVM_RUN', number: KVM_RUN, files: ['vcpu'], argument: 'none', direction: 'none' },
   {
@@ -309,7 +309,7 @@ const rows = [
     files: ['vcpu'],
     argument: kvmGuestDebug,
     direction: 'in',
-    since: '4.2',
+    since: '4.3',
   },
   {
     name: 'KVM_GET_VCPU_EVENTS',

@@ -86,7 +86,11 @@ async function runBuiltin(
   save: SaveMoment | undefined,
 ): Promise<number> {
   const timeout = options.timeout === undefined ? undefined : parseSeconds('--timeout', options.timeout);
-  const config = await machineConfig(host, { ...options, smp: options.smp ?? '2' }, builtinGuest());
+  const config = await machineConfig(
+    host,
+    { ...options, smp: options.smp ?? (options.psci === 'none' ? '1' : '2') },
+    builtinGuest(),
+  );
   return runMachine(host, config, {
     timeout,
     noReboot: options['no-reboot'],

@@ -48,11 +48,13 @@ export function checkAbi(kvm: Kvm, needs: readonly Need[]): KernelIdentity {
   for (const { cap, atLeast = 1, purpose } of needs) {
     const value = kvm.checkExtension(cap);
     if (value >= atLeast) continue;
-    const name = CAPS.find(({ number }) => number === cap)?.name ?? `capability ${cap}`;
+    const row = CAPS.find(({ number }) => number === cap);
+    const since = row?.since === undefined ? '' : ` (since Linux ${row.since})`;
+    const name = row ? `${row.name}${since}` : `capability ${cap}`;
     const found = value === 0 ? `lacks ${name}` : `has ${name} = ${value}, less than ${atLeast}`;
     throw new AbiMismatchError(
       `${kernel.name} ${found}, which this VMM (ABI revision ${ABI_REVISION}) needs to ${purpose}; ` +
-        `use a @vkvm/kernel at least as new as the @vkvm/vmm, or ask for less`,
+        `use a newer kernel (vkvm: a @vkvm/kernel as new as the @vkvm/vmm, a newer profile), or ask for less`,
     );
   }
   return kernel;

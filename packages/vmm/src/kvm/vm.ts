@@ -2,21 +2,23 @@
 import {
   KVM_ARM_PREFERRED_TARGET,
   KVM_ARM_SET_COUNTER_OFFSET,
+  KVM_ARM_SET_DEVICE_ADDR,
   KVM_ARM_VM_SMCCC_CTRL,
   KVM_ARM_VM_SMCCC_FILTER,
+  KVM_CAP_ARM_PSCI_0_2,
   KVM_CHECK_EXTENSION,
   KVM_CREATE_DEVICE,
+  KVM_CREATE_IRQCHIP,
   KVM_CREATE_VCPU,
   KVM_ENABLE_CAP,
   KVM_HAS_DEVICE_ATTR,
   KVM_IRQ_LINE,
   KVM_SET_DEVICE_ATTR,
   KVM_SET_USER_MEMORY_REGION,
-  PROFILES,
-  VKVM_CAP_PROFILE,
   VKVM_PSCI_ROUTE,
   VKVM_SECURE_LOAD,
   kvmArmCounterOffset,
+  kvmArmDeviceAddr,
   kvmCreateDevice,
   kvmDeviceAttr,
   kvmEnableCap,
@@ -69,9 +71,6 @@ export interface FunctionRange {
 /** Distance from an attribute's struct to the value it points to, in the scratch page. */
 const VALUE = 64;
 
-/** The profile in which exit 24 is not a system event. */
-const RFC_2013 = PROFILES.find(({ name }) => name === 'rfc-2013')?.number;
-
 /** A VM descriptor. Closing it leaves vCPUs and devices alive until they are closed too. */
 export class Vm extends KvmFile {
   readonly #vcpuMmapSize: number;
@@ -115,7 +114,8 @@ export class Vm extends KvmFile {
    * @throws {KvmError} `EEXIST` the id is used; `EINVAL` too many; `EBUSY` the GIC is initialised; `ENOMEM`
    */
   createVcpu(id: number): Vcpu {
-    const exit24 = this.checkExtension(VKVM_CAP_PROFILE) === RFC_2013 ? 'psci' : 'system_event';
+    // System events came with PSCI 0.2. A kernel that is older and has exit 24 has the one that was proposed.
+    const exit24 = this.checkExtension(KVM_CAP_ARM_PSCI_0_2) === 0 ? 'psci' : 'system_event';
     return new Vcpu(this.user, this.ioctl(KVM_CREATE_VCPU, id), { id, mmapSize: this.#vcpuMmapSize, exit24 });
   }
 
@@ -127,6 +127,27 @@ export class Vm extends KvmFile {
     kvmCreateDevice.write(this.user.memory, this.scratch, { type });
     this.ioctl(KVM_CREATE_DEVICE, this.scratch);
     return new KvmDevice(this.user, kvmCreateDevice.view(this.user.memory, this.scratch).fd);
+  }
+
+  /**
+   * Creates a GICv2 that is not a device.
+   *
+   * @throws {KvmError} `EEXIST` there is a GIC, or before Linux 3.14 a vCPU; `ENODEV` the kernel has none
+   */
+  createIrqchip(): void {
+    this.ioctl(KVM_CREATE_IRQCHIP, 0);
+  }
+
+  /**
+   * Places such a GIC.
+   *
+   * @param id - the device in bits 31–16, which of its addresses in 15–0
+   * @param address - guest-physical
+   * @throws {KvmError} `ENODEV` no such device; `EEXIST` it is placed; `EINVAL` misaligned; `E2BIG` out of reach
+   */
+  setDeviceAddress(id: number, address: number): void {
+    kvmArmDeviceAddr.write(this.user.memory, this.scratch, { id: BigInt(id), addr: address });
+    this.ioctl(KVM_ARM_SET_DEVICE_ADDR, this.scratch);
   }
 
   /** Whether calls of the guest can be denied or forwarded by function id: Linux 6.4, with which SMC works too. */

@@ -32,6 +32,7 @@ export interface VmFacts {
   readonly ram: RamRange;
   readonly affinities: readonly number[];
   readonly psci: PsciVersion;
+  readonly gicVersion: 2 | 3;
   readonly random: (bytes: Uint8Array<ArrayBuffer>) => void;
 }
 
@@ -61,7 +62,6 @@ export function createBootTree(
     : encodeFdt(
         machineTree({
           ...vm,
-          gicVersion: config.gicVersion ?? 3,
           conduit: config.psciConduit ?? 'hvc',
           power: config.power ?? 'psci',
           chosen,

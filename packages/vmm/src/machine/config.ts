@@ -5,7 +5,7 @@ import { MIB } from '../loader/ram.ts';
 import type { PowerMeans } from '../fdt/machine-tree.ts';
 import type { PsciOwner, PsciRoute, SmcccFilter } from '../smccc/ownership.ts';
 import type { PsciConduit } from '../smccc/psci-tree.ts';
-import { GICR_MAX_VCPUS } from './layout.ts';
+import { GICR_MAX_VCPUS, GICV2_MAX_VCPUS } from './layout.ts';
 
 /** A machine to be built. */
 export interface MachineConfig {
@@ -20,7 +20,7 @@ export interface MachineConfig {
   readonly memory: number;
   /** Number of vCPUs. */
   readonly smp: number;
-  /** Default: 3. */
+  /** Default: the newest that the kernel has. */
   readonly gicVersion?: 2 | 3;
   /** Default: what the kernel gives a new VM. */
   readonly psci?: PsciVersion;
@@ -77,7 +77,7 @@ export function checkConfig({
   gicVersion,
   power,
 }: Pick<MachineConfig, 'memory' | 'smp' | 'gicVersion' | 'power'>): void {
-  const most = gicVersion === 2 ? 8 : GICR_MAX_VCPUS;
+  const most = gicVersion === 2 ? GICV2_MAX_VCPUS : GICR_MAX_VCPUS;
   if (!Number.isInteger(smp) || smp < 1 || smp > most) {
     throw new ConfigError(`a machine has 1 to ${most} vCPUs, not ${smp}`);
   }

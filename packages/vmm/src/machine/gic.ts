@@ -1,5 +1,8 @@
-/** The in-kernel GIC: creation and reset through its attributes. */
+/** The in-kernel GIC: creation, by whatever way the kernel has, and reset through its attributes. */
 import {
+  KVM_ARM_DEVICE_ID_SHIFT,
+  KVM_ARM_DEVICE_VGIC_V2,
+  KVM_CAP_DEVICE_CTRL,
   KVM_DEV_ARM_VGIC_CTRL_INIT,
   KVM_DEV_ARM_VGIC_GRP_ADDR,
   KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS,
@@ -15,9 +18,12 @@ import {
   KVM_VGIC_V3_ADDR_TYPE_REDIST,
   SYSREGS,
 } from '@vkvm/uapi';
+import type { KernelIdentity } from '../kvm/abi-check.ts';
 import type { KvmDevice } from '../kvm/device.ts';
+import { AbiMismatchError } from '../kvm/error.ts';
+import type { KvmError } from '../kvm/error.ts';
 import type { Vm } from '../kvm/vm.ts';
-import { GICC, GICD, GICR, NR_IRQS } from './layout.ts';
+import { GICC, GICD, GICR, GICV2_MAX_VCPUS, NR_IRQS } from './layout.ts';
 
 const MODELS = {
   2: {
@@ -82,29 +88,82 @@ const ICC_RESET = [
   SYSREGS.ICC_AP1R0_EL1,
 ] as const;
 
+/** What a machine wants of its GIC. */
+export interface GicConfig {
+  /** Absent: the newest that the kernel has. */
+  readonly gicVersion?: 2 | 3;
+  readonly smp: number;
+}
+
+/** Newest first. */
+const VERSIONS = [3, 2] as const;
+
+/**
+ * Makes the GIC of a VM. It comes before the vCPUs, because kernels before Linux 3.14 want it so.
+ *
+ * @throws {AbiMismatchError} the kernel does not have the version, or one for so many vCPUs
+ */
+export function createGic(vm: Vm, { gicVersion, smp }: GicConfig, identity: KernelIdentity): Gic {
+  const isDevice = vm.checkExtension(KVM_CAP_DEVICE_CTRL) !== 0;
+  for (const version of gicVersion === undefined ? VERSIONS : [gicVersion]) {
+    const gic = isDevice ? createDevice(vm, version) : createIrqchip(vm, version);
+    if (!gic) continue;
+    if (version === 2 && smp > GICV2_MAX_VCPUS) {
+      throw new AbiMismatchError(
+        `${identity.name} has no GICv3, which this VMM needs for ${smp} vCPUs; ` +
+          `use a newer kernel, or --smp ${GICV2_MAX_VCPUS} at most`,
+      );
+    }
+    return gic;
+  }
+  throw new AbiMismatchError(
+    `${identity.name} has no GICv${gicVersion ?? 2}, which this VMM needs to give the guest interrupts; ` +
+      (gicVersion === 3 ? 'use a newer kernel, or a GICv2 (gicVersion: 2)' : 'use another kernel'),
+  );
+}
+
+/** @returns undefined: the kernel has no such device */
+function createDevice(vm: Vm, version: 2 | 3): Gic | undefined {
+  const { type, addresses } = MODELS[version];
+  let device: KvmDevice;
+  try {
+    device = vm.createDevice(type);
+  } catch (error) {
+    if (!(error instanceof Error) || (error as KvmError).errno !== 'ENODEV') throw error;
+    return undefined;
+  }
+  device.setAttr({ group: KVM_DEV_ARM_VGIC_GRP_NR_IRQS, attr: 0, size: 4 }, BigInt(NR_IRQS));
+  for (const { attr, base } of addresses) {
+    device.setAttr({ group: KVM_DEV_ARM_VGIC_GRP_ADDR, attr, size: 8 }, BigInt(base));
+  }
+  return new Gic(version, device);
+}
+
+/** Before there were devices a GICv2 was made so. @returns undefined: version 3 cannot be */
+function createIrqchip(vm: Vm, version: 2 | 3): Gic | undefined {
+  if (version !== 2) return undefined;
+  vm.createIrqchip();
+  for (const { attr, base } of MODELS[version].addresses) {
+    vm.setDeviceAddress((KVM_ARM_DEVICE_VGIC_V2 << KVM_ARM_DEVICE_ID_SHIFT) | attr, base);
+  }
+  return new Gic(version, undefined);
+}
+
 /** The GIC of one machine. */
 export class Gic implements Disposable {
   readonly version: 2 | 3;
-  readonly device: KvmDevice;
+  /** Absent where a GIC is not a device: nothing of it can be read or written. */
+  readonly device: KvmDevice | undefined;
 
-  /**
-   * Creates the device and gives it its place. vCPUs must exist.
-   *
-   * @throws {KvmError} `ENODEV` the kernel does not have this version
-   */
-  constructor(vm: Vm, version: 2 | 3) {
-    const { type, addresses } = MODELS[version];
+  /** For {@link createGic} only. */
+  constructor(version: 2 | 3, device: KvmDevice | undefined) {
     this.version = version;
-    this.device = vm.createDevice(type);
-    this.device.setAttr({ group: KVM_DEV_ARM_VGIC_GRP_NR_IRQS, attr: 0, size: 4 }, BigInt(NR_IRQS));
-    for (const { attr, base } of addresses) {
-      this.device.setAttr({ group: KVM_DEV_ARM_VGIC_GRP_ADDR, attr, size: 8 }, BigInt(base));
-    }
+    this.device = device;
   }
 
-  /** Makes it work; vCPUs must have been initialised. */
+  /** Makes it work; vCPUs must have been initialised. One that is not a device works from the first `KVM_RUN` on. */
   init(): void {
-    this.device.setAttr({ group: KVM_DEV_ARM_VGIC_GRP_CTRL, attr: KVM_DEV_ARM_VGIC_CTRL_INIT, size: 0 });
+    this.device?.setAttr({ group: KVM_DEV_ARM_VGIC_GRP_CTRL, attr: KVM_DEV_ARM_VGIC_CTRL_INIT, size: 0 });
   }
 
   /**
@@ -113,12 +172,13 @@ export class Gic implements Disposable {
    * @param affinities - of the vCPUs, as MPIDR_EL1 has them
    */
   reset(affinities: readonly number[]): void {
-    if (this.version === 2) return;
-    this.#write(KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 0, GICD_RESET);
+    const { device } = this;
+    if (this.version === 2 || !device) return;
+    write(device, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, 0, GICD_RESET);
     for (const affinity of affinities) {
-      this.#write(KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, affinity, GICR_RESET);
+      write(device, KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, affinity, GICR_RESET);
       for (const register of ICC_RESET) {
-        this.device.setAttr({
+        device.setAttr({
           group: KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS,
           attr: attribute(affinity, register),
           size: 8,
@@ -127,19 +187,19 @@ export class Gic implements Disposable {
     }
   }
 
-  #write(group: number, affinity: number, rows: readonly ResetRow[]): void {
-    for (const { offset, count, value } of rows) {
-      for (let index = 0; index < count; index += 1) {
-        this.device.setAttr({ group, attr: attribute(affinity, offset + index * 4), size: 4 }, value);
-      }
-    }
-  }
-
   [Symbol.dispose](): void {
-    this.device[Symbol.dispose]();
+    this.device?.[Symbol.dispose]();
   }
 }
 
 /** The attribute of a register: affinity in the upper word, offset or encoding in the lower. */
 const attribute = (affinity: number, register: number): bigint =>
   (BigInt(affinity) << 32n) | BigInt(register);
+
+function write(device: KvmDevice, group: number, affinity: number, rows: readonly ResetRow[]): void {
+  for (const { offset, count, value } of rows) {
+    for (let index = 0; index < count; index += 1) {
+      device.setAttr({ group, attr: attribute(affinity, offset + index * 4), size: 4 }, value);
+    }
+  }
+}

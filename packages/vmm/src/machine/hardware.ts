@@ -1,10 +1,11 @@
 /** What the kernel holds for a machine, and how it comes into being. */
 import {
+  ABI_REVISION,
   KVM_ARM_VCPU_POWER_OFF,
   KVM_ARM_VCPU_PSCI_0_2,
   KVM_CAP_ARM_PSCI_0_2,
   KVM_CAP_ARM_SYSTEM_SUSPEND,
-  KVM_CAP_DEVICE_CTRL,
+  KVM_CAP_IRQCHIP,
   KVM_CAP_ONE_REG,
   KVM_CAP_USER_MEMORY,
   KVM_REG_ARM_PSCI_VERSION,
@@ -18,6 +19,7 @@ import {
 import type { Process, PsciVersion, Syscalls } from '@vkvm/uapi';
 import { checkAbi } from '../kvm/abi-check.ts';
 import type { KernelIdentity, Need } from '../kvm/abi-check.ts';
+import { AbiMismatchError } from '../kvm/error.ts';
 import type { KvmError } from '../kvm/error.ts';
 import { openKvm } from '../kvm/kvm.ts';
 import type { Kvm } from '../kvm/kvm.ts';
@@ -26,7 +28,8 @@ import type { Vm } from '../kvm/vm.ts';
 import { MIB } from '../loader/ram.ts';
 import { ConfigError } from './config.ts';
 import type { MachineConfig } from './config.ts';
-import { Gic } from './gic.ts';
+import { createGic } from './gic.ts';
+import type { Gic } from './gic.ts';
 import { RAM_BASE } from './layout.ts';
 import { installPsci, psciSetup, removePsci } from './psci-owner.ts';
 import type { PsciConfig } from './psci-owner.ts';
@@ -53,6 +56,8 @@ export interface Hardware {
   /** Whether a vCPU can wait in the state SUSPENDED. */
   readonly canSuspend: boolean;
   readonly target: number;
+  /** `KVM_ARM_VCPU_*` of every vCPU. */
+  readonly features: readonly number[];
   readonly secureRuntime?: SecureRuntime;
   /** Guest RAM, as bytes of the process memory. */
   readonly ram: Uint8Array;
@@ -69,7 +74,7 @@ export interface HardwareParts {
 export type HardwareConfig = Pick<MachineConfig, 'memory' | 'smp' | 'gicVersion' | 'psci' | 'secureRuntime'> &
   PsciConfig;
 
-/** Creates the VM in the order that KVM wants: vCPUs, GIC, their initialisation, the GIC's. */
+/** Creates the VM in the order that every KVM takes: GIC, vCPUs, their initialisation, the GIC's. */
 export function createHardware(
   { syscalls, process, config }: HardwareParts,
   resources: DisposableStack,
@@ -80,13 +85,14 @@ export function createHardware(
   enableSlices(kvm, vm, config.smp);
   const canSuspend = enableSuspend(kvm, vm);
 
+  const gic = resources.use(createGic(vm, config, identity));
   const vcpus = Array.from({ length: config.smp }, (_, id) =>
     fitting(config, () => resources.use(vm.createVcpu(id))),
   );
-  const gic = resources.use(new Gic(vm, config.gicVersion ?? 3));
   const target = vm.preferredTarget();
-  initVcpus(vcpus, target, config.psci);
-  const versions = negotiatePsci(vcpus[0] as Vcpu, config);
+  const features = featuresFor(kvm, config);
+  initVcpus(vcpus, { target, features });
+  const versions = negotiatePsci(vcpus[0] as Vcpu, config, features, identity);
   const psci =
     config.power === 'syscon' ? versions.kernel : installPsci(vm, psciSetup(vm, config, versions), identity);
   if (config.power === 'syscon') removePsci(vm);
@@ -107,6 +113,7 @@ export function createHardware(
     psci,
     canSuspend,
     target,
+    features,
     ...(secureRuntime && { secureRuntime }),
     ram: new Uint8Array(process.memory.buffer, userAddress, config.memory),
   };
@@ -126,13 +133,20 @@ function fitting<T>({ memory, smp }: HardwareConfig, allocate: () => T): T {
   }
 }
 
-function needsOf({ psci, smp }: HardwareConfig): Need[] {
+/** Whether this VMM answers every PSCI call itself. */
+const ownsPsci = ({ psciOwner, psciRoutes = [] }: HardwareConfig): boolean =>
+  psciOwner === 'user' && psciRoutes.every(({ to }) => to === 'user');
+
+function needsOf(config: HardwareConfig): Need[] {
+  const { psci = PSCI_0_1, smp } = config;
   const needs: Need[] = [
     { cap: KVM_CAP_USER_MEMORY, purpose: 'give the guest memory' },
     { cap: KVM_CAP_ONE_REG, purpose: 'set boot registers' },
-    { cap: KVM_CAP_DEVICE_CTRL, purpose: 'create the interrupt controller' },
+    { cap: KVM_CAP_IRQCHIP, purpose: 'give the guest interrupts' },
   ];
-  if (psci !== PSCI_0_1) needs.push({ cap: KVM_CAP_ARM_PSCI_0_2, purpose: 'offer PSCI 0.2 or newer' });
+  if (psci !== PSCI_0_1 && !ownsPsci(config)) {
+    needs.push({ cap: KVM_CAP_ARM_PSCI_0_2, purpose: `offer PSCI ${formatPsci(psci)}` });
+  }
   if (smp > 1) needs.push({ cap: VKVM_CAP_SLICE, purpose: 'run several vCPUs on one thread' });
   return needs;
 }
@@ -150,22 +164,32 @@ function enableSuspend(kvm: Kvm, vm: Vm): boolean {
   return true;
 }
 
+/** A vCPU without the feature has PSCI 0.1. */
+const featuresFor = (kvm: Kvm, { psci }: HardwareConfig): number[] =>
+  psci === PSCI_0_1 || kvm.checkExtension(KVM_CAP_ARM_PSCI_0_2) === 0 ? [] : [KVM_ARM_VCPU_PSCI_0_2];
+
 /** Resets a vCPU: the first one is on then, the others are off until PSCI CPU_ON. */
-export function initVcpu(vcpu: Vcpu, target: number, psci: PsciVersion | undefined): void {
-  const features = psci === PSCI_0_1 ? [] : [KVM_ARM_VCPU_PSCI_0_2];
+export function initVcpu(vcpu: Vcpu, { target, features }: Pick<Hardware, 'target' | 'features'>): void {
   // The same features each time: older kernels refuse another KVM_ARM_VCPU_POWER_OFF than the first.
   vcpu.init(target, vcpu.id === 0 ? features : [...features, KVM_ARM_VCPU_POWER_OFF]);
 }
 
-export function initVcpus(vcpus: readonly Vcpu[], target: number, psci: PsciVersion | undefined): void {
-  for (const vcpu of vcpus) initVcpu(vcpu, target, psci);
+export function initVcpus(vcpus: readonly Vcpu[], kind: Pick<Hardware, 'target' | 'features'>): void {
+  for (const vcpu of vcpus) initVcpu(vcpu, kind);
 }
 
-/** Sets the version that was asked for, and finds out which one each side will answer with. */
+/**
+ * Sets the version that was asked for, and finds out which one each side will answer with.
+ *
+ * @throws {AbiMismatchError} the kernel lacks it, and would have to answer
+ */
 function negotiatePsci(
   vcpu: Vcpu,
-  { psci: wanted, psciOwner, psciRoutes = [] }: HardwareConfig,
+  config: HardwareConfig,
+  features: readonly number[],
+  identity: KernelIdentity,
 ): { readonly kernel: PsciVersion; readonly user: PsciVersion } {
+  const { psci: wanted } = config;
   try {
     if (wanted !== undefined && wanted !== PSCI_0_1) vcpu.setReg(KVM_REG_ARM_PSCI_VERSION, BigInt(wanted));
     const kernel = versionOf(vcpu);
@@ -174,14 +198,15 @@ function negotiatePsci(
     if (!(error instanceof Error) || error.name !== 'KvmError') throw error;
     const { errno } = error as KvmError;
     // Before Linux 4.17 there was no such register, and a vCPU had 0.2 or 0.1 by its feature bit alone.
-    const fixed = wanted === PSCI_0_1 ? PSCI_0_1 : PSCI_0_2;
+    const fixed = features.includes(KVM_ARM_VCPU_PSCI_0_2) ? PSCI_0_2 : PSCI_0_1;
     if (errno === 'ENOENT' && (wanted ?? fixed) === fixed) return { kernel: fixed, user: fixed };
+    const kernel = errno === 'ENOENT' ? fixed : versionOf(vcpu);
     // What the kernel cannot answer this VMM can, if it answers all.
-    if (wanted !== undefined && psciOwner === 'user' && psciRoutes.every(({ to }) => to === 'user')) {
-      return { kernel: errno === 'ENOENT' ? fixed : versionOf(vcpu), user: wanted };
-    }
-    throw new ConfigError(
-      `this kernel does not offer PSCI ${formatPsci(wanted ?? fixed)} (${errno}); leave --psci away`,
+    if (wanted !== undefined && ownsPsci(config)) return { kernel, user: wanted };
+    throw new AbiMismatchError(
+      `${identity.name} does not take KVM_REG_ARM_PSCI_VERSION = ${formatPsci(wanted ?? fixed)} (${errno}), which this ` +
+        `VMM (ABI revision ${ABI_REVISION}) was asked for; use a newer kernel, PSCI ${formatPsci(kernel)} as this one has ` +
+        `(--psci), or let this VMM answer all calls (--psci-owner user)`,
       { cause: error },
     );
   }

@@ -7,6 +7,8 @@
 export const GICD = { base: 0x0800_0000, size: 0x1_0000 } as const;
 /** GICv2 CPU interface. */
 export const GICC = { base: 0x0801_0000, size: 0x2000 } as const;
+/** Most vCPUs that a GICv2 has interfaces for. */
+export const GICV2_MAX_VCPUS = 8;
 /** GICv3 redistributors: 128 KiB for each vCPU. */
 export const GICR = { base: 0x080a_0000, size: 0x00f6_0000 } as const;
 /** Most vCPUs whose redistributors fit. */

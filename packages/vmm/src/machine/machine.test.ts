@@ -1,9 +1,14 @@
 import {
+  ENODEV,
   ENOMEM,
   ENOSYS,
   ENXIO,
   KVM_ARM_VCPU_INIT,
+  KVM_ARM_SET_DEVICE_ADDR,
   KVM_CAP_ARM_PSCI_0_2,
+  KVM_CAP_DEVICE_CTRL,
+  KVM_CREATE_DEVICE,
+  KVM_CREATE_IRQCHIP,
   KVM_CREATE_VCPU,
   KVM_EXIT_ARM_NISV,
   KVM_HAS_DEVICE_ATTR,
@@ -34,6 +39,7 @@ import { describe, expect, test } from 'vitest';
 import { FakeKernel, exit, idle, mmio, print, sliceEnd, systemEvent } from '../../test/fake-kernel.ts';
 import type { RunStep } from '../../test/fake-kernel.ts';
 import { decodeFdt } from '../fdt/reader.ts';
+import { AbiMismatchError } from '../kvm/error.ts';
 import { MIB } from '../loader/ram.ts';
 import { memoryMax } from './config.ts';
 import type { MachineConfig } from './config.ts';
@@ -164,10 +170,57 @@ describe('a new machine', () => {
   test('is refused by name when the kernel lacks what it needs', async () => {
     const kernel = new FakeKernel();
     kernel.caps.set(KVM_CAP_ARM_PSCI_0_2, 0);
-    await expect(build({ kernel })).rejects.toThrow(
-      /lacks KVM_CAP_ARM_PSCI_0_2, .* needs to offer PSCI 0.2 or newer/,
+    const build02 = build({ kernel, psci: PSCI_0_2 });
+    await expect(build02).rejects.toThrow(AbiMismatchError);
+    await expect(build02).rejects.toThrow(
+      /lacks KVM_CAP_ARM_PSCI_0_2 \(since Linux 3\.16\), .* needs to offer PSCI 0\.2/,
     );
     expect(kernel.openFiles).toBe(0);
+  });
+
+  test.each([
+    ['a GICv3 there is not', { gicVersion: 3 }, 'has no GICv3, which this VMM needs to give'],
+    ['a GIC there is not', {}, 'has no GICv2, which this VMM needs to give'],
+  ] as const)('is refused by name: %s', async (_, config, message) => {
+    const kernel = new FakeKernel();
+    kernel.results.set(KVM_CREATE_DEVICE, -ENODEV);
+    await expect(build({ kernel, ...config })).rejects.toThrow(message);
+    expect(kernel.openFiles).toBe(0);
+  });
+
+  test('makes a GICv2 by the older requests, before the vCPUs, where a GIC is no device', async () => {
+    const kernel = new FakeKernel();
+    kernel.caps.set(KVM_CAP_DEVICE_CTRL, 0);
+    const { machine } = await build({ kernel });
+    const made = [KVM_CREATE_IRQCHIP, KVM_ARM_SET_DEVICE_ADDR, KVM_ARM_SET_DEVICE_ADDR, KVM_CREATE_VCPU];
+    const others: number[] = [KVM_CREATE_DEVICE, KVM_SET_DEVICE_ATTR];
+    expect(kernel.requests.filter((request) => made.includes(request))).toEqual(made);
+    expect(kernel.requests.filter((request) => others.includes(request))).toEqual([]);
+    const names = decodeFdt(machine.dtb).root.children.map(({ properties }) =>
+      new TextDecoder().decode(properties.get('compatible') ?? new Uint8Array()),
+    );
+    expect(names).toContain('arm,cortex-a15-gic\0');
+    kernel.caps.set(KVM_CAP_DEVICE_CTRL, 0);
+    await expect(build({ kernel: new FakeKernel(), smp: 9, gicVersion: 2 })).rejects.toThrow('1 to 8 vCPUs');
+    await expect(build({ kernel, smp: 9 })).rejects.toThrow(
+      'has no GICv3, which this VMM needs for 9 vCPUs; use a newer kernel, or --smp 8 at most',
+    );
+  });
+
+  test('has PSCI 0.1 where the kernel has no other, and calls for nothing newer', async () => {
+    const kernel = new FakeKernel();
+    kernel.caps.set(KVM_CAP_ARM_PSCI_0_2, 0);
+    kernel.missingRegs.add(KVM_REG_ARM_PSCI_VERSION);
+    const { machine } = await build({ kernel });
+    expect(machine.psci).toBe(PSCI_0_1);
+  });
+
+  test('is refused where calls are to be filtered and the kernel has no filter', async () => {
+    const kernel = new FakeKernel();
+    kernel.results.set(KVM_HAS_DEVICE_ATTR, -ENXIO);
+    const smcccFilters = [{ base: 0x8600_0000, count: 1, action: 'deny' }] as const;
+    await expect(build({ kernel, smcccFilters })).rejects.toThrow(AbiMismatchError);
+    await expect(build({ kernel, smcccFilters })).rejects.toThrow('has no SMCCC filter (Linux 6.4)');
   });
 
   test('announces PSCI 0.2 where the kernel has no version to ask for', async () => {
@@ -175,8 +228,11 @@ describe('a new machine', () => {
     kernel.missingRegs.add(KVM_REG_ARM_PSCI_VERSION);
     const { machine } = await build({ kernel });
     expect(machine.psci).toBe(PSCI_0_2);
-    await expect(build({ kernel, psci: PSCI_1_1 })).rejects.toThrow(
-      'this kernel does not offer PSCI 1.1 (ENOENT); leave --psci away',
+    const build11 = build({ kernel, psci: PSCI_1_1 });
+    await expect(build11).rejects.toThrow(AbiMismatchError);
+    await expect(build11).rejects.toThrow(
+      'vkvm ABI revision 1 as Linux 0.1 does not take KVM_REG_ARM_PSCI_VERSION = 1.1 (ENOENT), which this VMM (ABI revision 2) ' +
+        'was asked for; use a newer kernel, PSCI 0.2 as this one has (--psci), or let this VMM answer all calls',
     );
   });
 

@@ -53,9 +53,9 @@ export interface MachineParts {
  * const { kind } = await machine.run(); // 'shutdown' when the guest has powered off
  * ```
  *
- * @throws {ConfigError} memory, vCPUs or PSCI version out of bounds
+ * @throws {ConfigError} memory or vCPUs out of bounds
  * @throws {LoadError} kernel, initrd or device tree cannot be used
- * @throws {AbiMismatchError} the kernel behind `syscalls` lacks something, a PSCI function has two owners or none, or the
+ * @throws {AbiMismatchError} the kernel behind `syscalls` lacks something, such as the PSCI version, a PSCI function has two owners or none, or the
  *   device tree announces what PSCI does not answer
  * @throws {KvmError} the kernel refused a request
  */
@@ -69,7 +69,13 @@ export async function createMachine({
   using resources = new DisposableStack();
   const hardware = createHardware(parts, resources);
   const { affinities, psci } = hardware;
-  const dtb = createBootTree(config, plan, { ram: ramOf(config), affinities, psci, random: host.random });
+  const dtb = createBootTree(config, plan, {
+    ram: ramOf(config),
+    affinities,
+    psci,
+    gicVersion: hardware.gic.version,
+    random: host.random,
+  });
   checkPsciTree(decodeFdt(dtb).root, { version: psci, smc: servesSmc(hardware.vm) });
   return new Machine({ config, host, plan, hardware, dtb, resources: resources.move() });
 }
@@ -97,9 +103,10 @@ export interface MachineState {
 }
 
 /** What serves the PSCI calls of a machine that are not the kernel's. */
-function createUserPsci({ vm, vcpus, affinities, target, psci, canSuspend }: Hardware): UserPsci {
+function createUserPsci(hardware: Hardware): UserPsci {
+  const { vm, vcpus, affinities, psci, canSuspend } = hardware;
   const hasMpState = vm.checkExtension(KVM_CAP_MP_STATE) !== 0;
-  const reset = (vcpu: Vcpu): void => initVcpu(vcpu, target, psci);
+  const reset = (vcpu: Vcpu): void => initVcpu(vcpu, hardware);
   const power = new CpuPower({ vcpus, affinities, hasMpState, reset });
   return new UserPsci({ version: psci, power, canSuspend });
 }
@@ -199,9 +206,9 @@ export class Machine implements Disposable {
 
   /** Puts the machine back to where it was when it was built; RAM keeps what the boot files do not cover. */
   reset(): void {
-    const { hardware, config } = this.#state;
+    const { hardware } = this.#state;
     this.#stop = undefined;
-    initVcpus(hardware.vcpus, hardware.target, config.psci);
+    initVcpus(hardware.vcpus, hardware);
     hardware.gic.reset(hardware.affinities);
     hardware.secureRuntime?.reset();
     this.#board.reset();

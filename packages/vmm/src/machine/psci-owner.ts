@@ -59,6 +59,12 @@ export function removePsci(vm: Vm): void {
 export function installPsci(vm: Vm, setup: PsciSetup, identity: KernelIdentity): PsciVersion {
   const version = checkOwnership(setup);
   const { owner, routes, filters } = setup;
+  if (filters.length > 0 && !vm.hasSmcccFilter) {
+    throw new AbiMismatchError(
+      `${identity.name} has no SMCCC filter (Linux 6.4), which this VMM needs to deny or forward calls; ` +
+        `use a newer kernel, or no smcccFilters`,
+    );
+  }
   for (const range of filters) {
     vm.filterCalls(range, range.action === 'deny' ? KVM_SMCCC_FILTER_DENY : KVM_SMCCC_FILTER_FWD_TO_USER);
   }

@@ -63,7 +63,11 @@ describe('compareKernels', () => {
   test('tells which of the two cannot make a machine', async () => {
     const broken = kernel((fake) => fake.results.set(KVM_CREATE_DEVICE, -ENODEV));
     const target = await compareKernels(kernel(), broken);
-    expect(target.verdict.impossible).toEqual({ where: 'target', message: 'KVM_CREATE_DEVICE: ENODEV' });
+    expect(target.verdict.impossible).toEqual({
+      where: 'target',
+      message:
+        'vkvm ABI revision 1 as Linux 0.1 has no GICv2, which this VMM needs to give the guest interrupts; use another kernel',
+    });
     expect(describeSkew(target, NAMES)).toContain('because new cannot make the machine');
     const source = await compareKernels(broken, kernel());
     expect(describeSkew(source, NAMES)).toContain('because old cannot make the machine');

@@ -41,8 +41,8 @@ export async function judgeMove(
     where = 'target';
     const version = source.hardware.psci;
     using target = await build(to, version === PSCI_0_1 ? { ...CONFIG, psci: version } : CONFIG);
-    const vcpus = source.hardware.vcpus.map(saveVcpu);
     const gic = saveGic(gicContext(source.hardware));
+    const vcpus = source.hardware.vcpus.map(saveVcpu);
     const misfits = restoreHardware(target.hardware, vcpus, gic);
     const obstacles = misfits.filter(({ droppable }) => droppable === undefined);
     const changes = misfits.filter(({ droppable }) => droppable !== undefined);

@@ -18,6 +18,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { FakeKernel, idle, mmio } from '../../test/fake-kernel.ts';
 import { builtinGuest } from '../guest/builtin.ts';
+import { AbiMismatchError } from '../kvm/error.ts';
 import { createProcess } from '../kvm/process.ts';
 import { MIB } from '../loader/ram.ts';
 import type { MachineHost } from '../machine/host.ts';
@@ -162,7 +163,7 @@ describe('restoreMachine', () => {
     const file = await save();
     const kernel = new FakeKernel();
     kernel.results.set(KVM_CREATE_DEVICE, -ENODEV);
-    await expect(restore(file, kernel)).rejects.toThrow('KVM_CREATE_DEVICE: ENODEV');
+    await expect(restore(file, kernel)).rejects.toThrow(AbiMismatchError);
     expect(kernel.openFiles).toBe(0);
   });
 

@@ -1,4 +1,6 @@
 /** Writes a machine as a snapshot. */
+import { KVM_CAP_MP_STATE } from '@vkvm/uapi';
+import { AbiMismatchError } from '../kvm/error.ts';
 import type { BoardState } from '../machine/board.ts';
 import { ConfigError } from '../machine/config.ts';
 import type { MachineConfig } from '../machine/config.ts';
@@ -22,15 +24,33 @@ export interface SavedMachine {
   readonly devices: BoardState;
 }
 
-/** The GIC of a machine, as its attributes see it. */
-export const gicContext = ({ gic, vcpus, affinities }: Hardware): GicContext => ({
-  device: gic.device,
-  version: gic.version,
-  interrupts: NR_IRQS,
-  vcpus: gic.version === 3 ? affinities : vcpus.map(({ id }) => id),
-});
+/**
+ * The GIC of a machine, as its attributes see it.
+ *
+ * @throws {AbiMismatchError} it has none, or its vCPUs no power state that could be read
+ */
+export function gicContext({ identity, vm, gic, vcpus, affinities }: Hardware): GicContext {
+  const { device, version } = gic;
+  const missing = !device
+    ? 'KVM_CAP_DEVICE_CTRL'
+    : vm.checkExtension(KVM_CAP_MP_STATE) === 0 && 'KVM_CAP_MP_STATE';
+  if (!device || missing) {
+    throw new AbiMismatchError(
+      `${identity.name} lacks ${missing}, which this VMM needs to save and restore a guest; use a newer kernel for it`,
+    );
+  }
+  return {
+    device,
+    version,
+    interrupts: NR_IRQS,
+    vcpus: version === 3 ? affinities : vcpus.map(({ id }) => id),
+  };
+}
 
-/** @throws {ConfigError} the machine has a secure runtime, whose memory has no section yet */
+/**
+ * @throws {ConfigError} the machine has a secure runtime, whose memory has no section yet
+ * @throws {AbiMismatchError} the kernel does not tell all of it
+ */
 export async function saveMachine(
   { config, dtb, hardware, devices }: SavedMachine,
   sink: SnapshotSink,
@@ -39,10 +59,11 @@ export async function saveMachine(
     throw new ConfigError('a machine with a secure runtime cannot be saved; run it without --secure-runtime');
   }
   const { vcpus, identity, psci } = hardware;
+  const context = gicContext(hardware);
   for (const vcpu of vcpus) vcpu.settle();
   // All that the kernel holds is read before the first byte is handed on: the sink may take its time.
   const states = vcpus.map(saveVcpu);
-  const gic = saveGic(gicContext(hardware));
+  const gic = saveGic(context);
 
   const writer = new SnapshotWriter(sink);
   await writer.start();
