@@ -190,7 +190,7 @@ function irqfd({ block: vm, thread: { host, argument } }: IoctlCall): number {
 /** The entries follow the struct. */
 function gsiRouting({ arg, block: vm, thread: { words, host, argument } }: IoctlCall): number {
   const { nr, flags } = kvmIrqRouting.read(argument, 0);
-  if (!canRoute(vm, nr, flags)) return -EINVAL;
+  if (!canRoute(nr, flags)) return -EINVAL;
   const bytes = new Uint8Array(nr * kvmIrqRoutingEntry.size);
   const error = copyFromUser(words, arg + kvmIrqRouting.size, bytes);
   if (error !== 0) return error;

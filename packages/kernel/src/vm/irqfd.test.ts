@@ -99,10 +99,15 @@ describe('the routing of GSIs', () => {
     expect(pinOf(vm, 0)).toBe(0);
   });
 
-  test('needs a GIC, and has 4096 entries at most', () => {
-    const { vm } = machine();
-    expect([canRoute(vm, 4096, 0), canRoute(vm, 4097, 0), canRoute(vm, 1, 1)]).toEqual([true, false, false]);
+  test('has 4096 entries at most, and no flags', () => {
+    expect([canRoute(4096, 0), canRoute(4097, 0), canRoute(1, 1)]).toEqual([true, false, false]);
+  });
+
+  test('is checked without a GIC as with one', () => {
+    const { vm, host } = machine();
     vm.set32(IRQCHIP, 0);
-    expect(canRoute(vm, 0, 0)).toBe(false);
+    vm.set32(INITIALISED, 0);
+    expect(setGsiRouting(vm, [entry], host)).toBe(0);
+    expect(setGsiRouting(vm, [{ ...entry, pin: 988 }], host)).toBe(-EINVAL);
   });
 });

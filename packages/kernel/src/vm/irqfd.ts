@@ -21,7 +21,7 @@ import { IRQCHIP_PINS, MAX_IRQ_ROUTES, pinOf, setRoutes } from '../state/irq-rou
 import { bindIrqfd, irqfdOf, irqfdsOf, unbindIrqfd } from '../state/irqfd.ts';
 import { withLock } from '../state/lock.ts';
 import { since } from '../state/profile.ts';
-import { IRQCHIP, STATE_LOCK } from '../state/vm-control.ts';
+import { STATE_LOCK } from '../state/vm-control.ts';
 import type { Words } from '../state/words.ts';
 import { initialised, intidCount, setSpi } from '../vgic/vgic.ts';
 
@@ -112,10 +112,9 @@ export function releaseIrqfds(vm: Block): void {
 }
 
 /** @returns whether a number of entries and flags can be at all: they are looked at before the entries are read */
-export const canRoute = (vm: Block, count: number, flags: number): boolean =>
-  vm.get32(IRQCHIP) !== 0 && count <= MAX_IRQ_ROUTES && flags === 0;
+export const canRoute = (count: number, flags: number): boolean => count <= MAX_IRQ_ROUTES && flags === 0;
 
-/** Replaces the routing. @returns 0; -EINVAL an entry that cannot be, and nothing has changed */
+/** Replaces the routing, which a VM without a GIC has too. @returns 0; -EINVAL an entry that cannot be, and nothing has changed */
 export function setGsiRouting(vm: Block, entries: readonly RoutingEntry[], host: Host): number {
   if (entries.some(({ gsi }) => gsi >= MAX_IRQ_ROUTES)) return -EINVAL;
   const known = new Set<number>();
