@@ -135,6 +135,8 @@ describe('a VM', () => {
     ['an overlap', 1, RAM + 0x1f_f000, 0x2000, 0, 0, 'EEXIST'],
     ['an end beyond the IPA size', 1, 2 ** 40 - 0x1000, 0x2000, 0, 0, 'EFAULT'],
     ['an overlap and a bad end: the overlap first', 1, RAM, 2 ** 40, 0, 0, 'EEXIST'],
+    ['an end that wraps', 1, 2 ** 64 - 0x1000, 0x1000, 0, 0, 'EINVAL'],
+    ['an end just below', 1, 2 ** 64 - 0x2000, 0x1000, 0, 0, 'EFAULT'],
     ['more than all pages', 1, 2 ** 32, 2 ** 43, 0, 0, 'EINVAL'],
     ['another user address for the slot', 0, RAM, 0x20_0000, 0x1000, 0, 'EINVAL'],
     ['another size for the slot', 0, RAM, 0x10_0000, -1, 0, 'EINVAL'],

@@ -141,7 +141,8 @@ export function setMemoryRegion(vm: Block, region: Region, host: Host): number {
   if (userAddress + size > USER_ADDRESS_END) return -EINVAL;
   if (guestMemfd && guestMemfd.offset % PAGE_SIZE !== 0) return -EINVAL;
   if (slot >= memslotLimit(vm.words)) return -EINVAL;
-  if (gpa + size > 2 ** 64 || size / PAGE_SIZE > MAX_PAGES) return -EINVAL;
+  // Both are whole pages, so the sum is exact. An end at 2⁶⁴ has wrapped, too.
+  if (gpa + size >= 2 ** 64 || size / PAGE_SIZE > MAX_PAGES) return -EINVAL;
 
   const old = findById(vm, slot);
   if (size === 0) {
