@@ -12,6 +12,7 @@ import {
   KVM_CAP_ARM_NISV_TO_USER,
   KVM_CAP_ARM_VM_IPA_SIZE,
   KVM_CAP_ARM_WRITABLE_IMP_ID_REGS,
+  KVM_CAP_HALT_POLL,
   KVM_CAP_MAX_VCPUS,
   KVM_CHECK_EXTENSION,
   KVM_CREATE_DEVICE,
@@ -163,6 +164,8 @@ describe('a VM', () => {
     expect(enable(KVM_CAP_ARM_NISV_TO_USER)).toBe(0);
     expect(enable(KVM_CAP_ARM_NISV_TO_USER, 1)).toBe('EINVAL');
     expect(enable(999)).toBe('EINVAL');
+    expect(enable(KVM_CAP_HALT_POLL, 0, 2n ** 32n - 1n)).toBe(0);
+    expect(enable(KVM_CAP_HALT_POLL, 0, 2n ** 32n)).toBe('EINVAL');
     // A vCPU exists already.
     expect(enable(KVM_CAP_ARM_WRITABLE_IMP_ID_REGS)).toBe('EINVAL');
     expect(enable(VKVM_CAP_SLICE, 0, 1000n)).toBe(0);

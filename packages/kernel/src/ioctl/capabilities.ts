@@ -180,8 +180,8 @@ const CAPABILITIES: readonly CapabilityRow[] = [
   { number: KVM_CAP_ARM_IRQ_LINE_LAYOUT_2, value: 1 },
   { number: KVM_CAP_ARM_NISV_TO_USER, value: 1, enable: setFlag(NISV_TO_USER) },
   { number: KVM_CAP_ARM_INJECT_EXT_DABT, value: 1 },
-  // A wait here never polls.
-  { number: KVM_CAP_HALT_POLL, value: 1, enable: () => 0 },
+  // A wait here never polls; how long it may is 32 bits of ns.
+  { number: KVM_CAP_HALT_POLL, value: 1, enable: (_vm, { args: [ns = 0n] }) => (ns >> 32n === 0n ? 0 : -EINVAL) },
   { number: KVM_CAP_STEAL_TIME, value: 1 },
   { number: KVM_CAP_SET_GUEST_DEBUG2, value: GUEST_DEBUG_FLAGS },
   { number: KVM_CAP_PTP_KVM, value: 1 },
