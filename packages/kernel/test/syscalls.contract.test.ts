@@ -12,6 +12,8 @@ import {
   KVM_CAP_ARM_NISV_TO_USER,
   KVM_CAP_ARM_VM_IPA_SIZE,
   KVM_CAP_ARM_WRITABLE_IMP_ID_REGS,
+  KVM_CAP_DIRTY_LOG_RING_ACQ_REL,
+  KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP,
   KVM_CAP_HALT_POLL,
   KVM_CAP_MAX_VCPUS,
   KVM_CHECK_EXTENSION,
@@ -171,6 +173,14 @@ describe('a VM', () => {
     expect(enable(VKVM_CAP_SLICE, 0, 1000n)).toBe(0);
     expect(enable(VKVM_CAP_SLICE, 0, 1000n, 1n)).toBe('EINVAL');
     expect(enable(VKVM_CAP_SLICE, 0, 2n ** 53n)).toBe('EINVAL');
+  });
+
+  test('looks at no flags of dirty rings', () => {
+    const vmOfRings = process.syscalls.ioctl(process.kvm, KVM_CREATE_VM, 0);
+    const enable = (cap: number, args: readonly bigint[]): number | string =>
+      process.call(vmOfRings, KVM_ENABLE_CAP, kvmEnableCap, { cap, flags: 1, args });
+    expect(enable(KVM_CAP_DIRTY_LOG_RING_ACQ_REL, [0x1_0000n])).toBe(0);
+    expect(enable(KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP, [])).toBe('EINVAL');
   });
 
   test('raises only the lines of its own interrupt controller', () => {

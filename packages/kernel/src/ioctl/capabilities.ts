@@ -101,6 +101,7 @@ import { KVM_MAX_VCPUS } from '../vm/vm.ts';
 
 /** The arguments of KVM_ENABLE_CAP. */
 export interface EnableCap {
+  readonly flags: number;
   readonly args: readonly bigint[];
   /** All bytes of `pad` are zero. */
   readonly padIsZero: boolean;
@@ -112,6 +113,8 @@ interface CapabilityRow {
   readonly value: number | ((vm: Block | undefined, words: Words) => number);
   /** Absent: not to be enabled. @returns 0 or -errno */
   readonly enable?: (vm: Block, cap: EnableCap, host: Host) => number;
+  /** Flags are not looked at; of all others they must be 0. */
+  readonly anyFlags?: boolean;
 }
 
 /** How many vCPUs are sensible: memory for more of them is scarce. */
@@ -181,7 +184,11 @@ const CAPABILITIES: readonly CapabilityRow[] = [
   { number: KVM_CAP_ARM_NISV_TO_USER, value: 1, enable: setFlag(NISV_TO_USER) },
   { number: KVM_CAP_ARM_INJECT_EXT_DABT, value: 1 },
   // A wait here never polls; how long it may is 32 bits of ns.
-  { number: KVM_CAP_HALT_POLL, value: 1, enable: (_vm, { args: [ns = 0n] }) => (ns >> 32n === 0n ? 0 : -EINVAL) },
+  {
+    number: KVM_CAP_HALT_POLL,
+    value: 1,
+    enable: (_vm, { args: [ns = 0n] }) => (ns >> 32n === 0n ? 0 : -EINVAL),
+  },
   { number: KVM_CAP_STEAL_TIME, value: 1 },
   { number: KVM_CAP_SET_GUEST_DEBUG2, value: GUEST_DEBUG_FLAGS },
   { number: KVM_CAP_PTP_KVM, value: 1 },
@@ -192,6 +199,7 @@ const CAPABILITIES: readonly CapabilityRow[] = [
     number: KVM_CAP_DIRTY_LOG_RING_ACQ_REL,
     value: MAX_DIRTY_RING_SIZE,
     enable: (vm, { args: [size = 0n] }) => enableDirtyRing(vm, Number(BigInt.asUintN(32, size))),
+    anyFlags: true,
   },
   { number: KVM_CAP_DIRTY_LOG_RING_WITH_BITMAP, value: 1, enable: enableRingWithBitmap },
   { number: KVM_CAP_COUNTER_OFFSET, value: 1 },
@@ -240,7 +248,9 @@ export function checkExtension(words: Words, number: number, vm?: Block): number
 
 /** @returns 0 or -errno: EINVAL what cannot be enabled, or not so; EBUSY not any more */
 export function enableCapability(vm: Block, number: number, cap: EnableCap, host: Host): number {
-  return lookUp(vm.words, number)?.enable?.(vm, cap, host) ?? -EINVAL;
+  const row = lookUp(vm.words, number);
+  if (!row?.enable || (cap.flags !== 0 && !row.anyFlags)) return -EINVAL;
+  return row.enable(vm, cap, host);
 }
 
 /** args[0] a VKVM_PSCI_OWNER_*. */

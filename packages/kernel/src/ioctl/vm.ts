@@ -94,8 +94,7 @@ function preferredTarget({ thread: { argument } }: IoctlCall): number {
 
 function enableCap({ block: vm, thread: { host, argument } }: IoctlCall): number {
   const { cap, flags, args, pad } = kvmEnableCap.read(argument, 0);
-  if (flags !== 0) return -EINVAL;
-  return enableCapability(vm, cap, { args, padIsZero: pad.every((byte) => byte === 0) }, host);
+  return enableCapability(vm, cap, { flags, args, padIsZero: pad.every((byte) => byte === 0) }, host);
 }
 
 /** @returns 0 or -errno */
