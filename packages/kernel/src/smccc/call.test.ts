@@ -253,6 +253,7 @@ describe('the filter', () => {
   const ranges: readonly (readonly [string, Range, number])[] = [
     ['pads', [0x8400_0000, 1, KVM_SMCCC_FILTER_DENY, 1], -EINVAL],
     ['an empty range', [0x8400_0000, 0, KVM_SMCCC_FILTER_DENY, 0], -EINVAL],
+    ['an empty range at 0, which is all ids', [0, 0, KVM_SMCCC_FILTER_DENY, 0], -EEXIST],
     ['an action there is not', [0x8400_0000, 1, 3, 0], -EINVAL],
     ['a range that wraps', [0xffff_ffff, 2, KVM_SMCCC_FILTER_DENY, 0], -EINVAL],
     ['architecture calls', [0x8000_0000, 1, KVM_SMCCC_FILTER_DENY, 0], -EEXIST],

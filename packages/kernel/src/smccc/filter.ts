@@ -25,8 +25,6 @@ const RESERVED = [
   { first: 0xc000_0000, last: 0xc000_ffff },
 ];
 
-const LAST_ID = 0xffff_ffff;
-
 const isReserved = (first: number, last: number): boolean =>
   RESERVED.some((range) => first <= range.last && range.first <= last);
 
@@ -41,9 +39,10 @@ export function addFilter(vm: Block, userAddress: number, host: Host): number {
   const error = copyFromUser(vm.words, userAddress, bytes);
   if (error !== 0) return -EFAULT;
   const { base, nr_functions, action, pad } = kvmSmcccFilter.read(bytes.buffer, 0);
-  const last = base + nr_functions - 1;
+  // Linux computes the end in 32 bits: no functions from id 0 on are all of them.
+  const last = (base + nr_functions - 1) >>> 0;
   if (pad.some((byte) => byte !== 0)) return -EINVAL;
-  if (nr_functions === 0 || last > LAST_ID || action > KVM_SMCCC_FILTER_FWD_TO_USER) return -EINVAL;
+  if (last < base || action > KVM_SMCCC_FILTER_FWD_TO_USER) return -EINVAL;
   return withLock(vm.words, vm.base + STATE_LOCK, host, () => {
     if (vm.get32(VM_HAS_RUN) !== 0) return -EBUSY;
     if (isReserved(base, last) || overlapsRange(vm, FILTER, base, last)) return -EEXIST;
