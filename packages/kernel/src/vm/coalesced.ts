@@ -58,14 +58,14 @@ export function unregisterZone(vm: Block, { gpa, size, pio }: Zone, host: Host):
   });
 }
 
-/** Whether a range is inside of another. An empty one is nowhere. */
+/** Whether a range is inside of another; an empty one is where its address is. Linux takes the length for signed. */
 export function holdsRange(
   zone: { readonly gpa: bigint; readonly length: number },
   gpa: bigint,
   length: number,
 ): boolean {
   const end = zone.gpa + BigInt(zone.length);
-  return length > 0 && gpa >= zone.gpa && gpa + BigInt(length) <= end;
+  return length >>> 31 === 0 && gpa >= zone.gpa && gpa + BigInt(length) <= end;
 }
 
 /**

@@ -59,6 +59,17 @@ describe('coalesced MMIO', () => {
     expect(store(bare, ZONE, 0)).toBe(false);
   });
 
+  test('is let go of by any part, also an empty one', () => {
+    const bare = bareVm();
+    registerZone(bare.vm, zone, bare.host);
+    registerZone(bare.vm, zone, bare.host);
+    expect(unregisterZone(bare.vm, { ...zone, size: 0x1001 }, bare.host)).toBe(0);
+    expect(unregisterZone(bare.vm, { ...zone, size: 0x8000_0000 }, bare.host)).toBe(0);
+    expect(store(bare, ZONE, 0)).toBe(true);
+    expect(unregisterZone(bare.vm, { ...zone, gpa: zone.gpa + 0x800n, size: 0 }, bare.host)).toBe(0);
+    expect(store(bare, ZONE, 0)).toBe(false);
+  });
+
   test('knows MMIO and port I/O only', () => {
     const { vm, host } = bareVm();
     expect(registerZone(vm, { ...zone, pio: 2 }, host)).toBe(-EINVAL);
