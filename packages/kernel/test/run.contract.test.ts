@@ -17,6 +17,7 @@ import {
   KVM_REG_ELR_EL1,
   KVM_REG_PC,
   KVM_REG_PSTATE,
+  KVM_GET_VCPU_EVENTS,
   KVM_SET_MP_STATE,
   KVM_SET_VCPU_EVENTS,
   KVM_SYSTEM_EVENT_SHUTDOWN,
@@ -38,6 +39,7 @@ import {
   vkvmRunIdle,
   xRegId,
 } from '@vkvm/uapi';
+import type { ProfileName, Values } from '@vkvm/uapi';
 import { describe, expect, test } from 'vitest';
 
 import { DEVICE, POWER_OFF, PSCI_0_2, RAM, TestProcess, TestVcpu, TestVm } from './machine.ts';
@@ -380,6 +382,58 @@ describe('EL0 with the MMU on', () => {
     const vcpu = user(1n << 55n);
     expect([vcpu.run(), vcpu.get(KVM_REG_PC)]).toEqual(['EINTR', BigInt(RAM + 0x1400)]);
     expect([vcpu.get(ESR), vcpu.get(FAR)]).toEqual([0x8200_0004n, BigInt(RAM)]);
+  });
+});
+
+describe('events that user space injects', () => {
+  const inject = ({ vm: { process }, fd }: TestVcpu, events: Partial<Values<typeof kvmVcpuEvents.fields>>) =>
+    process.call(fd, KVM_SET_VCPU_EVENTS, kvmVcpuEvents, events);
+  /** A load from the device waits for its value; the vectors are in RAM. */
+  const atLoad = (profile: ProfileName): TestVcpu => {
+    const vcpu = guest([0xf940_0281, STAY], { profile }); // ldr x1, [x20]
+    vcpu.set(VBAR, BigInt(RAM + 0x1000));
+    vcpu.vm.load([STAY, STAY], 0x1200);
+    vcpu.run();
+    vcpu.exit(kvmRunMmio).data.set([0x55]);
+    return vcpu;
+  };
+
+  test.each([
+    ['linux-5.10', 0x55n, 0x1204],
+    ['linux-6.1', 0n, 0x1200],
+    ['linux-6.12', 0n, 0x1200],
+    ['linux-7.3', 0n, 0x1200],
+  ] as const)('an abort wins over an access, but on 5.10: %s', (profile, x1, pc) => {
+    const vcpu = atLoad(profile);
+    expect(inject(vcpu, { ext_dabt_pending: 1 })).toBe(0);
+    expect(vcpu.run()).toBe('EINTR');
+    expect([vcpu.get(xRegId(1)), vcpu.get(KVM_REG_PC)]).toEqual([x1, BigInt(RAM + pc)]);
+  });
+
+  test.each([
+    ['linux-5.10', RAM],
+    ['linux-6.12', RAM],
+    ['linux-7.3', RAM + 0x1200],
+  ] as const)('a syndrome that cannot be keeps the abort back, until 6.17: %s', (profile, pc) => {
+    const vcpu = atLoad(profile);
+    const events = { ext_dabt_pending: 1, serror_pending: 1, serror_has_esr: 1, serror_esr: 1n << 25n };
+    expect(inject(vcpu, events)).toBe('EINVAL');
+    expect(vcpu.get(KVM_REG_PC)).toBe(BigInt(pc));
+  });
+
+  test.each([
+    ['linux-6.12', RAM, 1],
+    ['linux-7.3', RAM + 0x1380, 0],
+  ] as const)('an SError that is not masked is taken at once since 6.17: %s', (profile, pc, pending) => {
+    const vcpu = atLoad(profile);
+    const { process } = vcpu.vm;
+    vcpu.set(KVM_REG_PSTATE, 0x2c5n);
+    expect(inject(vcpu, { serror_pending: 1 })).toBe(0);
+    expect(vcpu.get(KVM_REG_PC)).toBe(BigInt(pc));
+    if (pending === 0)
+      expect([vcpu.get(ESR), vcpu.get(KVM_REG_ELR_EL1)]).toEqual([0xbd00_0000n, BigInt(RAM)]);
+    expect(process.ioctl(vcpu.fd, KVM_GET_VCPU_EVENTS, process.arg)).toBe(0);
+    expect(kvmVcpuEvents.read(process.memory, process.arg).serror_pending).toBe(pending);
   });
 });
 

@@ -156,7 +156,16 @@ export function takeInterrupt(block: Block, vector: number, listener: ContextLis
 
 /** @param iss - ESR_EL1.ISS, with bit 24 where it is implementation defined */
 export function takeSerror(block: Block, iss: number, listener: ContextListener): void {
-  block.set32(ESR_EL1, ((EC_SERROR << EC_SHIFT) | ESR_IL | iss) >>> 0);
+  enterSerror(block, ESR_IL | iss, listener);
+}
+
+/** An SError that user space injects while it is not masked: KVM enters it itself, and leaves IL 0. */
+export function injectSerror(block: Block, iss: number, listener: ContextListener): void {
+  enterSerror(block, iss, listener);
+}
+
+function enterSerror(block: Block, syndrome: number, listener: ContextListener): void {
+  block.set32(ESR_EL1, ((EC_SERROR << EC_SHIFT) | syndrome) >>> 0);
   block.set32(ESR_EL1 + 4, 0);
   enter(block, VECTOR_SERROR, listener);
 }
