@@ -18,12 +18,15 @@ import {
 
 import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
+import { HAS_RUN_ONCE } from '../state/control.ts';
+import { holds, releases } from '../state/profile.ts';
 import { REQUEST_LOOK, request } from '../state/requests.ts';
 import { INTERRUPT_LINES } from '../state/vcpu-state.ts';
 import { IRQCHIP } from '../state/vm-control.ts';
+import { PHYSICAL, VIRTUAL, timerIntid } from '../timer/arch-timer.ts';
 import { initialiseLazily } from '../vgic/create.ts';
 import { intidCount, setPpi, setSpi } from '../vgic/vgic.ts';
-import { findVcpu } from './vcpus.ts';
+import { findVcpu, vcpusOf } from './vcpus.ts';
 import type { Thread } from './thread.ts';
 
 const FIRST_PPI = 16;
@@ -41,16 +44,17 @@ export function setIrqLine(vm: Block, irq: number, high: boolean, { host, trace 
   switch (type) {
     case KVM_ARM_IRQ_TYPE_CPU: {
       if (inKernel) return -ENXIO;
-      const vcpu = findVcpu(vm, id);
+      const vcpu = namedVcpu(vm, id);
       if (!vcpu || number > KVM_ARM_IRQ_CPU_FIQ) return -EINVAL;
       setCpuLine(vcpu, number, high, host);
       return 0;
     }
     case KVM_ARM_IRQ_TYPE_PPI: {
       if (!inKernel) return -ENXIO;
-      const vcpu = findVcpu(vm, id);
+      const vcpu = namedVcpu(vm, id);
       if (!vcpu || number < FIRST_PPI || number >= FIRST_SPI) return -EINVAL;
       if (initialiseLazily(vm, host) !== 0) return -EBUSY;
+      if (isTimerLine(vcpu, number)) return 0;
       setPpi(vcpu, number, high, host);
       return 0;
     }
@@ -65,6 +69,17 @@ export function setIrqLine(vm: Block, irq: number, high: boolean, { host, trace 
       return -EINVAL;
   }
 }
+
+/** A vCPU is named by its id. Before, by its place in the order of creation. */
+const BY_ID = releases({ since: '6.7' });
+
+const namedVcpu = (vm: Block, name: number): Block | undefined =>
+  holds(vm, BY_ID) ? findVcpu(vm, name) : vcpusOf(vm)[name];
+
+/** From a vCPU's first run on, its timers own their lines: what others do to them is ignored. */
+const isTimerLine = (vcpu: Block, intid: number): boolean =>
+  vcpu.get32(HAS_RUN_ONCE) !== 0 &&
+  (intid === timerIntid(vcpu, VIRTUAL) || intid === timerIntid(vcpu, PHYSICAL));
 
 /** Drives the IRQ (0) or FIQ (1) input of a vCPU whose interrupt controller is in user space. */
 function setCpuLine(vcpu: Block, number: number, high: boolean, host: Host): void {
