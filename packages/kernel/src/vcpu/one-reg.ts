@@ -84,15 +84,19 @@ function setSysreg(vcpu: Block, { row, offset }: PlacedSysreg, value: bigint, ho
   return 0;
 }
 
+/** The value is read before it is asked whether there is such a system register. Before, after that. */
+const VALUE_FIRST = releases({ since: '6.0' });
+
 const system: RegisterClass = {
   get(vcpu, id, address, host) {
     const placed = findSysreg(vcpu, id);
     return placed ? putUser(vcpu.words, address, U64, getSysreg(vcpu, placed, host)) : -ENOENT;
   },
   set(vcpu, id, address, host) {
+    const placed = findSysreg(vcpu, id);
+    if (!placed && !holds(vcpu, VALUE_FIRST)) return -ENOENT;
     const value = getUser(vcpu.words, address, U64);
     if (value === undefined) return -EFAULT;
-    const placed = findSysreg(vcpu, id);
     return placed ? setSysreg(vcpu, placed, value, host) : -ENOENT;
   },
 };
