@@ -2,15 +2,16 @@
  * Debugging of the guest by user space: single step, breakpoints and watchpoints end KVM_RUN with KVM_EXIT_DEBUG. A guest
  * that is debugged runs one instruction at a time. Source: Linux arch/arm64/kvm/debug.c; Arm DDI 0487, D2.
  */
-import { KVM_GUESTDBG_SINGLESTEP, releaseNumber } from '@vkvm/uapi';
+import { KVM_GUESTDBG_SINGLESTEP, KVM_MP_STATE_RUNNABLE, releaseNumber } from '@vkvm/uapi';
 
-import { LEAVE_EXCEPTION, LEAVE_UNDEFINED } from '../interp/leave.ts';
+import { LEAVE_EXCEPTION, LEAVE_UNDEFINED, LEAVE_WFI } from '../interp/leave.ts';
 import type { Block } from '../state/block.ts';
+import { MP_STATE, WAITING } from '../state/control.ts';
 import { exitDebug } from '../state/exit.ts';
 import { DEBUG_CONTROL, STEP_DUE, breakpoints, watchpoints } from '../state/guest-debug.ts';
 import type { DebugPair } from '../state/guest-debug.ts';
 import { since } from '../state/profile.ts';
-import { EL, PC, SP_SLOT, SYNDROME, X } from '../state/vcpu-state.ts';
+import { EL, INTERRUPT_LINES, PC, SP_SLOT, SYNDROME, X } from '../state/vcpu-state.ts';
 import { BREAKPOINTS, WATCHPOINTS } from '../sysreg/debug.ts';
 import { accessOf } from './debug-access.ts';
 import type { DebugAccess } from './debug-access.ts';
@@ -38,6 +39,14 @@ const TRAPS_ARE_STEPS = releaseNumber('5.11');
 /** What a turn costs, in instructions. */
 export const DEBUG_TURN = 1;
 
+/** The step over what KVM_RUN completes is kept until it is told. Before, it is forgotten if no guest code follows. */
+const STEP_KEPT = releaseNumber('6.14');
+
+/** KVM_RUN ends with an MMIO access or a WFI completed, and no guest code after it. */
+export function forgetStep(vcpu: Block): void {
+  if (!since(vcpu, STEP_KEPT)) vcpu.set32(STEP_DUE, 0);
+}
+
 export const isDebugged = (vcpu: Block): boolean => vcpu.get32(DEBUG_CONTROL) !== 0;
 
 /**
@@ -62,14 +71,25 @@ export function debugTurn(vcpu: Vcpu): number {
   }
   const result = handleLeave(vcpu, leave);
   if (!steps) return result;
+  const trapsAreSteps = since(block, TRAPS_ARE_STEPS);
   if (result !== GO_ON) {
-    // What user space completes was an instruction of its own.
-    block.set32(STEP_DUE, 1);
+    // What user space completes was an instruction of its own; what it refused executes again.
+    if (result === 0 && traps.hasTrapped && trapsAreSteps) block.set32(STEP_DUE, 1);
     return result;
+  }
+  // A WFI that has nothing to wait for is not trapped.
+  if (leave === LEAVE_WFI && block.get32(INTERRUPT_LINES) !== 0) {
+    block.set32(WAITING, 0);
+    return exitStep(block, true);
+  }
+  if (block.get32(WAITING) !== 0 || block.get32(MP_STATE) !== KVM_MP_STATE_RUNNABLE) {
+    // The wait comes first.
+    if (trapsAreSteps) block.set32(STEP_DUE, 1);
+    return GO_ON;
   }
   const isException = leave === LEAVE_EXCEPTION || leave === LEAVE_UNDEFINED;
   if (!traps.hasTrapped) return exitStep(block, !isException);
-  return since(block, TRAPS_ARE_STEPS) ? exitStep(block, false) : GO_ON;
+  return trapsAreSteps ? exitStep(block, false) : GO_ON;
 }
 
 function exitStep(vcpu: Block, wasExecuted: boolean): number {

@@ -26,13 +26,15 @@ export function beginMmio(block: Block, access: number, gpa: number): void {
 /**
  * Finishes the access that the last exit asked user space for. If user space has overwritten `exit_reason`, nothing
  * happens and the guest executes the instruction again.
+ * @returns whether there was one
  */
-export function completeMmio(block: Block): void {
-  if (block.get32(MMIO_NEEDED) === 0 || exitReason(block) !== KVM_EXIT_MMIO) return;
+export function completeMmio(block: Block): boolean {
+  if (block.get32(MMIO_NEEDED) === 0 || exitReason(block) !== KVM_EXIT_MMIO) return false;
   block.set32(MMIO_NEEDED, 0);
   const access = block.get32(MMIO_ACCESS);
   if ((access & ACCESS_WRITE) === 0) loadRegister(block, access, mmioData(block));
   stepPc(block);
+  return true;
 }
 
 const XZR = 31;

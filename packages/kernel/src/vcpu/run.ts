@@ -64,7 +64,7 @@ import {
   takePending,
   takeSerror,
 } from './exception.ts';
-import { DEBUG_TURN, debugTurn, isDebugged } from './debug.ts';
+import { DEBUG_TURN, debugTurn, forgetStep, isDebugged } from './debug.ts';
 import { completeMmio } from './mmio.ts';
 import { PSTATE_A, PSTATE_F, PSTATE_I, PSTATE_IL } from './pstate.ts';
 import { applyPendingReset } from './reset.ts';
@@ -87,10 +87,13 @@ export function runVcpu(vcpu: Vcpu): number {
   const { block, vm, engine, thread } = vcpu;
   const refused = firstRun(vcpu);
   if (refused !== 0) return refused;
-  completeMmio(block);
+  const hasCompleted = completeMmio(block);
   completePsci(block);
   takePending(block, engine);
-  if (immediateExit(block)) return -EINTR;
+  if (immediateExit(block)) {
+    if (hasCompleted) forgetStep(block);
+    return -EINTR;
+  }
   exitUnknown(block);
   block.set32(PSTATE_REST, 0);
   block.set32(PSTATE_REST + 4, 0);
@@ -218,6 +221,7 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
 
 /** KVM_RUN ends early for something that user space shall look at. It ends a WFI, too. */
 function interrupt({ block }: Vcpu): number {
+  if (block.get32(WAITING) !== 0) forgetStep(block);
   block.set32(WAITING, 0);
   count(block, SIGNAL_EXITS);
   exitIntr(block);
