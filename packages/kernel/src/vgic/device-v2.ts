@@ -5,9 +5,7 @@
  * The VM lock is held by every caller.
  */
 import {
-  E2BIG,
   EBUSY,
-  EEXIST,
   EFAULT,
   EINVAL,
   ENODEV,
@@ -32,9 +30,10 @@ import type { Block } from '../state/block.ts';
 import { VCPU_ID } from '../state/control.ts';
 import { withLock } from '../state/lock.ts';
 import { withVcpusLocked } from '../state/vcpu-locks.ts';
-import { IPA_BITS, VGIC_LOCK } from '../state/vm-control.ts';
+import { VGIC_LOCK } from '../state/vm-control.ts';
 import { getUser, putUser } from '../uaccess.ts';
 import { initialise, isGicV2 } from './create.ts';
+import { checkFrame } from './frame.ts';
 import { giccUserRows } from './gicc.ts';
 import { gicdV2Rows } from './gicd-v2.ts';
 import { getInterruptCount, setInterruptCount } from './interrupt-count.ts';
@@ -73,10 +72,9 @@ function frameOf(type: bigint): Frame | undefined {
 
 /** @returns 0 or -errno */
 function place(vm: Block, { size, placed, base }: Frame, address: bigint): number {
-  if (vm.get32(placed) !== 0) return -EEXIST;
-  const end = address + BigInt(size);
-  if (address % ALIGNMENT !== 0n || end > UNSET) return -EINVAL;
-  if (end > 1n << BigInt(vm.get32(IPA_BITS))) return -E2BIG;
+  const isPlaced = vm.get32(placed) !== 0;
+  const error = checkFrame(vm, { base: address, size, alignment: ALIGNMENT, isPlaced });
+  if (error !== 0) return error;
   vm.setNumber(base, Number(address));
   vm.set32(placed, 1);
   return 0;

@@ -78,6 +78,34 @@ describe('addresses', () => {
     expect(gic.getAttr(KVM_DEV_ARM_VGIC_GRP_ADDR, DIST)).toBe(BigInt(GICD));
   });
 
+  test('are looked at from their start only before 5.16, and for being set last', () => {
+    const gic = created();
+    gic.words.set32(PROFILE, releaseNumber('5.10'));
+    const set = (attr: bigint, value: bigint): number => gic.setAttr(KVM_DEV_ARM_VGIC_GRP_ADDR, attr, value);
+    expect(set(DIST, MAX & ~0xffffn)).toBe(-E2BIG);
+    expect(set(DIST, BigInt(GICD))).toBe(0);
+    expect(set(DIST, (1n << 40n) + 1n)).toBe(-E2BIG);
+    expect(set(DIST, 0x800_1000n)).toBe(-EINVAL);
+    expect(set(DIST, BigInt(GICD))).toBe(-EEXIST);
+    // Two frames of which only the first is below the IPA size.
+    expect(set(REDIST, (1n << 40n) - 0x1_0000n)).toBe(0);
+    const later = created();
+    expect(later.setAttr(KVM_DEV_ARM_VGIC_GRP_ADDR, REDIST, (1n << 40n) - 0x1_0000n)).toBe(-E2BIG);
+  });
+
+  test.each([
+    ['5.10', -EINVAL, -EINVAL],
+    ['6.1', -EEXIST, 0],
+  ] as const)('of a redistributor region after the one for all: %s', (version, twice, next) => {
+    const gic = created();
+    gic.words.set32(PROFILE, releaseNumber(version));
+    const set = (attr: bigint, value: bigint): number => gic.setAttr(KVM_DEV_ARM_VGIC_GRP_ADDR, attr, value);
+    expect(set(REDIST, BigInt(GICR))).toBe(0);
+    expect(set(REDIST, BigInt(GICR))).toBe(twice);
+    expect(set(REGION, region(0, 0x90a_0000, 1))).toBe(-EINVAL);
+    expect(set(REGION, region(1, 0x90a_0000, 1))).toBe(next);
+  });
+
   test('of a GICv2, or at an unreadable place', () => {
     const gic = created();
     expect(gic.setAttr(KVM_DEV_ARM_VGIC_GRP_ADDR, 0n, 0n)).toBe(-ENXIO);

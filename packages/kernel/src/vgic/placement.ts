@@ -1,6 +1,5 @@
 /** Where the frames lie in guest-physical memory: group KVM_DEV_ARM_VGIC_GRP_ADDR. */
 import {
-  E2BIG,
   EBUSY,
   EEXIST,
   EFAULT,
@@ -15,9 +14,10 @@ import {
 } from '@vkvm/uapi';
 
 import type { Block } from '../state/block.ts';
-import { IPA_BITS } from '../state/vm-control.ts';
+import { holds, releases } from '../state/profile.ts';
 import { VCPU_COUNT } from '../state/vm-state.ts';
 import { getUser, putUser } from '../uaccess.ts';
+import { WHOLE_FRAME, checkFrame } from './frame.ts';
 import {
   MAX_REGIONS,
   addRegion,
@@ -31,7 +31,7 @@ import {
 } from './redistributors.ts';
 import { DISTRIBUTOR_BASE, DISTRIBUTOR_PLACED, INITIALISED } from './state.ts';
 
-const FRAME = 0x1_0000n;
+const ALIGNMENT = 0x1_0000n;
 /** What an address reads as that was not set. */
 const UNSET = 0xffff_ffff_ffff_ffffn;
 
@@ -41,17 +41,9 @@ const FLAGS_MASK = 0xf000n;
 const BASE_MASK = 0xf_ffff_ffff_0000n;
 const COUNT_SHIFT = 52n;
 
-/** @returns 0 or -errno */
-function checkRange(vm: Block, base: bigint, size: number): number {
-  if (base % FRAME !== 0n) return -EINVAL;
-  const end = base + BigInt(size);
-  if (end > UNSET) return -EINVAL;
-  return end > 1n << BigInt(vm.get32(IPA_BITS)) ? -E2BIG : 0;
-}
-
 function placeDistributor(vm: Block, base: bigint): number {
-  if (vm.get32(DISTRIBUTOR_PLACED) !== 0) return -EEXIST;
-  const error = checkRange(vm, base, KVM_VGIC_V3_DIST_SIZE);
+  const isPlaced = vm.get32(DISTRIBUTOR_PLACED) !== 0;
+  const error = checkFrame(vm, { base, size: KVM_VGIC_V3_DIST_SIZE, alignment: ALIGNMENT, isPlaced });
   if (error !== 0) return error;
   vm.setNumber(DISTRIBUTOR_BASE, Number(base));
   vm.set32(DISTRIBUTOR_PLACED, 1);
@@ -63,27 +55,35 @@ const framesApart = (vm: Block): boolean =>
   vm.get32(DISTRIBUTOR_PLACED) === 0 ||
   !overlapsRegions(vm.words, vm.base, vm.getNumber(DISTRIBUTOR_BASE), KVM_VGIC_V3_DIST_SIZE);
 
+/** A region after the one for all vCPUs is taken. Before, nothing is, and with another errno. */
+const AFTER_THE_ONE = releases({ since: '5.13' });
+
+/** Whether a region may follow those that there are. @returns 0 or -errno */
+function checkOrder(vm: Block, index: number, count: number): number {
+  const regions = regionCount(vm.words, vm.base);
+  const isNext = index === regions ? 0 : -EINVAL;
+  if (regions === 0) return isNext;
+  const afterTheOne = regionAt(vm.words, vm.base, regions - 1).count === 0;
+  if (!holds(vm, AFTER_THE_ONE)) return count === 0 || afterTheOne ? -EINVAL : isNext;
+  if (count === 0) return afterTheOne ? -EEXIST : -EINVAL;
+  return isNext;
+}
+
 /** @param count - 0 = one region for all vCPUs */
 function placeRedistributors(vm: Block, index: number, base: bigint, count: number): number {
   const { words, base: at } = vm;
-  const size = regionSize(words, at, { base: 0, count });
+  const isSized = count !== 0 || holds(vm, WHOLE_FRAME);
+  const size = isSized ? regionSize(words, at, { base: 0, count }) : 0;
   if (base + BigInt(size) > UNSET) return -EINVAL;
-  const regions = regionCount(words, at);
-  if (regions === 0) {
-    if (index !== 0) return -EINVAL;
-  } else {
-    const single = regionAt(words, at, regions - 1).count === 0;
-    if (single !== (count === 0)) return -EINVAL;
-    if (single) return -EEXIST;
-    if (index !== regions) return -EINVAL;
-  }
+  const outOfOrder = checkOrder(vm, index, count);
+  if (outOfOrder !== 0) return outOfOrder;
   // Beyond 2⁵³ nothing overlaps anything, and the range check refuses it.
   const region = { base: Number(base), count };
   if (count === 0 && overlapsDistributor(words, at, region.base, size)) return -EINVAL;
   if (overlapsRegions(words, at, region.base, size)) return -EINVAL;
-  const error = checkRange(vm, base, size);
+  const error = checkFrame(vm, { base, size, alignment: ALIGNMENT, isPlaced: false });
   if (error !== 0) return error;
-  if (regions === MAX_REGIONS) return -ENOMEM;
+  if (regionCount(words, at) === MAX_REGIONS) return -ENOMEM;
 
   const vcpus = vm.get32(VCPU_COUNT);
   const placed = Math.min(vcpus, totalCapacity(words, at));
