@@ -206,7 +206,7 @@ describe('register groups', () => {
   test('name a vCPU by its affinity, except the distributor’s', () => {
     const gic = guestGic([0, 16]);
     const other = 0x100n << 32n;
-    expect(gic.getAttr(KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, other | 8n)).toBe(0x110n);
+    expect(gic.getAttr(KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, other | 8n)).toBe(0x1010n);
     expect(gic.getAttr(KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, other | 12n)).toBe(0x100n);
     expect(gic.getAttr(KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, 1n << 32n)).toBe(BigInt(-EINVAL));
     expect(gic.getAttr(KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS, (1n << 32n) | BigInt(SYSREGS.ICC_PMR_EL1))).toBe(
@@ -341,6 +341,29 @@ describe('a guest access', () => {
   test('does not change how PPIs are triggered', () => {
     gic.store(vcpu, sgiFrame(0) + 0xc04, -1);
     expect(gic.load(vcpu, sgiFrame(0) + 0xc04)).toBe(0n);
+  });
+});
+
+describe('GICR_TYPER as user space reads it', () => {
+  /** Its low words of all vCPUs, of two contiguous regions. */
+  const typers = (version: LinuxVersion): readonly bigint[] => {
+    const gic = created([3, 2, 1]);
+    gic.words.set32(PROFILE, releaseNumber(version));
+    const read = (id: number): bigint =>
+      gic.getAttr(KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, (BigInt(id) << 32n) | 8n);
+    gic.setAttr(KVM_DEV_ARM_VGIC_GRP_CTRL, INIT, 0n);
+    const unplaced = read(1);
+    gic.setAttr(KVM_DEV_ARM_VGIC_GRP_ADDR, REGION, region(0, GICR, 2));
+    gic.setAttr(KVM_DEV_ARM_VGIC_GRP_ADDR, REGION, region(1, GICR + 0x4_0000, 1));
+    return [unplaced, read(3), read(2), read(1), gic.load(gic.vcpus[0]!, GICR + 0x2_0008)];
+  };
+
+  test('has the id of the vCPU, and Last where it has a place', () => {
+    expect(typers('6.1')).toEqual([0x100n, 0x300n, 0x200n, 0x110n, 0x200n]);
+  });
+
+  test('has no Last before 5.13, when it was that of a region', () => {
+    expect(typers('5.10')).toEqual([0x100n, 0x300n, 0x200n, 0x100n, 0x210n]);
   });
 });
 

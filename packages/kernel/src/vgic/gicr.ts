@@ -1,6 +1,7 @@
 /** Registers of a redistributor: its control frame, then at 64 KiB the frame of its private interrupts. Source: Arm IHI 0069, 12.11. */
 import { affinityOf } from '../state/affinity.ts';
-import { VCPU_INDEX } from '../state/control.ts';
+import { VCPU_ID, VCPU_INDEX } from '../state/control.ts';
+import { holds, releases } from '../state/profile.ts';
 import { IIDR_PRODUCT, REVISION_3, idRegisters } from './gicd.ts';
 import { redistributorRows } from './interrupt-registers.ts';
 import { isLast } from './redistributors.ts';
@@ -20,9 +21,13 @@ const TYPER_PROCESSOR_SHIFT = 8;
 
 const readTyper: ReadWord = ({ words, vm }, vcpu, word) => {
   if (word === 1) return affinityOf(words, vcpu);
-  const number = words.get32(vcpu + VCPU_INDEX);
-  return ((number & 0xffff) << TYPER_PROCESSOR_SHIFT) | (isLast(words, vm, number) ? TYPER_LAST : 0);
+  const last = isLast(words, vm, words.get32(vcpu + VCPU_INDEX)) ? TYPER_LAST : 0;
+  return ((words.get32(vcpu + VCPU_ID) & 0xffff) << TYPER_PROCESSOR_SHIFT) | last;
 };
+/** User space sees Last, too. Before, it does not. */
+const LAST_FOR_USER = releases({ since: '5.13' });
+const userReadTyper: ReadWord = (gic, vcpu, word) =>
+  readTyper(gic, vcpu, word) & (word === 0 && !holds(gic, LAST_FOR_USER) ? ~TYPER_LAST : -1);
 
 /** Fields of GICR_PROPBASER and GICR_PENDBASER that hold a cacheability or shareability, and what KVM makes of them. */
 const INNER_CACHE_SHIFT = 7; // bits 9:7 of the low word
@@ -97,6 +102,7 @@ export const gicrRows: readonly RegisterRow[] = [
     length: 8,
     widths: WIDTH_32 | WIDTH_64,
     read: readTyper,
+    userRead: userReadTyper,
     write: ignore,
   },
   constant('GICR_STATUSR', 0x10, zero),

@@ -6,6 +6,7 @@
  */
 import { KVM_VGIC_V3_DIST_SIZE, KVM_VGIC_V3_REDIST_SIZE } from '@vkvm/uapi';
 
+import { holds, releases } from '../state/profile.ts';
 import { VCPU_COUNT, VCPU_TABLE } from '../state/vm-state.ts';
 import type { Words } from '../state/words.ts';
 import { DISTRIBUTOR_BASE, DISTRIBUTOR_PLACED, REGIONS, REGION_COUNT } from './state.ts';
@@ -103,8 +104,12 @@ export function frameAt(words: Words, vm: number, gpa: number): RedistributorFra
   return undefined;
 }
 
+/** The last redistributor of a region is Last where none follows directly. Before, also where one does. */
+const CONTIGUOUS = releases({ since: '5.13' });
+
 /** Whether no redistributor follows the one of a vCPU directly: GICR_TYPER.Last. @param number - VCPU_INDEX */
 export function isLast(words: Words, vm: number, number: number): boolean {
+  if (number >= totalCapacity(words, vm)) return false; // it has no place yet
   if (number + 1 >= vcpuCount(words, vm)) return true;
   let first = 0;
   for (let index = 0; index < regionCount(words, vm); index++) {
@@ -112,6 +117,7 @@ export function isLast(words: Words, vm: number, number: number): boolean {
     const next = first + capacity(words, vm, region);
     if (number < next - 1) return false;
     if (number === next - 1) {
+      if (!holds({ words }, CONTIGUOUS)) return true;
       const follows = index + 1 < regionCount(words, vm) ? regionAt(words, vm, index + 1).base : -1;
       return follows !== region.base + regionSize(words, vm, region);
     }
