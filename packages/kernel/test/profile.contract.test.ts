@@ -1,4 +1,6 @@
 import {
+  EFAULT,
+  EINVAL,
   ENODEV,
   KVM_CAP_NR_MEMSLOTS,
   KVM_CAP_SYSTEM_EVENT_DATA,
@@ -8,6 +10,7 @@ import {
   KVM_CREATE_VM,
   KVM_DEV_TYPE_ARM_VGIC_V2,
   KVM_DEV_TYPE_ARM_VGIC_V3,
+  KVM_SET_USER_MEMORY_REGION2,
   PAGE_SIZE,
   PROFILES,
   PROT_READ,
@@ -46,6 +49,15 @@ describe('a profile', () => {
     expect(capability('linux-6.1', KVM_CAP_SYSTEM_EVENT_DATA)).toBe(1);
     expect(capability('linux-5.10', KVM_CAP_NR_MEMSLOTS)).toBe(512);
     expect(capability('linux-6.1', KVM_CAP_NR_MEMSLOTS)).toBe(32767);
+  });
+
+  test('has the requests of its release: KVM_SET_USER_MEMORY_REGION2 since 6.8', () => {
+    const answers = (['linux-6.1', 'linux-6.12'] as const).map((profile) => {
+      const syscalls = createKernel({ profile }).attach({ memory: memory() });
+      const vm = syscalls.ioctl(syscalls.open('/dev/kvm'), KVM_CREATE_VM, 0);
+      return syscalls.ioctl(vm, KVM_SET_USER_MEMORY_REGION2, 0);
+    });
+    expect(answers).toEqual([-EINVAL, -EFAULT]);
   });
 
   test('of 2013 makes a GICv2 by the old request, and has no devices', () => {

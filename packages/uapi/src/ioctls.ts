@@ -232,6 +232,7 @@ const rows = [
     files: ['vm'],
     argument: kvmUserspaceMemoryRegion2,
     direction: 'in',
+    since: '6.8',
   },
   {
     name: 'KVM_CREATE_IRQCHIP',
