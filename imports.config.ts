@@ -71,6 +71,7 @@ export const importRules: ImportRules = {
         ['smccc'],
         ['psci'],
         ['sysreg', 'vgic', 'timer'],
+        ['engine'],
         ['interp', 'jit', 'eval'],
         ['mmu'],
         ['a64', 'wasm'],

@@ -37,8 +37,8 @@ import {
 } from './fd-table.ts';
 import { defaultHost } from './host.ts';
 import type { Host } from './host.ts';
-import { createInterpreter, Engine } from './interp/engine.ts';
-import type { Interpreter } from './interp/engine.ts';
+import { createInterpreter, Engine } from './engine/engine.ts';
+import type { Interpreter } from './engine/engine.ts';
 import { ARGUMENT_SIZE, dispatch } from './ioctl/dispatch.ts';
 import type { KernelThread } from './ioctl/handler.ts';
 import { LAYOUT_VERSION, PROCESS_LOCK, formatArena, formattedVersion } from './state/arena.ts';

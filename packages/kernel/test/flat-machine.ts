@@ -1,6 +1,6 @@
 /** An Engine over a bare memory: RAM, a run page, scripted ports. What interp/ and mmu/ are tested on. */
 import { ACCESS_SIZE } from '../src/mmu/access.ts';
-import { Engine, createInterpreter, type Interpreter } from '../src/interp/engine.ts';
+import { Engine, createInterpreter, type Interpreter } from '../src/engine/engine.ts';
 import type { Leave } from '../src/interp/leave.ts';
 import type { Traps } from '../src/interp/traps.ts';
 import { Block } from '../src/state/block.ts';

@@ -1,6 +1,6 @@
 /** The Wasm interpreter as an engine under test: one vCPU at EL0, its code and the window mapped, nothing else. */
 import { EC } from '../src/a64/emitter.ts';
-import { createInterpreter, Engine as InterpreterEngine } from '../src/interp/engine.ts';
+import { createInterpreter, Engine as InterpreterEngine } from '../src/engine/engine.ts';
 import { LEAVE_BUDGET, LEAVE_EXCEPTION, LEAVE_UNDEFINED } from '../src/interp/leave.ts';
 import {
   CPACR_EL1,

@@ -154,6 +154,10 @@ export abstract class CodeEmitter {
     this.code.if(condition, then, otherwise);
   }
 
+  rarely(condition: I32, then: () => void, otherwise?: () => void): void {
+    this.if(condition, then, otherwise);
+  }
+
   repeat(body: () => I32): void {
     const again = this.code.loop();
     this.code.brIf(body(), again);

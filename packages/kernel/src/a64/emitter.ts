@@ -138,6 +138,11 @@ export interface Emitter {
   select<T extends I32 | I64 | F32 | F64>(ifTrue: T, ifFalse: T, condition: I32): T;
   selectV128(ifTrue: V128, ifFalse: V128, condition: I32): V128;
   if(condition: I32, then: () => void, otherwise?: () => void): void;
+  /**
+   * As `if`, for what hardly ever happens and no register is written before: a back end may leave the whole instruction
+   * to another one there.
+   */
+  rarely(condition: I32, then: () => void, otherwise?: () => void): void;
   /** Runs the body, then again for as long as what it returns is not 0. Not across faults or exits. */
   repeat(body: () => I32): void;
   call<P extends readonly RoutineType[], R extends RoutineType>(

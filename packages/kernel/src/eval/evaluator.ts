@@ -166,6 +166,10 @@ export class Evaluator implements Emitter {
     else otherwise?.();
   }
 
+  rarely(condition: I32, then: () => void, otherwise?: () => void): void {
+    this.if(condition, then, otherwise);
+  }
+
   repeat(body: () => I32): void {
     while (number(body()) !== 0);
   }

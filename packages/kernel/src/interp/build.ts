@@ -20,6 +20,7 @@ import {
   OP,
   PC,
   PC_DELTA,
+  RUN_PAGE,
   SYNDROME,
   TLB_BASE,
 } from '../state/vcpu-state.ts';
@@ -27,9 +28,17 @@ import type { Code, Label } from '../wasm/code.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
 import { I32_TYPE, I64_TYPE, V128_TYPE } from '../wasm/opcode.ts';
 import type { I64, Value } from '../wasm/pure.ts';
-import { COLD_JUMP, COLD_LEAVE_WITH_PC, COLD_NEXT, loopLocals, type HandlerImports } from './frame.ts';
-import { HandlerEmitter } from './handlers.ts';
-import { LEAVE_EXCEPTION } from './leave.ts';
+import {
+  COLD_JUMP,
+  COLD_LEAVE,
+  COLD_LEAVE_WITH_PC,
+  COLD_NEXT,
+  loopLocals,
+  type HandlerImports,
+} from './frame.ts';
+import { findPage } from './fetch.ts';
+import { HandlerEmitter, KICK } from './handlers.ts';
+import { LEAVE_BUDGET, LEAVE_EXCEPTION } from './leave.ts';
 import { emitSlowPath } from './slow-path.ts';
 import { OP_SIZE, SPECIAL_HANDLERS } from './uop.ts';
 
@@ -99,6 +108,13 @@ export function planHandlers(rows: readonly Insn[]): HandlerPlan {
   };
 }
 
+/** Handlers from this number on are compiled regions: entries of the table behind the cold handlers. */
+export const firstRegion = (plan: HandlerPlan): number => SPECIAL_HANDLERS + plan.handlers.length;
+/** The table index of a handler that is not in the loop. */
+export const tableIndexOf = (plan: HandlerPlan, handler: number): number => handler - plan.hot;
+/** Handler numbers have sixteen bits. */
+export const MAX_REGIONS = 0x8000;
+
 /** Module and name of every import. */
 const ENV = 'vkvm';
 const MAX_PAGES = 65536;
@@ -107,8 +123,9 @@ const TYPE_OF = { i32: I32_TYPE, i64: I64_TYPE, v128: V128_TYPE } as const;
 /**
  * Builds the interpreter for a set of rows.
  *
- * Exports `run()` and `translate(va, purpose)`. Imports the memory, the addresses of the vCPU and VM blocks, the four
- * ports (interp/traps.ts), `decode(op)`, `openPage(userPage)` and `stackMoved()`.
+ * Exports `run()` and `translate(va, purpose)`; for compiled regions the table, in which their entries follow the cold
+ * handlers, and what they call. Imports the memory, the addresses of the vCPU and VM blocks, the four ports
+ * (interp/traps.ts), `decode(op)`, `openPage(userPage)` and `stackMoved()`.
  *
  * @param shared - whether the memory is shared: a module fits only one kind
  */
@@ -150,6 +167,7 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
         [TYPE_OF[routine.result]],
       );
       routines.set(routine, index);
+      module.exportFunction(index, routine.name);
       const params = routine.params.map((_, i) => code.param<Value & I32 & I64>(i));
       routine.emit(new HandlerEmitter(code, imports), ...(params as never[]));
       module.complete(index);
@@ -165,14 +183,29 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
     module.complete(index);
     return index;
   });
-  module.table(cold);
-  const coldType = module.type([I32_TYPE], [I32_TYPE]);
+  module.table(cold, cold.length + MAX_REGIONS, 'table');
+  const types = {
+    cold: module.type([I32_TYPE], [I32_TYPE]),
+    region: module.type([I32_TYPE, I32_TYPE], [I32_TYPE]),
+  };
+  emitJump(module, plan, imports, types.region);
+  for (const name of ['read', 'write', 'probe', 'locate', 'fetch'] as const) {
+    module.exportFunction(imports[name], name);
+  }
   const { code } = module.function([], [], 'run');
-  emitLoop(code, plan, imports, coldType);
+  emitLoop(code, plan, imports, types);
   return module.encode();
 }
 
-function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, coldType: number): void {
+/** The types of the functions in the table. */
+interface TableTypes {
+  /** `(op: i32) → i32` */
+  readonly cold: number;
+  /** `(op: i32, acc: i32) → i32` */
+  readonly region: number;
+}
+
+function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, types: TableTypes): void {
   const { i32, i64 } = code.ops;
   const locals = loopLocals(code);
   const { op, acc, flags, vcpu, tlb } = locals;
@@ -227,16 +260,21 @@ function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, coldTy
 
   code.end(); // coldCase
   storeState();
-  const answer = code.letI32(
-    code.callIndirect<I32>(
-      coldType,
-      [op.get()],
-      i32.sub(code.load<I32>('i32.load16_u', op.get()), i32.const(plan.hot)),
-    ),
+  const handler = code.letI32(code.load<I32>('i32.load16_u', op.get()));
+  const entry = (): I32 => i32.sub(handler.get(), i32.const(plan.hot));
+  const answer = code.letI32(i32.const(0));
+  code.if(
+    i32.lt_u(handler.get(), i32.const(firstRegion(plan))),
+    () => answer.set(code.callIndirect<I32>(types.cold, [op.get()], entry())),
+    () => {
+      answer.set(code.callIndirect<I32>(types.region, [op.get(), acc.get()], entry()));
+      op.set(load32(OP));
+    },
   );
   loadFlags();
   code.if(i32.eq(answer.get(), i32.const(COLD_NEXT)), () => {
     op.set(i32.add(op.get(), i32.const(OP_SIZE)));
+    acc.set(load32(ACC));
     code.br(next);
   });
   op.set(load32(OP));
@@ -251,6 +289,65 @@ function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, coldTy
   code.store('i64.store', vcpu.get(), pc.get(), PC);
   code.end(); // leaveWithPc
   storeState();
+}
+
+/**
+ * `(target: i64, counted: i32) → i32`: goes on at a virtual address, from a region that has written its registers back.
+ * `counted` is ACC + OP with the branch done. Answers as a region does.
+ */
+function emitJump(
+  module: ModuleBuilder,
+  plan: HandlerPlan,
+  imports: HandlerImports,
+  regionType: number,
+): void {
+  const { code } = module.function([I64_TYPE, I32_TYPE], [I32_TYPE], 'jump');
+  const { i32, i64 } = code.ops;
+  const target = code.param<I64>(0);
+  const counted = code.param<I32>(1);
+  const vcpu = code.letI32(code.globalGet<I32>(imports.vcpu));
+  const page = code.local<I32>(I32_TYPE);
+  const op = code.local<I32>(I32_TYPE);
+  const answer = (value: number): void => {
+    i32.const(value);
+    code.return();
+  };
+  const storeCounted = (): void => {
+    code.store('i32.store', vcpu.get(), op.get(), OP);
+    code.store('i32.store', vcpu.get(), i32.sub(counted.get(), op.get()), ACC);
+  };
+  findPage(code, vcpu, target, page, () => {
+    page.set(code.call<I32>(imports.fetch, target.get()));
+    code.if(i32.eqz(page.get()), () => {
+      storeCounted();
+      answer(COLD_LEAVE_WITH_PC);
+    });
+    target.set(code.load<I64>('i64.load', vcpu.get(), PC));
+  });
+  const pcDelta = code.letI64(
+    i64.sub(i64.and(target.get(), i64.const(-4096)), i64.extend_i32_u(i32.shr_u(page.get(), i32.const(2)))),
+  );
+  code.store('i64.store', vcpu.get(), pcDelta.get(), PC_DELTA);
+  op.set(i32.add(page.get(), i32.shl(i32.and(i32.wrap_i64(target.get()), i32.const(0xfff)), i32.const(2))));
+  const spent = i32.ge_s(counted.get(), i32.const(0));
+  const leave = imports.kickable
+    ? i32.or(spent, code.atomic<I32>('i32.load', code.load<I32>('i32.load', vcpu.get(), RUN_PAGE), [], KICK))
+    : spent;
+  code.if(leave, () => {
+    storeCounted();
+    code.store('i32.store', vcpu.get(), i32.const(LEAVE_BUDGET), LEAVE);
+    answer(COLD_LEAVE);
+  });
+  const handler = code.letI32(code.load<I32>('i32.load16_u', op.get()));
+  code.if(i32.ge_u(handler.get(), i32.const(firstRegion(plan))), () =>
+    code.returnCallIndirect(
+      regionType,
+      [op.get(), i32.sub(counted.get(), op.get())],
+      i32.sub(handler.get(), i32.const(plan.hot)),
+    ),
+  );
+  storeCounted();
+  i32.const(COLD_JUMP);
 }
 
 /**

@@ -19,7 +19,7 @@ export interface HandlerImports extends SlowPath {
   routineIndex(routine: Routine): number;
 }
 
-/** Where a cold handler's function says how to go on. */
+/** Where the function of a cold handler or of a region says how to go on. A region has written OP in any case. */
 export const COLD_NEXT = 0;
 export const COLD_LEAVE = 1;
 /** The handler chose the next op: OP and ACC are in the state words. */

@@ -17,7 +17,6 @@ import { REGIME_STACK_UNALIGNED } from '../mmu/regime.ts';
 import {
   ACC,
   EL,
-  FETCH_BASE,
   FP_TRAP,
   INTERRUPT_LINES,
   LEAVE,
@@ -29,6 +28,7 @@ import {
   SYNDROME,
 } from '../state/vcpu-state.ts';
 import { I32_TYPE } from '../wasm/opcode.ts';
+import { findPage } from './fetch.ts';
 import { COLD_JUMP, COLD_LEAVE, COLD_LEAVE_WITH_PC, COLD_NEXT } from './frame.ts';
 import {
   LEAVE_BUDGET,
@@ -40,16 +40,17 @@ import {
   LEAVE_WFE,
   LEAVE_WFI,
 } from './leave.ts';
-import { MemoryEmitter } from './memory.ts';
+import { SlowMemoryEmitter } from './memory.ts';
 import { FLAG_OFFSET } from './operands.ts';
 import { OP_SIZE } from './uop.ts';
 
-const KICK = 0xff8;
+/** Offset of the kick word in the kvm_run page. */
+export const KICK = 0xff8;
 /** ISS of a trapped FP access: CV, COND = always. Source: Arm DDI 0487, D24.2.40. */
 const FP_ACCESS_ISS = (1 << 24) | (0xe << 20);
 
 /** Describes a trap of FP and AdvSIMD for a cold handler, and gives its answer. Operand: the op. */
-const TRAP_FP: Routine<readonly ['i32'], 'i32'> = {
+export const TRAP_FP: Routine<readonly ['i32'], 'i32'> = {
   name: 'trap_fp',
   params: ['i32'],
   result: 'i32',
@@ -61,7 +62,7 @@ const TRAP_FP: Routine<readonly ['i32'], 'i32'> = {
   },
 };
 
-export class HandlerEmitter extends MemoryEmitter implements Emitter {
+export class HandlerEmitter extends SlowMemoryEmitter implements Emitter {
   /** Goes on with the next op. Every handler that does not end by itself ends with this. */
   next(): void {
     if (this.frame) {
@@ -268,32 +269,17 @@ export class HandlerEmitter extends MemoryEmitter implements Emitter {
   #jump(targetValue: I64, retired: number): void {
     const { i32, i64 } = this;
     const target = this.code.letI64(targetValue);
-    const entry = this.code.letI32(
-      i32.add(
-        this.state32(FETCH_BASE),
-        i32.and(
-          i32.wrap_i64(i64.shr_u(target.get(), i64.const(8))),
-          i32.const(0x3ff0), // 1024 entries of 16 bytes
-        ),
-      ),
-    );
     const page = this.code.scoped<I32>(I32_TYPE);
-    // Bits 1:0 of the target take part in the compare, so that an unaligned pc never hits.
-    const tag = i64.and(target.get(), i64.const(-4093));
-    this.code.if(
-      i64.eq(tag, this.code.load<I64>('i64.load', entry.get())),
-      () => page.set(this.code.load<I32>('i32.load', entry.get(), 8)),
-      () => {
-        this.setState32(OP, this.op.get());
-        page.set(this.code.call<I32>(this.imports.fetch, target.get()));
-        this.code.if(i32.eqz(page.get()), () => {
-          // The pc word is the target; the op at hand counts as done.
-          this.#setAcc(i32.add(this.#acc(), i32.const(retired)));
-          this.#leaveWithPc();
-        });
-        target.set(this.state64(PC)); // a top byte that is ignored is gone
-      },
-    );
+    findPage(this.code, this.vcpu, target, page, () => {
+      this.setState32(OP, this.op.get());
+      page.set(this.code.call<I32>(this.imports.fetch, target.get()));
+      this.code.if(i32.eqz(page.get()), () => {
+        // The pc word is the target; the op at hand counts as done.
+        this.#setAcc(i32.add(this.#acc(), i32.const(retired)));
+        this.#leaveWithPc();
+      });
+      target.set(this.state64(PC)); // a top byte that is ignored is gone
+    });
     this.setState64(
       PC_DELTA,
       i64.sub(i64.and(target.get(), i64.const(-4096)), i64.extend_i32_u(i32.shr_u(page.get(), i32.const(2)))),

@@ -1,10 +1,11 @@
 /** Operands, state words and flags of a handler: out of the decoded op and the vCPU's block. */
-import { CodeEmitter, type FlagIndex } from '../a64/code-emitter.ts';
+import type { FlagIndex } from '../a64/code-emitter.ts';
 import type { Field, I32, I64, Routine, V128 } from '../a64/emitter.ts';
-import { FLAG_A, FLAG_B, FLAG_NZ, PC_DELTA, V } from '../state/vcpu-state.ts';
+import { FLAG_A, FLAG_B, FLAG_NZ, PC_DELTA, TLB_BASE, V } from '../state/vcpu-state.ts';
 import type { Code, Local } from '../wasm/code.ts';
 import { I32_TYPE } from '../wasm/opcode.ts';
 import type { HandlerImports, LoopFrame } from './frame.ts';
+import { MemoryEmitter } from './memory-emitter.ts';
 import { OP_A, OP_B, OP_C, OP_IMM } from './uop.ts';
 
 const FIELD_OFFSET = { a: OP_A, b: OP_B, c: OP_C, d: OP_IMM, e: OP_IMM + 2 } as const satisfies Record<
@@ -14,25 +15,28 @@ const FIELD_OFFSET = { a: OP_A, b: OP_B, c: OP_C, d: OP_IMM, e: OP_IMM + 2 } as 
 /** By FlagIndex. */
 export const FLAG_OFFSET = [FLAG_NZ, FLAG_A, FLAG_B] as const;
 
-export abstract class OperandEmitter extends CodeEmitter {
+/** In a cold handler or a routine: the address of the vCPU's block, in a local. */
+function loadVcpu(code: Code, imports: HandlerImports): Local<I32> {
+  const vcpu = code.local<I32>(I32_TYPE);
+  vcpu.set(code.globalGet<I32>(imports.vcpu));
+  return vcpu;
+}
+
+export abstract class OperandEmitter extends MemoryEmitter {
   protected readonly imports: HandlerImports;
   protected readonly frame: LoopFrame | undefined;
-  protected readonly vcpu: Local<I32>;
   protected readonly op: Local<I32>;
 
   /** @param frame - of the loop that this handler is part of; absent for a cold handler and for a routine */
   constructor(code: Code, imports: HandlerImports, frame?: LoopFrame) {
-    super(code);
+    super(code, frame?.vcpu ?? loadVcpu(code, imports));
     this.imports = imports;
     this.frame = frame;
-    if (frame) {
-      this.vcpu = frame.vcpu;
-      this.op = frame.op;
-    } else {
-      this.vcpu = code.local<I32>(I32_TYPE);
-      this.vcpu.set(code.globalGet<I32>(imports.vcpu));
-      this.op = code.param<I32>(0);
-    }
+    this.op = frame?.op ?? code.param<I32>(0);
+  }
+
+  protected tlb(): I32 {
+    return this.frame ? this.frame.tlb.get() : this.state32(TLB_BASE);
   }
 
   // ---- operands
@@ -124,24 +128,6 @@ export abstract class OperandEmitter extends CodeEmitter {
   }
 
   // ---- state words
-
-  state32(offset: number): I32 {
-    return this.code.load('i32.load', this.vcpu.get(), offset);
-  }
-
-  setState32(offset: number, value: I32): void {
-    const word = this.code.letI32(value);
-    this.code.store('i32.store', this.vcpu.get(), word.get(), offset);
-  }
-
-  state64(offset: number): I64 {
-    return this.code.load('i64.load', this.vcpu.get(), offset);
-  }
-
-  setState64(offset: number, value: I64): void {
-    const word = this.code.letI64(value);
-    this.code.store('i64.store', this.vcpu.get(), word.get(), offset);
-  }
 
   stateAtImm(): I64 {
     return this.code.load('i64.load', this.i32.add(this.vcpu.get(), this.imm32()));

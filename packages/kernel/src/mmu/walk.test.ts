@@ -29,7 +29,7 @@ import {
   t1sz,
 } from '../../test/page-tables.ts';
 import { referenceWalk, type WalkRegisters } from '../../test/reference-walk.ts';
-import type { TranslationKind } from '../interp/engine.ts';
+import type { TranslationKind } from '../engine/engine.ts';
 import { EL, FAULT_VA } from '../state/vcpu-state.ts';
 
 const machine = new FlatMachine();

@@ -1,6 +1,6 @@
 /** One system register or system instruction: who may use it, where its value is, what user space sees of it. */
 import type { Host } from '../host.ts';
-import type { Engine } from '../interp/engine.ts';
+import type { Engine } from '../engine/engine.ts';
 import { holds } from '../state/profile.ts';
 import type { Releases } from '../state/profile.ts';
 import type { Block } from '../state/block.ts';

@@ -1,5 +1,5 @@
 /** One vCPU as seen by one thread: its words, and its engine, made when it is first needed. */
-import type { Engine, EngineOptions } from '../interp/engine.ts';
+import type { Engine, EngineOptions } from '../engine/engine.ts';
 import { Block } from '../state/block.ts';
 import { FORMATTED, GENERATION } from '../state/control.ts';
 import { VM_BLOCK } from '../state/vcpu-state.ts';

@@ -314,6 +314,19 @@ export class Code {
     return onStack;
   }
 
+  /** A call whose result is this function's; the frame is gone before it. */
+  returnCall(functionIndex: number, ..._operands: Value[]): void {
+    this.sink.byte(OP.return_call);
+    this.sink.u32(functionIndex);
+  }
+
+  /** {@link callIndirect} as {@link returnCall}. */
+  returnCallIndirect(typeIndex: number, _operands: readonly Value[], _tableIndex: I32): void {
+    this.sink.byte(OP.return_call_indirect);
+    this.sink.u32(typeIndex);
+    this.sink.byte(0);
+  }
+
   globalGet<T extends Value>(index: number): T {
     this.sink.byte(OP.global_get);
     this.sink.u32(index);

@@ -24,10 +24,18 @@ interface GlobalImport {
 }
 
 const FUNCTION = 0;
+const TABLE = 1;
 const MEMORY = 2;
 const GLOBAL = 3;
 const FUNCTION_TYPE = 0x60;
 const FUNCREF = 0x70;
+
+/** Table 0 of a module: its own. */
+interface OwnTable {
+  readonly functions: readonly number[];
+  readonly size: number;
+  readonly exportName: string | undefined;
+}
 
 interface FunctionBody {
   readonly type: number;
@@ -49,7 +57,8 @@ export class ModuleBuilder {
   readonly #spare: Code[] = [];
   readonly #exports: { name: string; index: number }[] = [];
   #memory: MemoryImport | undefined;
-  #table: readonly number[] = [];
+  #table: OwnTable | undefined;
+  #importedTable: { readonly module: string; readonly name: string } | undefined;
 
   /** The index of a function type, made if new. */
   type(params: readonly ValueType[], results: readonly ValueType[]): number {
@@ -110,9 +119,19 @@ export class ModuleBuilder {
     this.#spare.push(code);
   }
 
-  /** Table 0 holds these functions, in this order. */
-  table(functions: readonly number[]): void {
-    this.#table = functions;
+  /** Exports a function, imported ones too. */
+  exportFunction(index: number, name: string): void {
+    this.#exports.push({ name, index });
+  }
+
+  /** Table 0 holds these functions, in this order, and then nothing. @param size - of its entries, at least that many */
+  table(functions: readonly number[], size = functions.length, exportName?: string): void {
+    this.#table = { functions, size, exportName };
+  }
+
+  /** Table 0 is another module's. */
+  importTable(module: string, name: string): void {
+    this.#importedTable = { module, name };
   }
 
   encode(): Uint8Array<ArrayBuffer> {
@@ -136,8 +155,14 @@ export class ModuleBuilder {
       }
     });
     section(2, (body) => {
-      body.u32(this.#imports.length + this.#globals.length + (this.#memory ? 1 : 0));
-      if (this.#memory) writeMemoryImport(body, this.#memory);
+      const [memory, table] = [this.#memory, this.#importedTable];
+      body.u32(this.#imports.length + this.#globals.length + (memory ? 1 : 0) + (table ? 1 : 0));
+      if (memory) writeMemoryImport(body, memory);
+      if (table) {
+        body.name(table.module);
+        body.name(table.name);
+        body.bytes([TABLE, FUNCREF, 0, 0]); // at least 0 entries
+      }
       for (const { module, name, type } of this.#globals) {
         body.name(module);
         body.name(name);
@@ -154,28 +179,33 @@ export class ModuleBuilder {
       body.u32(this.#functions.length);
       for (const { type } of this.#functions) body.u32(type);
     });
-    if (this.#table.length > 0) {
+    const table = this.#table;
+    if (table) {
       section(4, (body) => {
         body.u32(1);
         body.bytes([FUNCREF, 1]);
-        body.u32(this.#table.length);
-        body.u32(this.#table.length);
+        body.u32(table.size);
+        body.u32(table.size);
       });
     }
     section(7, (body) => {
-      body.u32(this.#exports.length);
+      body.u32(this.#exports.length + (table?.exportName === undefined ? 0 : 1));
+      if (table?.exportName !== undefined) {
+        body.name(table.exportName);
+        body.bytes([TABLE, 0]);
+      }
       for (const { name, index } of this.#exports) {
         body.name(name);
         body.byte(FUNCTION);
         body.u32(index);
       }
     });
-    if (this.#table.length > 0) {
+    if (table) {
       section(9, (body) => {
         body.u32(1);
         body.bytes([0, 0x41, 0, 0x0b]); // table 0, at offset i32.const 0
-        body.u32(this.#table.length);
-        for (const index of this.#table) body.u32(index);
+        body.u32(table.functions.length);
+        for (const index of table.functions) body.u32(index);
       });
     }
     section(10, (body) => {

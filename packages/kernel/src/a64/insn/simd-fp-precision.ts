@@ -50,7 +50,7 @@ function widenSingles(c: Emitter, source: Var<V128>): V128 {
   const k = fpView(c, '2d');
   const result = k.letFloat(c.f64x2.promote_low_f32x4(source.get()) as Float);
   const bits = k.letBits(k.bits(result));
-  c.if(
+  c.rarely(
     c.i32.eqz(
       c.i32.and(controlAllows(c, { clear: FPCR_FZ, inexact: false }), resultAllows(k, 'number', result, [])),
     ),
@@ -67,7 +67,7 @@ function narrowDoubles(c: Emitter, source: Var<V128>): V128 {
     c.i64x2.splat(c.i64x2.extract_lane(c.f32x4.demote_f64x2_zero(source.get()), 0)) as Float,
   );
   const bits = k.letBits(k.bits(result));
-  c.if(
+  c.rarely(
     c.i32.eqz(
       c.i32.and(
         controlAllows(c, { clear: FPCR_FZ | FPCR_RMODE, inexact: true }),

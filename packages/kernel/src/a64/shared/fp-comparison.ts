@@ -33,14 +33,12 @@ export function compareFlags(k: FpView, x: Var<Bits>, y: Var<Bits>, signalling: 
   const greater = c.letI32(ops.gt(k.float(x), k.float(y)));
   const less = c.letI32(ops.lt(k.float(x), k.float(y)));
   const ordered = (): I32 => c.i32.or(c.i32.or(greater.get(), less.get()), ops.eq(k.float(x), k.float(y)));
-  c.if(
-    c.i32.and(controlAllows(c, WITHOUT_FZ), ordered()),
+  c.rarely(
+    c.i32.eqz(c.i32.and(controlAllows(c, WITHOUT_FZ), ordered())),
+    () => c.setNzcv(compareCall(k, x, y, signalling)),
     () => {
       const difference = c.letI32(c.i32.sub(greater.get(), less.get()));
       c.flagsFromSub(c.word(32), greater as Var<Word>, less as Var<Word>, difference as Var<Word>);
-    },
-    () => {
-      c.setNzcv(compareCall(k, x, y, signalling));
     },
   );
 }
@@ -102,7 +100,7 @@ export function compareLanes(k: FpView, comparison: LaneComparison, x: Var<Bits>
   const { ops } = k;
   const ordered = (value: Var<Bits>): Mask => ops.eq(k.float(value), k.float(value));
   const result = k.letBits(ops[comparison.op](k.float(x), k.float(y)) as unknown as Bits);
-  c.if(c.i32.eqz(c.i32.and(controlAllows(c, WITHOUT_FZ), k.all(k.both(ordered(x), ordered(y))))), () =>
+  c.rarely(c.i32.eqz(c.i32.and(controlAllows(c, WITHOUT_FZ), k.all(k.both(ordered(x), ordered(y))))), () =>
     result.set(slow()),
   );
   return result.get();

@@ -59,7 +59,9 @@ export function toInteger(k: FpView, x: Var<Bits>, form: ToInteger): Word {
   if (k.isHalf) return slow();
   const value = k.letFloat(beforeTruncation(k, x, form));
   const result = w.let(truncate(k, value, form));
-  c.if(c.i32.eqz(c.i32.and(controlAllows(c, WITHOUT_FZ), fits(k, value, form))), () => result.set(slow()));
+  c.rarely(c.i32.eqz(c.i32.and(controlAllows(c, WITHOUT_FZ), fits(k, value, form))), () =>
+    result.set(slow()),
+  );
   return result.get();
 }
 
@@ -85,7 +87,7 @@ export function fromInteger(k: FpView, value: Var<Word>, form: IntegerForm): Bit
   const result = k.letBits(k.bits(k.letFloat(converted as Float)));
   // Every 32-bit integer is a double.
   if (bits === 64 && form.bits === 32) return result.get();
-  c.if(c.i32.eqz(controlAllows(c, TO_NEAREST)), () => result.set(slow()));
+  c.rarely(c.i32.eqz(controlAllows(c, TO_NEAREST)), () => result.set(slow()));
   return result.get();
 }
 
@@ -100,7 +102,7 @@ export function convertPrecision(from: FpView, to: FpView, x: Var<Bits>): Bits {
   const allowed = widens
     ? { clear: FPCR_FZ, inexact: false }
     : { clear: FPCR_FZ | FPCR_RMODE, inexact: true };
-  c.if(
+  c.rarely(
     c.i32.eqz(
       c.i32.and(controlAllows(c, allowed), resultAllows(to, widens ? 'number' : 'normal', result, [])),
     ),
@@ -172,7 +174,7 @@ export function lanesToInteger(k: FpView, x: Var<Bits>, form: Omit<ToInteger, 'b
   if (k.isHalf) return slow();
   const value = k.letFloat(beforeTruncation(k, x, form));
   const result = k.letBits(truncateLanes(k, value, form.signed) as Bits);
-  c.if(c.i32.eqz(c.i32.and(controlAllows(c, WITHOUT_FZ), k.all(fits(k, value, { ...form, bits })))), () =>
+  c.rarely(c.i32.eqz(c.i32.and(controlAllows(c, WITHOUT_FZ), k.all(fits(k, value, { ...form, bits })))), () =>
     result.set(slow()),
   );
   return result.get();
@@ -187,6 +189,6 @@ export function lanesFromInteger(k: FpView, x: Var<Bits>, signed: boolean): Bits
     k.call(LANES_FROM_FIXED[signed ? 's' : 'u'], [x], [() => c.i32.const(0), () => roundingMode(c)]);
   if (k.isHalf) return slow();
   const result = k.letBits(convertLanes(k, x, signed) as Bits);
-  c.if(c.i32.eqz(controlAllows(c, TO_NEAREST)), () => result.set(slow()));
+  c.rarely(c.i32.eqz(controlAllows(c, TO_NEAREST)), () => result.set(slow()));
   return result.get();
 }

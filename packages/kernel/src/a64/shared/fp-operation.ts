@@ -89,8 +89,9 @@ function choose(
 ): Bits {
   const { c } = k;
   const bits = k.letBits(k.bits(result));
-  c.if(c.i32.eqz(c.i32.and(controlAllows(c, exact), resultAllows(k, exact.result, result, operands))), () =>
-    bits.set(fallback()),
+  c.rarely(
+    c.i32.eqz(c.i32.and(controlAllows(c, exact), resultAllows(k, exact.result, result, operands))),
+    () => bits.set(fallback()),
   );
   return bits.get();
 }
@@ -209,7 +210,7 @@ export function multiplyAdd(k: FpView, addend: Var<Bits>, x: Var<Bits>, y: Var<B
   };
   const result = k.letFloat(first() as Float);
   const bits = k.letBits(k.bits(result));
-  c.if(
+  c.rarely(
     c.i32.eqz(
       c.i32.and(c.i32.and(controlAllows(c, ROUNDED), isFused()), resultAllows(k, ROUNDED.result, result, [])),
     ),

@@ -71,8 +71,17 @@ export const replaceLane = (
   return c[bits === 32 ? 'i32x4' : 'i16x8'].replace_lane(target.get(), lane, c.i32.wrap_i64(value.get()));
 };
 
+/** The lane form of each scalar routine: one, however many operations share it. */
+const LANE_ROUTINES = new WeakMap<AnyRoutine, AnyRoutine>();
+
+function laneRoutine(scalar: AnyRoutine, format: FpFormat): AnyRoutine {
+  const known = LANE_ROUTINES.get(scalar) ?? makeLaneRoutine(scalar, format);
+  LANE_ROUTINES.set(scalar, known);
+  return known;
+}
+
 /** Calls the scalar routine for each lane. `i32` operands are the same for all lanes. */
-const laneRoutine = (scalar: AnyRoutine, { bits }: FpFormat): AnyRoutine => ({
+const makeLaneRoutine = (scalar: AnyRoutine, { bits }: FpFormat): AnyRoutine => ({
   name: `${scalar.name}_lanes`,
   params: scalar.params.map((type) => (type === 'i64' ? 'v128' : type)),
   result: 'v128',

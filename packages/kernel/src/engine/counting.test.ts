@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { FlatMachine, RAM } from '../../test/flat-machine.ts';
 import { PC } from '../state/vcpu-state.ts';
-import { LEAVE_BUDGET, LEAVE_EXCEPTION } from './leave.ts';
+import { LEAVE_BUDGET, LEAVE_EXCEPTION } from '../interp/leave.ts';
 
 /*
  * However a run is cut into budgets, it retires the same instructions. Programs are made of pieces that lie anywhere in

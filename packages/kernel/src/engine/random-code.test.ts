@@ -4,7 +4,7 @@ import { FlatMachine, NOWHERE, RAM, RAM_SIZE } from '../../test/flat-machine.ts'
 import { DEVICE, PageTables, READ_ONLY, TABLES, TABLES_SIZE, TBI0, USER } from '../../test/page-tables.ts';
 import { INSNS } from '../a64/table.ts';
 import { EL, POOL_SIZE, SCRATCH, SYNDROME, vcpuBlockSize } from '../state/vcpu-state.ts';
-import { LEAVE_EXCEPTION } from './leave.ts';
+import { LEAVE_EXCEPTION } from '../interp/leave.ts';
 
 /*
  * Whatever a guest executes, the engine neither throws nor touches memory that is not the guest's. Instructions are

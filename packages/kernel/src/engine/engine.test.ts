@@ -22,8 +22,8 @@ import {
   LEAVE_UNDEFINED,
   LEAVE_WFE,
   LEAVE_WFI,
-} from './leave.ts';
-import { DECODED_PAGE_SIZE } from './uop.ts';
+} from '../interp/leave.ts';
+import { DECODED_PAGE_SIZE } from '../interp/uop.ts';
 
 const machine = new FlatMachine();
 const { vcpu, engine } = machine;

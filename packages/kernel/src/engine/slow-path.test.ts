@@ -12,7 +12,7 @@ import {
   ACCESS_WRITE,
 } from '../mmu/access.ts';
 import { ACCESS, FAULT_PA, FAULT_VA, INTERRUPT_LINES, PC, SCRATCH } from '../state/vcpu-state.ts';
-import { LEAVE_EXCEPTION, LEAVE_INTERRUPT, LEAVE_NO_SYNDROME, LEAVE_PORT } from './leave.ts';
+import { LEAVE_EXCEPTION, LEAVE_INTERRUPT, LEAVE_NO_SYNDROME, LEAVE_PORT } from '../interp/leave.ts';
 
 const machine = new FlatMachine();
 const { vcpu } = machine;

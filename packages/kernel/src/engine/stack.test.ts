@@ -3,7 +3,7 @@ import { CODE, FlatMachine, RAM, type Outcome } from '../../test/flat-machine.ts
 import { PageTables, USER } from '../../test/page-tables.ts';
 import { EC } from '../a64/emitter.ts';
 import { SP_EL0, SP_SEL } from '../state/vcpu-state.ts';
-import { LEAVE_EXCEPTION } from './leave.ts';
+import { LEAVE_EXCEPTION } from '../interp/leave.ts';
 
 const machine = new FlatMachine();
 const { vcpu } = machine;

@@ -5,6 +5,7 @@
  */
 import { DecodeTable } from '../a64/decode.ts';
 import { INSNS } from '../a64/table.ts';
+import { Jit } from '../jit/jit.ts';
 import { Tlb } from '../mmu/tlb.ts';
 import { unpackRegime, unpackStack } from '../mmu/regime.ts';
 import {
@@ -46,10 +47,10 @@ import {
   ZERO_SLOT,
 } from '../state/vcpu-state.ts';
 import type { Words } from '../state/words.ts';
-import { buildInterpreter, planHandlers, type HandlerPlan } from './build.ts';
-import { Decoder, type PlainSysreg } from './decoder.ts';
-import { LEAVE_BUDGET, LEAVE_UNDEFINED, type Leave } from './leave.ts';
-import type { Traps } from './traps.ts';
+import { buildInterpreter, planHandlers, type HandlerPlan } from '../interp/build.ts';
+import { Decoder, type PlainSysreg } from '../interp/decoder.ts';
+import { LEAVE_BUDGET, LEAVE_UNDEFINED, type Leave } from '../interp/leave.ts';
+import type { Traps } from '../interp/traps.ts';
 import {
   DECODED_PAGE_SIZE,
   HANDLER_DECODE,
@@ -59,7 +60,7 @@ import {
   OPS_PER_PAGE,
   OP_IMM,
   OP_SIZE,
-} from './uop.ts';
+} from '../interp/uop.ts';
 
 /** What all vCPUs of a thread share: the instruction table, the handler numbers, the compiled module. */
 export interface Interpreter {
@@ -83,6 +84,8 @@ export interface EngineOptions {
   readonly vm: number;
   readonly traps: Traps;
   readonly plainSysreg: PlainSysreg;
+  /** Only the interpreter runs. */
+  readonly isJitOff?: boolean;
 }
 
 /** What a translation is for. */
@@ -100,10 +103,11 @@ const LOG_HIGH_WATER = FILL_LOG_CAPACITY - 0x4000;
 const MAX_BUDGET = 0x400_0000;
 const PAGE = 4096;
 
-interface Exports {
+type Exports = WebAssembly.ModuleImports & {
+  readonly table: WebAssembly.Table;
   run(): void;
   translate(va: bigint, purpose: number): number;
-}
+};
 
 /** How many instructions a direct branch goes forward; 0 = it goes back, or is none. Source: Arm DDI 0487, C4.1. */
 function forwardBranch(word: number): number {
@@ -122,29 +126,38 @@ export class Engine {
   readonly #vcpu: Block;
   readonly #decoder: Decoder;
   readonly #exports: Exports;
+  readonly #jit: Jit | undefined;
 
-  constructor({ interpreter, words, vcpu, vm, traps, plainSysreg }: EngineOptions) {
+  constructor({ interpreter, words, vcpu, vm, traps, plainSysreg, isJitOff }: EngineOptions) {
     this.#vcpu = new Block(words, vcpu);
     this.#tlb = new Tlb(this.#vcpu);
     this.#decoder = new Decoder(words, interpreter.table, interpreter.plan, plainSysreg);
     const global = (value: number): WebAssembly.Global =>
       new WebAssembly.Global({ value: 'i32', mutable: false }, value);
-    const instance = new WebAssembly.Instance(interpreter.module, {
-      vkvm: {
-        memory: words.memory,
-        vcpu: global(vcpu),
-        vm: global(vm),
-        hypercall: (smc: number, immediate: number) => traps.hypercall(smc, immediate),
-        sysreg: (word: number) => traps.sysreg(word),
-        mmioRead: (access: number) => traps.mmioRead(access),
-        mmioWrite: (access: number) => traps.mmioWrite(access),
-        openPage: (user: number) => this.#openPage(user >>> 0),
-        decode: (op: number) => this.#decode(op >>> 0),
-        stackMoved: () => this.#stackMoved(),
-      },
-    });
+    const imports = {
+      memory: words.memory,
+      vcpu: global(vcpu),
+      vm: global(vm),
+      hypercall: (smc: number, immediate: number) => traps.hypercall(smc, immediate),
+      sysreg: (word: number) => traps.sysreg(word),
+      mmioRead: (access: number) => traps.mmioRead(access),
+      mmioWrite: (access: number) => traps.mmioWrite(access),
+      openPage: (user: number) => this.#openPage(user >>> 0),
+      decode: (op: number) => this.#decode(op >>> 0),
+      stackMoved: () => this.#stackMoved(),
+    };
+    const instance = new WebAssembly.Instance(interpreter.module, { vkvm: imports });
     // The module was built by build.ts, which exports exactly these.
     this.#exports = instance.exports as unknown as Exports;
+    if (!isJitOff) {
+      this.#jit = new Jit({
+        words,
+        plan: interpreter.plan,
+        imports: { ...this.#exports, ...imports },
+        pageOf: (op) => this.#pageOf(op),
+        decode: (op) => this.#decode(op),
+      });
+    }
   }
 
   /** Prepares the block of a new vCPU: empty TLBs, no decoded code. */
@@ -169,15 +182,31 @@ export class Engine {
       this.#tlb.flush();
     }
     this.#stackMoved();
-    const limit = Math.min(budget, MAX_BUDGET) * OP_SIZE;
+    const jit = this.#jit;
+    let left = Math.min(budget, MAX_BUDGET);
+    this.retired = 0;
+    for (;;) {
+      const slice = jit ? Math.min(left, jit.interval) : left;
+      const retired = this.#enter(slice);
+      this.retired += retired;
+      left -= retired;
+      const leave = vcpu.get32(LEAVE) as Leave;
+      if (leave === LEAVE_UNDEFINED) vcpu.set32(SCRATCH, this.#wordAt(vcpu.get32(OP)));
+      // Left before the slice was used up: somebody has kicked.
+      if (!jit || leave !== LEAVE_BUDGET || left <= 0 || retired < slice) return leave;
+      jit.sample(vcpu.get32(OP));
+    }
+  }
+
+  /** @returns how many instructions were retired */
+  #enter(budget: number): number {
+    const vcpu = this.#vcpu;
+    const limit = budget * OP_SIZE;
     const entry = vcpu.base + ENTRY_OP;
     vcpu.set32(OP, entry);
     vcpu.set32(ACC, -limit - entry);
     this.#exports.run();
-    this.retired = ((vcpu.get32(ACC) + vcpu.get32(OP) + limit) | 0) / OP_SIZE;
-    const leave = vcpu.get32(LEAVE) as Leave;
-    if (leave === LEAVE_UNDEFINED) vcpu.set32(SCRATCH, this.#wordAt(vcpu.get32(OP)));
-    return leave;
+    return ((vcpu.get32(ACC) + vcpu.get32(OP) + limit) | 0) / OP_SIZE;
   }
 
   /**
@@ -191,7 +220,8 @@ export class Engine {
     const stops = op === undefined ? [] : this.#stopsAfter(op);
     const before = stops.map((stop) => u16[stop >>> 1]!);
     for (const stop of stops) u16[stop >>> 1] = HANDLER_UNDEFINED;
-    const leave = this.run(1);
+    const run = (): Leave => this.run(1);
+    const leave = op === undefined || !this.#jit ? run() : this.#jit.without(op, run);
     for (const [index, stop] of stops.entries()) {
       // What has been flushed meanwhile is not there any more.
       if (u16[stop >>> 1] === HANDLER_UNDEFINED) u16[stop >>> 1] = before[index]!;
@@ -281,10 +311,15 @@ export class Engine {
     this.#decoder.decode(op, this.#codeAt(op));
   }
 
+  /** The decoded page that an op belongs to. */
+  #pageOf(op: number): number {
+    const pool = this.#vcpu.base + POOL;
+    return pool + Math.floor((op - pool) / DECODED_PAGE_SIZE) * DECODED_PAGE_SIZE;
+  }
+
   /** User address of an op's instruction. */
   #codeAt(op: number): number {
-    const pool = this.#vcpu.base + POOL;
-    const page = pool + Math.floor((op - pool) / DECODED_PAGE_SIZE) * DECODED_PAGE_SIZE;
+    const page = this.#pageOf(op);
     return this.#userPageOf(page) + ((op - page) >>> 2);
   }
 
@@ -318,6 +353,7 @@ export class Engine {
       vcpu.set32(CODE_MAP + (this.#userPageOf(vcpu.base + POOL + at) >>> 12) * 4, 0);
     }
     vcpu.set32(POOL_USED, 0);
+    this.#jit?.dropAll();
     this.#tlb.flushFetch();
   }
 
@@ -332,6 +368,7 @@ export class Engine {
       const last = Math.min(end, (Math.floor(from / PAGE) + 1) * PAGE);
       // The op before may have the handler of a pair, and act on what the first of these ops held.
       const start = from % PAGE === 0 ? from : from - 4;
+      this.#jit?.drop(page, (start & (PAGE - 1)) >>> 2, ((last - 1) & (PAGE - 1)) / 4 + 1);
       for (let code = start; code < last; code += 4) {
         vcpu.words.u16[(page + (code & (PAGE - 1)) * 4) >>> 1] = HANDLER_DECODE;
       }

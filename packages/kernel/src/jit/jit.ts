@@ -1,0 +1,170 @@
+/**
+ * The compiled regions of one vCPU on one thread: when they are made, where they are entered, what drops them.
+ *
+ * A region is entered through the op it begins with, whose handler number then names an entry of the interpreter's table.
+ * Hot code is found by samples: guest code is left every few thousand instructions, and where it stood is counted. So
+ * the same run compiles the same code, whatever the clock says.
+ */
+import { firstRegion, MAX_REGIONS, tableIndexOf, type HandlerPlan } from '../interp/build.ts';
+import { HANDLER_DECODE, OP_SIZE } from '../interp/uop.ts';
+import type { Words } from '../state/words.ts';
+import { buildBatch, regionName } from './batch.ts';
+import { RegionReader, type Region } from './region.ts';
+
+/** Instructions between two samples: where code is still interpreted, and at most. */
+const INTERVAL = 8192;
+const MAX_INTERVAL = INTERVAL * 16;
+/** Samples that make an op the entry of a region. */
+const HOT = 6;
+/** Instructions of one batch, after which no further region is begun. */
+const BATCH_OPS = 1200;
+
+export interface JitOptions {
+  readonly words: Words;
+  readonly plan: HandlerPlan;
+  /** The interpreter's exports and imports, which regions import. */
+  readonly imports: WebAssembly.ModuleImports & { readonly table: WebAssembly.Table };
+  /** Address of the decoded page that an op belongs to. */
+  readonly pageOf: (op: number) => number;
+  readonly decode: (op: number) => void;
+}
+
+interface Installed {
+  readonly entry: number; // address of the op
+  readonly slot: number;
+  /** The handler that the op had. */
+  readonly original: number;
+  /** The ops it was made of: pairs of a first index and one past the last. */
+  readonly ranges: readonly (readonly [from: number, to: number])[];
+}
+
+export class Jit {
+  /** Instructions until the next sample. */
+  interval = INTERVAL;
+  readonly #options: JitOptions;
+  readonly #reader: RegionReader;
+  readonly #first: number;
+  readonly #firstEntry: number;
+  readonly #samples = new Map<number, number>();
+  readonly #bySlot: (Installed | undefined)[] = [];
+  readonly #freeSlots: number[] = [];
+  readonly #byPage = new Map<number, Installed[]>();
+
+  constructor(options: JitOptions) {
+    this.#options = options;
+    const { words, plan, decode } = options;
+    this.#first = firstRegion(plan);
+    this.#firstEntry = tableIndexOf(plan, this.#first);
+    this.#reader = new RegionReader(words, plan, decode, (op) => this.#originalOf(op));
+  }
+
+  /** The region that begins at an op. */
+  #at(op: number): Installed | undefined {
+    const slot = this.#options.words.u16[op >>> 1]! - this.#first;
+    return slot < 0 ? undefined : this.#bySlot[slot];
+  }
+
+  #originalOf(op: number): number {
+    return this.#at(op)?.original ?? this.#options.words.u16[op >>> 1]!;
+  }
+
+  /** Guest code was left at an op after {@link interval} instructions. */
+  sample(op: number): void {
+    if (this.#at(op)) {
+      this.interval = Math.min(2 * this.interval, MAX_INTERVAL);
+      return;
+    }
+    this.interval = INTERVAL;
+    const count = (this.#samples.get(op) ?? 0) + 1;
+    this.#samples.set(op, count);
+    if (count === HOT) this.#compile(op);
+  }
+
+  #compile(op: number): void {
+    const page = this.#options.pageOf(op);
+    const regions = this.#regionsFrom(page, (op - page) / OP_SIZE);
+    if (regions.length === 0) return;
+    if (this.#bySlot.length + regions.length - this.#freeSlots.length > MAX_REGIONS) this.dropAll();
+    const { words, imports } = this.#options;
+    const numbers = { firstRegion: this.#first, firstEntry: this.#firstEntry };
+    const module = new WebAssembly.Module(buildBatch(regions, numbers, words.isShared));
+    const { exports } = new WebAssembly.Instance(module, { vkvm: imports });
+    for (const [place, region] of regions.entries()) {
+      this.#install(region, exports[regionName(place)] as () => void);
+    }
+  }
+
+  /** The region at an op, and those where control comes back from what the interpreter does in it. */
+  #regionsFrom(page: number, first: number): Region[] {
+    const regions: Region[] = [];
+    const waiting = [first];
+    const seen = new Set(waiting);
+    let ops = 0;
+    for (let entry = waiting.shift(); entry !== undefined && ops < BATCH_OPS; entry = waiting.shift()) {
+      if (this.#at(page + entry * OP_SIZE)) continue;
+      const region = this.#reader.read(page, entry);
+      const all = region.blocks.flatMap((block) => block.ops);
+      const interpreted = all.filter(({ footprint }) => footprint.flow.kind === 'interpret');
+      for (const { index, handler } of interpreted) {
+        if (!handler || seen.has(index + 1)) continue;
+        seen.add(index + 1);
+        waiting.push(index + 1);
+      }
+      if (region.blocks[0]!.ops[0]!.footprint.flow.kind === 'interpret') continue;
+      ops += all.length;
+      regions.push(region);
+    }
+    return regions;
+  }
+
+  #install({ page, entry, blocks }: Region, code: () => void): void {
+    const op = page + entry * OP_SIZE;
+    const slot = this.#freeSlots.pop() ?? this.#bySlot.length;
+    const ranges = blocks.map(({ first, ops }) => [first, first + ops.length] as const);
+    const installed = { entry: op, slot, original: this.#originalOf(op), ranges };
+    this.#bySlot[slot] = installed;
+    const others = this.#byPage.get(page);
+    if (others) others.push(installed);
+    else this.#byPage.set(page, [installed]);
+    this.#options.imports.table.set(this.#firstEntry + slot, code);
+    this.#options.words.u16[op >>> 1] = this.#first + slot;
+  }
+
+  #remove({ entry, slot }: Installed): void {
+    const { words, imports } = this.#options;
+    if (words.u16[entry >>> 1] === this.#first + slot) words.u16[entry >>> 1] = HANDLER_DECODE;
+    imports.table.set(this.#firstEntry + slot, null);
+    this.#bySlot[slot] = undefined;
+    this.#freeSlots.push(slot);
+  }
+
+  /** The instructions of some ops of a page have changed: [from, to). */
+  drop(page: number, from: number, to: number): void {
+    const all = this.#byPage.get(page);
+    if (!all) return;
+    const kept = all.filter(({ ranges }) => !ranges.some((range) => range[0] < to && from < range[1]));
+    if (kept.length === all.length) return;
+    for (const each of all) if (!kept.includes(each)) this.#remove(each);
+    this.#byPage.set(page, kept);
+  }
+
+  /** All decoded code is gone. */
+  dropAll(): void {
+    for (const each of this.#bySlot) if (each) this.#remove(each);
+    this.#bySlot.length = 0;
+    this.#freeSlots.length = 0;
+    this.#byPage.clear();
+    this.#samples.clear();
+  }
+
+  /** Runs something while no region begins at an op. */
+  without<T>(op: number, run: () => T): T {
+    const { u16 } = this.#options.words;
+    const installed = this.#at(op);
+    if (!installed) return run();
+    u16[op >>> 1] = HANDLER_DECODE;
+    const result = run();
+    if (this.#bySlot[installed.slot] === installed) u16[op >>> 1] = this.#first + installed.slot;
+    return result;
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * The body of one region: blocks as nested Wasm blocks and loops. A node is written where its dominator branches to it,
+ * or, if several branches meet in it, behind a block that they leave. Source: N. Ramsey, "Beyond Relooper" (ICFP 2022).
+ */
+import type { Code, Label } from '../wasm/code.ts';
+import { analyse, copyOf, type RegionFacts } from './data-flow.ts';
+import { orderBlocks, type Node } from './graph.ts';
+import { RegionEmitter, type RegionImports } from './region-emitter.ts';
+import type { Block, Region } from './region.ts';
+
+/** Emits the function of a region. */
+export function emitRegion(code: Code, region: Region, imports: RegionImports): void {
+  const nodes = orderBlocks(region);
+  new RegionCode(code, region, nodes, imports).emit();
+}
+
+class RegionCode {
+  readonly #code: Code;
+  readonly #emitter: RegionEmitter;
+  readonly #facts: RegionFacts;
+  readonly #nodes: readonly Node[];
+  readonly #nodeOf: ReadonlyMap<Block, Node>;
+  /** Where a branch to a node goes that is written elsewhere: to its loop, or behind the block before it. */
+  readonly #labels = new Map<Node, Label>();
+
+  constructor(code: Code, region: Region, nodes: readonly Node[], imports: RegionImports) {
+    this.#code = code;
+    this.#nodes = nodes;
+    this.#facts = analyse(nodes);
+    this.#nodeOf = new Map(nodes.map((node) => [node.block, node]));
+    this.#emitter = new RegionEmitter(code, imports, region.entry);
+  }
+
+  emit(): void {
+    const footprints = this.#nodes.flatMap(({ block }) => block.ops.map(({ footprint }) => footprint));
+    this.#emitter.begin(this.#facts.live, {
+      pc: footprints.some(({ usesPc }) => usesPc),
+      memory: footprints.some(({ usesMemory }) => usesMemory),
+      fp: footprints.some(({ usesFp }) => usesFp),
+      back: this.#nodes.some(({ block }) => (block.takenIndex ?? Infinity) <= block.ops.at(-1)!.index),
+    });
+    this.#code.endScope();
+    this.#tree(this.#nodes[0]!);
+    this.#code.unreachable();
+  }
+
+  #tree(node: Node): void {
+    if (!node.isLoop) return this.#behind(node, 0);
+    this.#labels.set(node, this.#code.loop());
+    this.#behind(node, 0);
+    this.#code.end();
+    this.#code.unreachable();
+    this.#labels.delete(node);
+  }
+
+  /** Writes a node's own block, and behind it those of its merges from number `from` on. */
+  #behind(node: Node, from: number): void {
+    const merge = node.merges[from];
+    if (!merge) return this.#block(node);
+    this.#labels.set(merge, this.#code.block());
+    this.#behind(node, from + 1);
+    this.#code.end();
+    this.#labels.delete(merge);
+    this.#tree(merge);
+  }
+
+  #block(node: Node): void {
+    const { block } = node;
+    const emitter = this.#emitter;
+    const { ops } = this.#facts.blocks.get(node)!;
+    emitter.dirty = copyOf(ops[0]!.dirty);
+    emitter.follow = (taken) => this.#follow(node, taken);
+    for (const facts of ops) {
+      const { handler, footprint } = facts.op;
+      emitter.at(facts);
+      if (handler) handler.insn.emit(emitter, handler.point);
+      else if (footprint.flow.kind === 'jump') emitter.pageEnd();
+      else emitter.undefined();
+      if (handler?.looksAtStack) emitter.lookAtStack();
+      this.#code.endScope();
+    }
+    if (ops.at(-1)!.op.footprint.flow.kind === 'next') this.#goTo(block.next, block.nextIndex!);
+  }
+
+  /** The way that a branch at the end of a block goes. */
+  #follow(node: Node, taken: boolean): void {
+    const { block } = node;
+    if (!taken) return this.#goTo(block.next, block.nextIndex!);
+    this.#emitter.countBranch(block.takenIndex!);
+    this.#goTo(block.taken, block.takenIndex!);
+  }
+
+  #goTo(block: Block | undefined, index: number): void {
+    if (!block) return this.#emitter.chain(index);
+    const to = this.#nodeOf.get(block)!;
+    const label = this.#labels.get(to);
+    if (label !== undefined) return this.#code.br(label);
+    const { dirty, follow } = this.#emitter;
+    this.#tree(to);
+    this.#emitter.dirty = dirty;
+    this.#emitter.follow = follow;
+  }
+}

@@ -1,0 +1,199 @@
+/**
+ * What is compiled at once: the instructions of one page that direct branches reach from an entry, as basic blocks.
+ * Read from decoded ops, so nothing is decoded twice.
+ */
+import type { Handler, HandlerPlan } from '../interp/build.ts';
+import {
+  HANDLER_DECODE,
+  OPS_PER_PAGE,
+  OP_A,
+  OP_B,
+  OP_C,
+  OP_IMM,
+  OP_SIZE,
+  SPECIAL_HANDLERS,
+} from '../interp/uop.ts';
+import type { Words } from '../state/words.ts';
+import { footprintOf, type Footprint } from './footprint.ts';
+
+/** One instruction of a region. */
+export interface RegionOp {
+  /** Which op of its page. */
+  readonly index: number;
+  /** `undefined` = not an instruction, and for the interpreter. */
+  readonly handler: Handler | undefined;
+  readonly footprint: Footprint;
+  readonly a: number;
+  readonly b: number;
+  readonly c: number;
+  readonly immLow: number;
+  readonly immHigh: number;
+}
+
+/** Ops that are executed one after the other. Where an edge leads out of the region its block is `undefined`. */
+export interface Block {
+  readonly first: number;
+  readonly ops: readonly RegionOp[];
+  /** Where the branch at the end goes if it is taken: an index of the page. */
+  readonly takenIndex: number | undefined;
+  /** Where control falls through. */
+  readonly nextIndex: number | undefined;
+  taken: Block | undefined;
+  next: Block | undefined;
+}
+
+export interface Region {
+  /** Address of the decoded page. */
+  readonly page: number;
+  /** Index of the entry op; the first block begins with it. */
+  readonly entry: number;
+  readonly blocks: readonly Block[];
+}
+
+/** Longer ones take V8 too long, and branch into each other soon enough. */
+const MAX_OPS = 400;
+
+const INTERPRET: Footprint = {
+  reads: [],
+  writes: [],
+  kills: [],
+  readsFlags: false,
+  writesFlags: false,
+  killsFlags: false,
+  exitsBefore: true,
+  exitsAfter: false,
+  usesPc: false,
+  usesMemory: false,
+  usesFp: false,
+  flow: { kind: 'interpret' },
+  routines: [],
+};
+/** The op behind a page: a jump to the next page. */
+const PAGE_END: Footprint = { ...INTERPRET, exitsBefore: false, usesPc: true, flow: { kind: 'jump' } };
+
+export class RegionReader {
+  readonly #words: Words;
+  readonly #plan: HandlerPlan;
+  readonly #decode: (op: number) => void;
+  readonly #originalOf: (op: number) => number;
+  readonly #footprints = new Map<Handler, Footprint>();
+
+  /**
+   * @param decode - decodes the op at an address
+   * @param originalOf - the handler of an op, seen through a compiled region that begins at it
+   */
+  constructor(
+    words: Words,
+    plan: HandlerPlan,
+    decode: (op: number) => void,
+    originalOf: (op: number) => number,
+  ) {
+    this.#words = words;
+    this.#plan = plan;
+    this.#decode = decode;
+    this.#originalOf = originalOf;
+  }
+
+  #footprint(handler: Handler): Footprint {
+    const known = this.#footprints.get(handler);
+    if (known) return known;
+    const footprint = footprintOf((c) => handler.insn.emit(c, handler.point));
+    this.#footprints.set(handler, footprint);
+    return footprint;
+  }
+
+  #op(page: number, index: number): RegionOp {
+    const { u16, u32 } = this.#words;
+    const at = page + index * OP_SIZE;
+    const fields = {
+      index,
+      a: u16[(at + OP_A) >>> 1]!,
+      b: u16[(at + OP_B) >>> 1]!,
+      c: u16[(at + OP_C) >>> 1]!,
+      immLow: u32[(at + OP_IMM) >>> 2]! | 0,
+      immHigh: u32[(at + OP_IMM + 4) >>> 2]! | 0,
+    };
+    if (index === OPS_PER_PAGE) return { ...fields, handler: undefined, footprint: PAGE_END };
+    const number = this.#originalOf(at);
+    if (number < SPECIAL_HANDLERS) return { ...fields, handler: undefined, footprint: INTERPRET };
+    const found = this.#plan.handlers[number - SPECIAL_HANDLERS]!;
+    const handler = found.head ?? found;
+    return { ...fields, handler, footprint: this.#footprint(handler) };
+  }
+
+  #decoded(page: number, index: number): RegionOp {
+    const at = page + index * OP_SIZE;
+    if (index < OPS_PER_PAGE && this.#words.u16[at >>> 1] === HANDLER_DECODE) this.#decode(at);
+    return this.#op(page, index);
+  }
+
+  /** @param entry - address of an op */
+  read(page: number, entry: number): Region {
+    const ops = new Map<number, RegionOp>();
+    const leaders = new Set<number>([entry]);
+    const waiting = [entry];
+    for (let from = waiting.pop(); from !== undefined; from = waiting.pop()) {
+      for (let at: number | undefined = from; at !== undefined && ops.size < MAX_OPS;) {
+        if (ops.has(at)) {
+          leaders.add(at);
+          break;
+        }
+        const op: RegionOp = this.#decoded(page, at);
+        ops.set(at, op);
+        const { taken, next } = successorsOf(op);
+        if (taken !== undefined) {
+          leaders.add(taken);
+          if (next !== undefined) leaders.add(next);
+          waiting.push(taken);
+        }
+        at = next;
+      }
+    }
+    return { page, entry, blocks: blocksOf(entry, ops, leaders) };
+  }
+}
+
+/** Indices of the page, within it. A call is left to its own region: it comes back by another way. */
+function successorsOf({ index, footprint: { flow }, immLow }: RegionOp): {
+  readonly taken: number | undefined;
+  readonly next: number | undefined;
+} {
+  const isLocal = 'reach' in flow && flow.reach !== 'far' && flow.branch === 'jump';
+  const taken = isLocal ? index + (immLow >> 2) : undefined;
+  const falls = flow.kind === 'next' || flow.kind === 'branch if';
+  return { taken, next: falls ? index + 1 : undefined };
+}
+
+function blocksOf(
+  entry: number,
+  ops: ReadonlyMap<number, RegionOp>,
+  leaders: ReadonlySet<number>,
+): readonly Block[] {
+  const blocks = new Map<number, Block>();
+  for (const first of leaders) {
+    const run: RegionOp[] = [];
+    let at = first;
+    for (let op = ops.get(at); op; op = ops.get(at)) {
+      run.push(op);
+      at++;
+      if (op.footprint.flow.kind !== 'next' || leaders.has(at)) break;
+    }
+    const last = run.at(-1);
+    if (!last) continue;
+    const { taken, next } = successorsOf(last);
+    blocks.set(first, {
+      first,
+      ops: run,
+      takenIndex: taken,
+      nextIndex: next,
+      taken: undefined,
+      next: undefined,
+    });
+  }
+  for (const block of blocks.values()) {
+    if (block.takenIndex !== undefined) block.taken = blocks.get(block.takenIndex);
+    if (block.nextIndex !== undefined) block.next = blocks.get(block.nextIndex);
+  }
+  const first = blocks.get(entry)!;
+  return [first, ...[...blocks.values()].filter((block) => block !== first)];
+}
