@@ -4,12 +4,12 @@ import { DecodeTable } from '../src/a64/decode.ts';
 import { INSNS } from '../src/a64/table.ts';
 import { CODE, stateOf, windowPattern } from './cpu-state.ts';
 import { evaluatorEngine, type Engine } from './engine.ts';
-import { interpreterEngine } from './interpreter-engine.ts';
+import { interpreterEngine, jitEngine } from './interpreter-engine.ts';
 import { formatChanges, parseChanges, parseVectors, wordsText, type VectorCase } from './vectors.ts';
 
 const directory = new URL('vectors/', import.meta.url);
 const files = readdirSync(directory).filter((name) => name.endsWith('.txt'));
-const engines: readonly Engine[] = [evaluatorEngine(), interpreterEngine()];
+const engines: readonly Engine[] = [evaluatorEngine(), interpreterEngine(), jitEngine()];
 const pattern = windowPattern();
 
 const casesOf = (file: string): VectorCase[] => parseVectors(readFileSync(new URL(file, directory), 'utf8'));

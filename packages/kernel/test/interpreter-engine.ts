@@ -92,7 +92,8 @@ function formatGuest(words: Words): void {
   words.set64(VCPU_AT + CPACR_EL1, 3n << 20n);
 }
 
-export function interpreterEngine(): Engine {
+/** @param tier - which code is compiled */
+export function wasmEngine(tier: 'none' | 'all'): Engine {
   const words = new Words(new WebAssembly.Memory({ initial: PAGES, maximum: 65536 }));
   formatGuest(words);
   const engine = new InterpreterEngine({
@@ -102,6 +103,7 @@ export function interpreterEngine(): Engine {
     vm: VM_AT,
     traps: { hypercall: () => 1, sysreg: () => 1, mmioRead: () => 1, mmioWrite: () => 1 },
     plainSysreg: () => -1,
+    tier,
   });
   engine.format();
   const run = (code: readonly number[]): Stop => {
@@ -116,7 +118,7 @@ export function interpreterEngine(): Engine {
     return raised === EC.SYS64 ? 'undefined' : 'fault';
   };
   return {
-    name: 'interpreter',
+    name: tier === 'all' ? 'jit' : 'interpreter',
     window: words.u8.subarray(WINDOW_AT, WINDOW_AT + WINDOW_SIZE),
     run(code, state) {
       for (let i = 0; i < MAX_WORDS; i++) words.set32(WORDS_AT + 4 * i, code[i] ?? BRK);
@@ -128,3 +130,6 @@ export function interpreterEngine(): Engine {
     },
   };
 }
+
+export const interpreterEngine = (): Engine => wasmEngine('none');
+export const jitEngine = (): Engine => wasmEngine('all');

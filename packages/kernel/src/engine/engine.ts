@@ -84,8 +84,8 @@ export interface EngineOptions {
   readonly vm: number;
   readonly traps: Traps;
   readonly plainSysreg: PlainSysreg;
-  /** Only the interpreter runs. */
-  readonly isJitOff?: boolean;
+  /** Whether hot code is compiled (the default), none, or all of it before it runs. */
+  readonly tier?: 'hot' | 'none' | 'all';
 }
 
 /** What a translation is for. */
@@ -128,7 +128,7 @@ export class Engine {
   readonly #exports: Exports;
   readonly #jit: Jit | undefined;
 
-  constructor({ interpreter, words, vcpu, vm, traps, plainSysreg, isJitOff }: EngineOptions) {
+  constructor({ interpreter, words, vcpu, vm, traps, plainSysreg, tier = 'hot' }: EngineOptions) {
     this.#vcpu = new Block(words, vcpu);
     this.#tlb = new Tlb(this.#vcpu);
     this.#decoder = new Decoder(words, interpreter.table, interpreter.plan, plainSysreg);
@@ -149,8 +149,9 @@ export class Engine {
     const instance = new WebAssembly.Instance(interpreter.module, { vkvm: imports });
     // The module was built by build.ts, which exports exactly these.
     this.#exports = instance.exports as unknown as Exports;
-    if (!isJitOff) {
+    if (tier !== 'none') {
       this.#jit = new Jit({
+        isEager: tier === 'all',
         words,
         plan: interpreter.plan,
         imports: { ...this.#exports, ...imports },
@@ -186,6 +187,7 @@ export class Engine {
     let left = Math.min(budget, MAX_BUDGET);
     this.retired = 0;
     for (;;) {
+      if (jit?.isEager) this.#compileAtPc(jit);
       const slice = jit ? Math.min(left, jit.interval) : left;
       const retired = this.#enter(slice);
       this.retired += retired;
@@ -196,6 +198,11 @@ export class Engine {
       if (!jit || leave !== LEAVE_BUDGET || left <= 0 || retired < slice) return leave;
       jit.sample(vcpu.get32(OP));
     }
+  }
+
+  #compileAtPc(jit: Jit): void {
+    const op = this.#opAtPc();
+    if (op !== undefined) jit.compile(op);
   }
 
   /** @returns how many instructions were retired */

@@ -33,6 +33,7 @@ import {
   COLD_LEAVE,
   COLD_LEAVE_WITH_PC,
   COLD_NEXT,
+  COLD_RETURN,
   loopLocals,
   type HandlerImports,
 } from './frame.ts';
@@ -186,7 +187,7 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
   module.table(cold, cold.length + MAX_REGIONS, 'table');
   const types = {
     cold: module.type([I32_TYPE], [I32_TYPE]),
-    region: module.type([I32_TYPE, I32_TYPE], [I32_TYPE]),
+    region: module.type([I32_TYPE, I32_TYPE, I32_TYPE], [I32_TYPE]),
   };
   emitJump(module, plan, imports, types.region);
   for (const name of ['read', 'write', 'probe', 'locate', 'fetch'] as const) {
@@ -201,7 +202,7 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
 interface TableTypes {
   /** `(op: i32) → i32` */
   readonly cold: number;
-  /** `(op: i32, acc: i32) → i32` */
+  /** `(op: i32, acc: i32, depth: i32) → i32` */
   readonly region: number;
 }
 
@@ -267,7 +268,7 @@ function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, types:
     i32.lt_u(handler.get(), i32.const(firstRegion(plan))),
     () => answer.set(code.callIndirect<I32>(types.cold, [op.get()], entry())),
     () => {
-      answer.set(code.callIndirect<I32>(types.region, [op.get(), acc.get()], entry()));
+      answer.set(code.callIndirect<I32>(types.region, [op.get(), acc.get(), i32.const(0)], entry()));
       op.set(load32(OP));
     },
   );
@@ -277,6 +278,7 @@ function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, types:
     acc.set(load32(ACC));
     code.br(next);
   });
+  code.if(i32.eq(answer.get(), i32.const(COLD_RETURN)), () => emitter.returned());
   op.set(load32(OP));
   acc.set(load32(ACC));
   code.brIf(i32.eq(answer.get(), i32.const(COLD_JUMP)), next);
@@ -292,8 +294,8 @@ function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, types:
 }
 
 /**
- * `(target: i64, counted: i32) → i32`: goes on at a virtual address, from a region that has written its registers back.
- * `counted` is ACC + OP with the branch done. Answers as a region does.
+ * `(target: i64, counted: i32, depth: i32) → i32`: goes on at a virtual address, from a region that has written its
+ * registers back. `counted` is ACC + OP with the branch done, `depth` the region's own. Answers as a region does.
  */
 function emitJump(
   module: ModuleBuilder,
@@ -301,10 +303,11 @@ function emitJump(
   imports: HandlerImports,
   regionType: number,
 ): void {
-  const { code } = module.function([I64_TYPE, I32_TYPE], [I32_TYPE], 'jump');
+  const { code } = module.function([I64_TYPE, I32_TYPE, I32_TYPE], [I32_TYPE], 'jump');
   const { i32, i64 } = code.ops;
   const target = code.param<I64>(0);
   const counted = code.param<I32>(1);
+  const depth = code.param<I32>(2);
   const vcpu = code.letI32(code.globalGet<I32>(imports.vcpu));
   const page = code.local<I32>(I32_TYPE);
   const op = code.local<I32>(I32_TYPE);
@@ -342,7 +345,7 @@ function emitJump(
   code.if(i32.ge_u(handler.get(), i32.const(firstRegion(plan))), () =>
     code.returnCallIndirect(
       regionType,
-      [op.get(), i32.sub(counted.get(), op.get())],
+      [op.get(), i32.sub(counted.get(), op.get()), depth.get()],
       i32.sub(handler.get(), i32.const(plan.hot)),
     ),
   );

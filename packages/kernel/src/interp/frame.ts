@@ -26,6 +26,8 @@ export const COLD_LEAVE = 1;
 export const COLD_JUMP = 2;
 /** As COLD_LEAVE, and the pc word is right already. */
 export const COLD_LEAVE_WITH_PC = 3;
+/** A region has executed RET: to the pc word, with ACC + OP in ACC. */
+export const COLD_RETURN = 4;
 
 /** The locals and labels of the dispatch loop. */
 export interface LoopFrame {

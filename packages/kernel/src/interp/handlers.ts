@@ -250,6 +250,13 @@ export class HandlerEmitter extends SlowMemoryEmitter implements Emitter {
     this.#jump(this.state64(PC), 0);
   }
 
+  /** A region has returned: {@link COLD_RETURN}. */
+  returned(): void {
+    this.op.set(this.i32.const(0));
+    this.#setAcc(this.state32(ACC));
+    this.#jump(this.state64(PC), 0);
+  }
+
   /** SP may have been written: notes when its alignment changes. Accesses by it are checked in the slow path. */
   lookAtStack(): void {
     const { i32 } = this;

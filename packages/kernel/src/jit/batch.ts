@@ -49,7 +49,7 @@ export function buildBatch(
     decode: port('decode', [I32_TYPE], false),
     stackMoved: port('stackMoved', [], false),
   };
-  const jump = port('jump', [I64_TYPE, I32_TYPE]);
+  const jump = port('jump', [I64_TYPE, I32_TYPE, I32_TYPE]);
   const routines = new Map<Routine, number>();
   const ops = regions.flatMap(({ blocks }) => blocks.flatMap((block) => block.ops));
   for (const routine of [TRAP_FP, ...ops.flatMap(({ footprint }) => footprint.routines)]) {
@@ -62,9 +62,13 @@ export function buildBatch(
   }
   const routineIndex = (routine: Routine): number => routines.get(routine)!;
   const alone = regions.map((region) => emitAlone(module, region, { ...slow, routineIndex }));
-  const regionType = module.type([I32_TYPE, I32_TYPE], [I32_TYPE]);
+  const regionType = module.type([I32_TYPE, I32_TYPE, I32_TYPE], [I32_TYPE]);
+  const functions = regions.map((_, place) =>
+    module.function([I32_TYPE, I32_TYPE, I32_TYPE], [I32_TYPE], regionName(place)),
+  );
+  const functionAt = new Map(regions.map(({ entry }, place) => [entry, functions[place]!.index]));
   for (const [place, region] of regions.entries()) {
-    const { index, code } = module.function([I32_TYPE, I32_TYPE], [I32_TYPE], regionName(place));
+    const { index, code } = functions[place]!;
     emitRegion(code, region, {
       ...numbers,
       vcpu,
@@ -74,6 +78,7 @@ export function buildBatch(
       kickable: shared,
       routineIndex,
       alone: alone[place],
+      functionAt: (at) => functionAt.get(at),
     });
     module.complete(index);
   }

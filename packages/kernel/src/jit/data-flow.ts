@@ -4,9 +4,9 @@
  */
 import type { Field } from '../a64/emitter.ts';
 import { SINK_SLOT, SP_SLOT, V, ZERO_SLOT } from '../state/vcpu-state.ts';
-import type { RegisterUse } from './footprint.ts';
+import { isCall, type RegisterUse } from './footprint.ts';
 import type { Node } from './graph.ts';
-import type { RegionOp } from './region.ts';
+import { goesOn, type RegionOp } from './region.ts';
 
 /** The stack pointer among the general registers. */
 export const SP_INDEX = 31;
@@ -81,6 +81,8 @@ export interface OpFacts {
   readonly flagsBefore: boolean;
   /** And those after it. */
   readonly flagsAfter: boolean;
+  /** After a call: registers to load again. */
+  readonly reload: RegisterSet;
 }
 
 export interface BlockFacts {
@@ -103,6 +105,7 @@ interface OpSets {
   readonly dirty: RegisterSet;
   flagsBefore: boolean;
   flagsAfter: boolean;
+  readonly reload: RegisterSet;
 }
 
 interface BlockSets {
@@ -139,12 +142,13 @@ function setsOf(nodes: readonly Node[]): readonly BlockSets[] {
         dirty: noRegisters(),
         flagsBefore: false,
         flagsAfter: false,
+        reload: noRegisters(),
       };
     });
     const { block } = node;
     const { takenIndex, nextIndex, taken, next } = block;
     const last = ops.at(-1)!.op;
-    const ends = last.footprint.flow.kind !== 'next' && takenIndex === undefined;
+    const ends = !goesOn(last) && takenIndex === undefined;
     const leaves = ends || (takenIndex !== undefined && !taken) || (nextIndex !== undefined && !next);
     const back = takenIndex !== undefined && takenIndex <= last.index;
     return {
@@ -174,6 +178,7 @@ function spreadDirty(blocks: readonly BlockSets[]): void {
       for (const each of ops) {
         add(each.dirty, dirty);
         add(dirty, each.writes);
+        if (isCall(each.op.footprint)) Object.assign(dirty, noRegisters());
       }
       add(dirtyOut, dirty);
       for (const to of successors) changed = add(to.dirtyIn, dirty) || changed;
@@ -188,7 +193,13 @@ function spreadLive({ ops, successors, mayLeave, dirtyOut, live }: BlockSets): b
   if (mayLeave) add(now, dirtyOut);
   for (const each of ops.toReversed()) {
     const { op, reads, writes, kills, dirty } = each;
-    if (op.footprint.exitsAfter) {
+    const called = isCall(op.footprint);
+    if (called) {
+      // All is written back before, and what is needed is loaded again.
+      add(each.reload, now);
+      Object.assign(now, noRegisters());
+    }
+    if (op.footprint.exitsAfter || called) {
       add(now, dirty);
       add(now, writes);
     }

@@ -32,8 +32,10 @@ export type Flow =
   | { readonly kind: 'next' }
   /** A direct branch, always taken or not. */
   | { readonly kind: 'branch' | 'branch if'; readonly reach: Reach; readonly branch: BranchKind }
-  /** Out of the region: an indirect branch, or what only the interpreter does. */
-  | { readonly kind: 'jump' | 'interpret' };
+  /** Out of the region, by an indirect branch. */
+  | { readonly kind: 'jump'; readonly branch: BranchKind }
+  /** Only the interpreter does it. */
+  | { readonly kind: 'interpret' };
 
 export interface Footprint {
   readonly reads: readonly RegisterUse[];
@@ -246,9 +248,9 @@ class FootprintEmitter extends CodeEmitter implements Emitter {
 
   // ---- control
 
-  #leave(kind: 'jump' | 'interpret'): void {
+  #interpret(): void {
     if (this.#conditional > 0) this.exitsBefore = true;
-    else if (this.flow.kind === 'next') this.flow = { kind };
+    else if (this.flow.kind === 'next') this.flow = { kind: 'interpret' };
   }
   branch(reach: Reach, branch: BranchKind): void {
     if (reach === 'far') this.usesPc = true;
@@ -258,18 +260,18 @@ class FootprintEmitter extends CodeEmitter implements Emitter {
     if (reach === 'far') this.usesPc = true;
     this.flow = { kind: 'branch if', reach, branch: 'jump' };
   }
-  jump(_target: I64, _kind: BranchKind): void {
-    this.#leave('jump');
+  jump(_target: I64, branch: BranchKind): void {
+    this.flow = { kind: 'jump', branch };
   }
   refetch(): void {
     this.usesPc = true;
-    this.#leave('jump');
+    this.flow = { kind: 'jump', branch: 'jump' };
   }
   undefined(): void {
-    this.#leave('interpret');
+    this.#interpret();
   }
   raise(_exceptionClass: number, _iss: I32, _after: boolean): void {
-    this.#leave('interpret');
+    this.#interpret();
   }
   requireEl1(): void {
     this.exitsBefore = true;
@@ -279,21 +281,24 @@ class FootprintEmitter extends CodeEmitter implements Emitter {
     this.exitsBefore = true;
   }
   hypercall(_conduit: 'hvc' | 'smc'): void {
-    this.#leave('interpret');
+    this.#interpret();
   }
   systemRegister(): void {
-    this.#leave('interpret');
+    this.#interpret();
   }
   wait(_kind: 'wfi' | 'wfe'): void {
-    this.#leave('interpret');
+    this.#interpret();
   }
   exceptionReturn(): void {
-    this.#leave('interpret');
+    this.#interpret();
   }
   checkInterrupts(): void {
     this.exitsAfter = true;
   }
 }
+
+/** A branch that is meant to come back behind itself. */
+export const isCall = ({ flow }: Footprint): boolean => 'branch' in flow && flow.branch === 'call';
 
 /** Emits for nothing. @param emit - one instruction */
 export function footprintOf(emit: (c: Emitter) => void): Footprint {

@@ -13,6 +13,7 @@ import { RegionReader, type Region } from './region.ts';
 
 /** Instructions between two samples: where code is still interpreted, and at most. */
 const INTERVAL = 8192;
+const EAGER_INTERVAL = 64;
 const MAX_INTERVAL = INTERVAL * 16;
 /** Samples that make an op the entry of a region. */
 const HOT = 6;
@@ -20,6 +21,8 @@ const HOT = 6;
 const BATCH_OPS = 1200;
 
 export interface JitOptions {
+  /** All code is compiled before it runs: for tests. */
+  readonly isEager: boolean;
   readonly words: Words;
   readonly plan: HandlerPlan;
   /** The interpreter's exports and imports, which regions import. */
@@ -41,6 +44,7 @@ interface Installed {
 export class Jit {
   /** Instructions until the next sample. */
   interval = INTERVAL;
+  readonly isEager: boolean;
   readonly #options: JitOptions;
   readonly #reader: RegionReader;
   readonly #first: number;
@@ -52,6 +56,8 @@ export class Jit {
 
   constructor(options: JitOptions) {
     this.#options = options;
+    this.isEager = options.isEager;
+    if (this.isEager) this.interval = EAGER_INTERVAL;
     const { words, plan, decode } = options;
     this.#first = firstRegion(plan);
     this.#firstEntry = tableIndexOf(plan, this.#first);
@@ -70,6 +76,7 @@ export class Jit {
 
   /** Guest code was left at an op after {@link interval} instructions. */
   sample(op: number): void {
+    if (this.isEager) return;
     if (this.#at(op)) {
       this.interval = Math.min(2 * this.interval, MAX_INTERVAL);
       return;
@@ -77,10 +84,12 @@ export class Jit {
     this.interval = INTERVAL;
     const count = (this.#samples.get(op) ?? 0) + 1;
     this.#samples.set(op, count);
-    if (count === HOT) this.#compile(op);
+    if (count === HOT) this.compile(op);
   }
 
-  #compile(op: number): void {
+  /** Compiles the region that begins at an op, unless that is done. */
+  compile(op: number): void {
+    if (this.#at(op)) return;
     const page = this.#options.pageOf(op);
     const regions = this.#regionsFrom(page, (op - page) / OP_SIZE);
     if (regions.length === 0) return;

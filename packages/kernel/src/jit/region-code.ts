@@ -4,9 +4,10 @@
  */
 import type { Code, Label } from '../wasm/code.ts';
 import { analyse, copyOf, type RegionFacts } from './data-flow.ts';
+import { isCall } from './footprint.ts';
 import { orderBlocks, type Node } from './graph.ts';
 import { RegionEmitter, type RegionImports } from './region-emitter.ts';
-import type { Block, Region } from './region.ts';
+import { goesOn, type Block, type Region } from './region.ts';
 
 /** Emits the function of a region. */
 export function emitRegion(code: Code, region: Region, imports: RegionImports): void {
@@ -34,7 +35,7 @@ class RegionCode {
   emit(): void {
     const footprints = this.#nodes.flatMap(({ block }) => block.ops.map(({ footprint }) => footprint));
     this.#emitter.begin(this.#facts.live, {
-      pc: footprints.some(({ usesPc }) => usesPc),
+      pc: footprints.some((each) => each.usesPc || isCall(each)),
       memory: footprints.some(({ usesMemory }) => usesMemory),
       fp: footprints.some(({ usesFp }) => usesFp),
       back: this.#nodes.some(({ block }) => (block.takenIndex ?? Infinity) <= block.ops.at(-1)!.index),
@@ -79,7 +80,7 @@ class RegionCode {
       if (handler?.looksAtStack) emitter.lookAtStack();
       this.#code.endScope();
     }
-    if (ops.at(-1)!.op.footprint.flow.kind === 'next') this.#goTo(block.next, block.nextIndex!);
+    if (goesOn(ops.at(-1)!.op)) this.#goTo(block.next, block.nextIndex!);
   }
 
   /** The way that a branch at the end of a block goes. */

@@ -18,7 +18,7 @@ import type {
   V128,
   Var,
 } from '../a64/emitter.ts';
-import { COLD_JUMP, COLD_LEAVE } from '../interp/frame.ts';
+import { COLD_JUMP, COLD_LEAVE, COLD_RETURN } from '../interp/frame.ts';
 import { LEAVE_BUDGET, LEAVE_INTERRUPT } from '../interp/leave.ts';
 import { formOf, MemoryEmitter, quadForm, STORES } from '../interp/memory-emitter.ts';
 import { KICK } from '../interp/handlers.ts';
@@ -33,6 +33,7 @@ import {
   INTERRUPT_LINES,
   LEAVE,
   OP,
+  PC,
   PC_DELTA,
   RUN_PAGE,
   SP_SLOT,
@@ -59,9 +60,9 @@ const onStack = null as never;
 export interface RegionImports {
   /** Global: address of the vCPU's block. */
   readonly vcpu: number;
-  /** `(target: i64, counted: i32) → i32`: goes on at a virtual address. @see emitJump in interp/build.ts */
+  /** `(target: i64, counted: i32, depth: i32) → i32`: goes on at a virtual address. @see emitJump in interp/build.ts */
   readonly jump: number;
-  /** The type of regions, `(op: i32, acc: i32) → i32`. */
+  /** The type of regions, `(op: i32, acc: i32, depth: i32) → i32`. */
   readonly regionType: number;
   /** The least handler number that is a region, and what table index it is. */
   readonly firstRegion: number;
@@ -71,7 +72,12 @@ export interface RegionImports {
   routineIndex(routine: Routine): number;
   /** `(op: i32) → i32`: the entry's instruction done as the interpreter does it; `undefined` if it never has to be. */
   readonly alone: number | undefined;
+  /** The function of the region that begins at an op of this page, if it is in this module. */
+  functionAt(index: number): number | undefined;
 }
+
+/** Calls inside of calls, at most: what is called deeper replaces its caller. */
+const MAX_DEPTH = 200;
 
 export const slotOfGeneral = (index: number): number => (index === SP_INDEX ? SP_SLOT : X + 8 * index);
 
@@ -84,6 +90,8 @@ export class RegionEmitter extends MemoryEmitter implements Emitter {
   readonly #op: Local<I32>;
   /** `ACC + OP` of the interpreter, with OP at the entry. */
   readonly #fuel: Local<I32>;
+  /** Parameter: how many regions wait for this one to return. */
+  readonly #depth: Local<I32>;
   readonly #general: (Local<I64> | undefined)[] = [];
   readonly #vector: (Local<V128> | undefined)[] = [];
   readonly #flags: Local<I64>[] = [];
@@ -101,6 +109,7 @@ export class RegionEmitter extends MemoryEmitter implements Emitter {
     this.#entry = entry;
     this.#op = code.param<I32>(0);
     this.#fuel = code.param<I32>(1);
+    this.#depth = code.param<I32>(2);
   }
 
   // ---- the region's frame
@@ -127,14 +136,19 @@ export class RegionEmitter extends MemoryEmitter implements Emitter {
         i64.add(this.state64(PC_DELTA), i64.extend_i32_u(i32.shr_u(this.#op.get(), i32.const(2)))),
       );
     }
+    this.#load(live);
+  }
+
+  #load(registers: RegisterSet): void {
     for (let n = 0; n < 32; n++) {
-      if ((live.general >>> n) & 1) this.#generalLocal(n).set(this.state64(slotOfGeneral(n)));
-      if ((live.vector >>> n) & 1) {
-        this.#vectorLocal(n).set(code.load<V128>('v128.load', this.vcpu.get(), V + 16 * n));
+      if ((registers.general >>> n) & 1) this.#generalLocal(n).set(this.state64(slotOfGeneral(n)));
+      if ((registers.vector >>> n) & 1) {
+        this.#vectorLocal(n).set(this.code.load<V128>('v128.load', this.vcpu.get(), V + 16 * n));
       }
     }
-    if (live.flags)
+    if (registers.flags) {
       FLAG_OFFSET.forEach((offset, i) => this.#flagLocal(i as FlagIndex).set(this.state64(offset)));
+    }
   }
 
   /** What follows is about this instruction. */
@@ -183,13 +197,11 @@ export class RegionEmitter extends MemoryEmitter implements Emitter {
 
   #storeAcc(): void {
     const { i32 } = this;
-    this.vcpu.get();
-    this.code.store('i32.store', onStack, i32.sub(this.#fuel.get(), this.#op.get()), ACC);
+    this.code.store('i32.store', this.vcpu.get(), this.#acc(), ACC);
   }
 
   #storeOp(index: number): void {
-    this.vcpu.get();
-    this.code.store('i32.store', onStack, this.#opAt(index), OP);
+    this.code.store('i32.store', this.vcpu.get(), this.#opAt(index), OP);
   }
 
   #answer(value: number): void {
@@ -242,11 +254,105 @@ export class RegionEmitter extends MemoryEmitter implements Emitter {
     code.if(isRegion, () =>
       code.returnCallIndirect(
         this.#imports.regionType,
-        [this.#opAt(index), i32.sub(this.#fuel.get(), this.#op.get())],
-        i32.sub(handler.get(), i32.const(this.#imports.firstRegion - this.#imports.firstEntry)),
+        [this.#opAt(index), this.#acc(), this.#depth.get()],
+        this.#entryOf(handler),
       ),
     );
     this.#toInterpreter(index);
+  }
+
+  /** Index in the table of a handler that is a region. */
+  #entryOf(handler: Local<I32>): I32 {
+    const { firstRegion, firstEntry } = this.#imports;
+    return this.i32.sub(handler.get(), this.i32.const(firstRegion - firstEntry));
+  }
+
+  #acc(): I32 {
+    return this.i32.sub(this.#fuel.get(), this.#op.get());
+  }
+
+  // ---- calls
+
+  /** Calls the region at an op of the page, and goes on behind the instruction if it comes back there. */
+  #callNear(index: number): void {
+    const { code, i32 } = this;
+    this.#spill(true);
+    const deeper = (): I32 => i32.add(this.#depth.get(), i32.const(1));
+    const known = this.#imports.functionAt(index);
+    if (known !== undefined) {
+      this.#callUnlessDeep(
+        () => code.call<I32>(known, this.#opAt(index), this.#acc(), deeper()),
+        () => code.returnCall(known, this.#opAt(index), this.#acc(), this.#depth.get()),
+      );
+      return;
+    }
+    const handler = code.letI32(code.load<I32>('i32.load16_u', this.#opAt(index)));
+    code.if(i32.lt_u(handler.get(), i32.const(this.#imports.firstRegion)), () => this.#toInterpreter(index));
+    const { regionType } = this.#imports;
+    this.#callUnlessDeep(
+      () =>
+        code.callIndirect<I32>(
+          regionType,
+          [this.#opAt(index), this.#acc(), deeper()],
+          this.#entryOf(handler),
+        ),
+      () =>
+        code.returnCallIndirect(
+          regionType,
+          [this.#opAt(index), this.#acc(), this.#depth.get()],
+          this.#entryOf(handler),
+        ),
+    );
+  }
+
+  #callFar(target: Local<I64>): void {
+    const { code, i32 } = this;
+    const { jump } = this.#imports;
+    this.#spill(true);
+    const counted = (): I32 => i32.add(this.#fuel.get(), i32.const(this.#distance() + OP_SIZE));
+    this.#callUnlessDeep(
+      () => code.call<I32>(jump, target.get(), counted(), i32.add(this.#depth.get(), i32.const(1))),
+      () => code.returnCall(jump, target.get(), counted(), this.#depth.get()),
+    );
+  }
+
+  /** From the entry to the instruction at hand, in bytes of ops. */
+  #distance(): number {
+    return (this.#index - this.#entry) * OP_SIZE;
+  }
+
+  #callUnlessDeep(call: () => I32, tailCall: () => void): void {
+    const { code, i32, i64 } = this;
+    code.if(i32.ge_u(this.#depth.get(), i32.const(MAX_DEPTH)), tailCall);
+    const answer = code.letI32(call());
+    code.if(i32.ne(answer.get(), i32.const(COLD_RETURN)), () => {
+      answer.get();
+      code.return();
+    });
+    const target = code.letI64(this.state64(PC));
+    const counted = code.letI32(this.state32(ACC));
+    const elsewhere = i64.ne(target.get(), this.#pcAt(this.#index + 1));
+    const spent = i32.ge_s(counted.get(), i32.const(0));
+    code.if(i32.or(elsewhere, spent), () =>
+      code.returnCall(this.#imports.jump, target.get(), counted.get(), this.#depth.get()),
+    );
+    this.#fuel.set(i32.sub(counted.get(), i32.const(this.#distance() + OP_SIZE)));
+    this.setState64(
+      PC_DELTA,
+      i64.sub(this.#pc!.get(), i64.extend_i32_u(i32.shr_u(this.#op.get(), i32.const(2)))),
+    );
+    this.dirty = { general: 0, vector: 0, flags: false };
+    this.#load(this.#facts.reload);
+  }
+
+  /** Goes back to the region that waits, or to the interpreter, which both go on at the pc word. */
+  #return(target: Local<I64>): void {
+    const { i32 } = this;
+    this.#spill(true);
+    this.code.store('i64.store', this.vcpu.get(), target.get(), PC);
+    const counted = this.code.letI32(i32.add(this.#fuel.get(), i32.const(this.#distance() + OP_SIZE)));
+    this.code.store('i32.store', this.vcpu.get(), counted.get(), ACC);
+    this.#answer(COLD_RETURN);
   }
 
   /** Accounts for a branch of this region that is taken, and looks at the budget where it goes back. */
@@ -467,7 +573,7 @@ export class RegionEmitter extends MemoryEmitter implements Emitter {
     if (kind === 'jump') return this.follow(true);
     const to = this.#index + (immLow >> 2);
     this.countBranch(to);
-    this.chain(to);
+    this.#callNear(to);
   }
 
   branchIf(_condition: I32, reach: Reach): void {
@@ -480,8 +586,11 @@ export class RegionEmitter extends MemoryEmitter implements Emitter {
     this.follow(false);
   }
 
-  jump(target: I64, _kind: BranchKind): void {
-    this.#jump(target, OP_SIZE);
+  jump(target: I64, kind: BranchKind): void {
+    if (kind === 'jump') return this.#jump(target, OP_SIZE);
+    const to = this.code.letI64(target);
+    if (kind === 'call') this.#callFar(to);
+    else this.#return(to);
   }
 
   refetch(): void {
@@ -498,8 +607,12 @@ export class RegionEmitter extends MemoryEmitter implements Emitter {
     const { i32 } = this;
     const target = this.code.letI64(value);
     this.#spill(true);
-    const counted = (this.#index - this.#entry) * OP_SIZE + retired;
-    this.code.returnCall(this.#imports.jump, target.get(), i32.add(this.#fuel.get(), i32.const(counted)));
+    this.code.returnCall(
+      this.#imports.jump,
+      target.get(),
+      i32.add(this.#fuel.get(), i32.const(this.#distance() + retired)),
+      this.#depth.get(),
+    );
   }
 
   undefined(): void {

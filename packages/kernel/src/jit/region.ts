@@ -14,7 +14,7 @@ import {
   SPECIAL_HANDLERS,
 } from '../interp/uop.ts';
 import type { Words } from '../state/words.ts';
-import { footprintOf, type Footprint } from './footprint.ts';
+import { footprintOf, isCall, type Footprint } from './footprint.ts';
 
 /** One instruction of a region. */
 export interface RegionOp {
@@ -69,7 +69,12 @@ const INTERPRET: Footprint = {
   routines: [],
 };
 /** The op behind a page: a jump to the next page. */
-const PAGE_END: Footprint = { ...INTERPRET, exitsBefore: false, usesPc: true, flow: { kind: 'jump' } };
+const PAGE_END: Footprint = {
+  ...INTERPRET,
+  exitsBefore: false,
+  usesPc: true,
+  flow: { kind: 'jump', branch: 'jump' },
+};
 
 export class RegionReader {
   readonly #words: Words;
@@ -153,16 +158,21 @@ export class RegionReader {
   }
 }
 
-/** Indices of the page, within it. A call is left to its own region: it comes back by another way. */
-function successorsOf({ index, footprint: { flow }, immLow }: RegionOp): {
+/** Indices of the page, within it. What is called is left to its own region, and comes back. */
+function successorsOf({ index, footprint, immLow }: RegionOp): {
   readonly taken: number | undefined;
   readonly next: number | undefined;
 } {
+  const { flow } = footprint;
   const isLocal = 'reach' in flow && flow.reach !== 'far' && flow.branch === 'jump';
   const taken = isLocal ? index + (immLow >> 2) : undefined;
-  const falls = flow.kind === 'next' || flow.kind === 'branch if';
+  const falls = flow.kind === 'next' || flow.kind === 'branch if' || isCall(footprint);
   return { taken, next: falls ? index + 1 : undefined };
 }
+
+/** Control goes on with the next op, always. */
+export const goesOn = ({ footprint }: RegionOp): boolean =>
+  footprint.flow.kind === 'next' || isCall(footprint);
 
 function blocksOf(
   entry: number,
@@ -176,7 +186,7 @@ function blocksOf(
     for (let op = ops.get(at); op; op = ops.get(at)) {
       run.push(op);
       at++;
-      if (op.footprint.flow.kind !== 'next' || leaders.has(at)) break;
+      if (!goesOn(op) || leaders.has(at)) break;
     }
     const last = run.at(-1);
     if (!last) continue;
