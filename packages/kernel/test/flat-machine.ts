@@ -1,6 +1,6 @@
 /** An Engine over a bare memory: RAM, a run page, scripted ports. What interp/ and mmu/ are tested on. */
 import { ACCESS_SIZE } from '../src/mmu/access.ts';
-import { Engine, createInterpreter, type Interpreter } from '../src/engine/engine.ts';
+import { Engine, createInterpreter, type Interpreter, type Tier } from '../src/engine/engine.ts';
 import type { Leave } from '../src/interp/leave.ts';
 import type { Traps } from '../src/interp/traps.ts';
 import { Block } from '../src/state/block.ts';
@@ -92,8 +92,11 @@ export class FlatMachine {
   readonly engine: Engine;
   script: Script = FlatMachine.#silent();
 
-  /** @param shared - whether another thread could kick */
-  constructor(shared = false) {
+  /**
+   * @param shared - whether another thread could kick
+   * @param tier - which code is compiled
+   */
+  constructor(shared = false, tier: Tier = 'hot') {
     this.words = new Words(new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared }));
     this.vm = new Block(this.words, VM_AT);
     this.vcpu = new Block(this.words, VCPU_AT);
@@ -110,6 +113,7 @@ export class FlatMachine {
         mmioWrite: (access) => this.script.mmioWrite(access),
       },
       plainSysreg: () => -1,
+      tier,
     });
     this.engine.format();
     this.reset();

@@ -76,6 +76,9 @@ export function createInterpreter(shared: boolean): Interpreter {
   return { table: new DecodeTable(INSNS), plan, module };
 }
 
+/** Whether hot code is compiled, none, or all of it before it runs. */
+export type Tier = 'hot' | 'none' | 'all';
+
 export interface EngineOptions {
   readonly interpreter: Interpreter;
   readonly words: Words;
@@ -84,8 +87,8 @@ export interface EngineOptions {
   readonly vm: number;
   readonly traps: Traps;
   readonly plainSysreg: PlainSysreg;
-  /** Whether hot code is compiled (the default), none, or all of it before it runs. */
-  readonly tier?: 'hot' | 'none' | 'all';
+  /** Absent = `hot`. */
+  readonly tier?: Tier;
 }
 
 /** What a translation is for. */

@@ -72,6 +72,10 @@ function registersOf(op: RegionOp, uses: readonly RegisterUse[], flags: boolean)
   return set;
 }
 
+/** Whether it may write SP. */
+export const writesStack = (op: RegionOp): boolean =>
+  ((registersOf(op, op.footprint.writes, false).general >>> SP_INDEX) & 1) === 1;
+
 /** What data flow says of one instruction. */
 export interface OpFacts {
   readonly op: RegionOp;

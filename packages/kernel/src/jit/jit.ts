@@ -32,13 +32,19 @@ export interface JitOptions {
   readonly decode: (op: number) => void;
 }
 
+/** The regions of one module, all of one page: they call each other directly, so they go together. */
+interface Batch {
+  readonly page: number;
+  readonly regions: Installed[];
+  /** The ops that it was made of: from an index to one past the last. */
+  readonly ranges: readonly (readonly [from: number, to: number])[];
+}
+
 interface Installed {
   readonly entry: number; // address of the op
   readonly slot: number;
   /** The handler that the op had. */
   readonly original: number;
-  /** The ops it was made of: pairs of a first index and one past the last. */
-  readonly ranges: readonly (readonly [from: number, to: number])[];
 }
 
 export class Jit {
@@ -52,7 +58,7 @@ export class Jit {
   readonly #samples = new Map<number, number>();
   readonly #bySlot: (Installed | undefined)[] = [];
   readonly #freeSlots: number[] = [];
-  readonly #byPage = new Map<number, Installed[]>();
+  readonly #byPage = new Map<number, Batch[]>();
 
   constructor(options: JitOptions) {
     this.#options = options;
@@ -98,9 +104,16 @@ export class Jit {
     const numbers = { firstRegion: this.#first, firstEntry: this.#firstEntry };
     const module = new WebAssembly.Module(buildBatch(regions, numbers, words.isShared));
     const { exports } = new WebAssembly.Instance(module, { vkvm: imports });
-    for (const [place, region] of regions.entries()) {
-      this.#install(region, exports[regionName(place)] as () => void);
-    }
+    const installed = regions.map((region, place) =>
+      this.#install(page + region.entry * OP_SIZE, exports[regionName(place)] as () => void),
+    );
+    const ranges = regions.flatMap(({ blocks }) =>
+      blocks.map(({ first, ops }) => [first, first + ops.length] as const),
+    );
+    const batches = this.#byPage.get(page);
+    const batch = { page, regions: installed, ranges };
+    if (batches) batches.push(batch);
+    else this.#byPage.set(page, [batch]);
   }
 
   /** The region at an op, and those where control comes back from what the interpreter does in it. */
@@ -126,17 +139,13 @@ export class Jit {
     return regions;
   }
 
-  #install({ page, entry, blocks }: Region, code: () => void): void {
-    const op = page + entry * OP_SIZE;
+  #install(op: number, code: () => void): Installed {
     const slot = this.#freeSlots.pop() ?? this.#bySlot.length;
-    const ranges = blocks.map(({ first, ops }) => [first, first + ops.length] as const);
-    const installed = { entry: op, slot, original: this.#originalOf(op), ranges };
+    const installed = { entry: op, slot, original: this.#originalOf(op) };
     this.#bySlot[slot] = installed;
-    const others = this.#byPage.get(page);
-    if (others) others.push(installed);
-    else this.#byPage.set(page, [installed]);
     this.#options.imports.table.set(this.#firstEntry + slot, code);
     this.#options.words.u16[op >>> 1] = this.#first + slot;
+    return installed;
   }
 
   #remove({ entry, slot }: Installed): void {
@@ -149,12 +158,14 @@ export class Jit {
 
   /** The instructions of some ops of a page have changed: [from, to). */
   drop(page: number, from: number, to: number): void {
-    const all = this.#byPage.get(page);
-    if (!all) return;
-    const kept = all.filter(({ ranges }) => !ranges.some((range) => range[0] < to && from < range[1]));
-    if (kept.length === all.length) return;
-    for (const each of all) if (!kept.includes(each)) this.#remove(each);
-    this.#byPage.set(page, kept);
+    const batches = this.#byPage.get(page);
+    if (!batches) return;
+    const isHit = ({ ranges }: Batch): boolean => ranges.some((range) => range[0] < to && from < range[1]);
+    for (const batch of batches.filter(isHit)) for (const region of batch.regions) this.#remove(region);
+    this.#byPage.set(
+      page,
+      batches.filter((batch) => !isHit(batch)),
+    );
   }
 
   /** All decoded code is gone. */

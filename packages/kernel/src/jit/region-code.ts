@@ -3,10 +3,11 @@
  * or, if several branches meet in it, behind a block that they leave. Source: N. Ramsey, "Beyond Relooper" (ICFP 2022).
  */
 import type { Code, Label } from '../wasm/code.ts';
-import { analyse, copyOf, type RegionFacts } from './data-flow.ts';
+import { analyse, copyOf, writesStack, type RegionFacts } from './data-flow.ts';
 import { isCall } from './footprint.ts';
 import { orderBlocks, type Node } from './graph.ts';
-import { RegionEmitter, type RegionImports } from './region-emitter.ts';
+import { RegionEmitter } from './region-emitter.ts';
+import type { RegionImports } from './region-state.ts';
 import { goesOn, type Block, type Region } from './region.ts';
 
 /** Emits the function of a region. */
@@ -77,7 +78,7 @@ class RegionCode {
       if (handler) handler.insn.emit(emitter, handler.point);
       else if (footprint.flow.kind === 'jump') emitter.pageEnd();
       else emitter.undefined();
-      if (handler?.looksAtStack) emitter.lookAtStack();
+      if (handler?.looksAtStack && writesStack(facts.op)) emitter.lookAtStack();
       this.#code.endScope();
     }
     if (goesOn(ops.at(-1)!.op)) this.#goTo(block.next, block.nextIndex!);

@@ -1,0 +1,180 @@
+/** The ways out of a region: to the interpreter, to other regions, to what called it. */
+import type { I32, I64 } from '../a64/emitter.ts';
+import { COLD_JUMP, COLD_LEAVE, COLD_RETURN } from '../interp/frame.ts';
+import { KICK } from '../interp/handlers.ts';
+import { LEAVE_BUDGET } from '../interp/leave.ts';
+import { OP_SIZE } from '../interp/uop.ts';
+import { ACC, LEAVE, OP, PC, PC_DELTA } from '../state/vcpu-state.ts';
+import type { Local } from '../wasm/code.ts';
+import { RegionState } from './region-state.ts';
+
+const onStack = null as never;
+
+/** Calls inside of calls, at most: what is called deeper replaces its caller. */
+const MAX_DEPTH = 200;
+
+export abstract class RegionExits extends RegionState {
+  protected storeAcc(): void {
+    this.code.store('i32.store', this.vcpu.get(), this.acc(), ACC);
+  }
+
+  protected storeOp(index: number): void {
+    this.code.store('i32.store', this.vcpu.get(), this.opAt(index), OP);
+  }
+
+  protected answer(value: number): void {
+    this.i32.const(value);
+    this.code.return();
+  }
+
+  /** Goes on at an op of the page, in the interpreter. */
+  protected toInterpreter(index: number): void {
+    this.storeOp(index);
+    this.storeAcc();
+    this.answer(COLD_JUMP);
+  }
+
+  /** Leaves the instruction at hand to the interpreter. @param flags - somebody reads the flags */
+  protected leaveOp(flags: boolean): void {
+    this.spill(flags);
+    const { alone } = this.imports;
+    if (this.index !== this.entry || alone === undefined) return this.toInterpreter(this.index);
+    // The op itself leads back here.
+    this.storeOp(this.index);
+    this.storeAcc();
+    this.code.returnCall(alone, this.opAt(this.index));
+  }
+
+  protected leaveOpIf(_condition: I32): void {
+    this.code.if(onStack, () => this.leaveOp(this.facts.flagsBefore));
+  }
+
+  /** Leaves the instruction at hand to the interpreter in any case. */
+  protected interpret(): void {
+    this.leaveOp(true);
+  }
+
+  /** Leaves guest code with the pc at an op of the page. */
+  protected leaveGuest(why: number, index: number): void {
+    this.spill(true);
+    this.storeOp(index);
+    this.storeAcc();
+    this.setState32(LEAVE, this.i32.const(why));
+    this.answer(COLD_LEAVE);
+  }
+
+  /** Goes on at an op of the page that is not of this region: in its region if it has one. */
+  chain(index: number): void {
+    const { code, i32 } = this;
+    this.spill(true);
+    const handler = code.letI32(code.load<I32>('i32.load16_u', this.opAt(index)));
+    const isRegion = i32.ge_u(handler.get(), i32.const(this.imports.firstRegion));
+    code.if(isRegion, () =>
+      code.returnCallIndirect(
+        this.imports.regionType,
+        [this.opAt(index), this.acc(), this.depth.get()],
+        this.#entryOf(handler),
+      ),
+    );
+    this.toInterpreter(index);
+  }
+
+  /** Index in the table of a handler that is a region. */
+  #entryOf(handler: Local<I32>): I32 {
+    const { firstRegion, firstEntry } = this.imports;
+    return this.i32.sub(handler.get(), this.i32.const(firstRegion - firstEntry));
+  }
+
+  protected acc(): I32 {
+    return this.i32.sub(this.fuel.get(), this.op.get());
+  }
+
+  /** Accounts for a branch of this region that is taken, and looks at the budget where it goes back. */
+  countBranch(to: number): void {
+    const { code, i32 } = this;
+    const from = this.index;
+    const counted = (1 - (to - from)) * OP_SIZE;
+    if (counted !== 0) this.fuel.set(i32.add(this.fuel.get(), i32.const(counted)));
+    if (to > from) return;
+    const spent = i32.ge_s(this.fuel.get(), i32.const(-(to - this.entry) * OP_SIZE));
+    const leave = this.runPage
+      ? i32.or(spent, code.atomic<I32>('i32.load', this.runPage.get(), [], KICK))
+      : spent;
+    code.if(leave, () => this.leaveGuest(LEAVE_BUDGET, to));
+  }
+
+  // ---- calls
+
+  /** Calls the region at an op of the page, and goes on behind the instruction if it comes back there. */
+  protected callNear(index: number): void {
+    const { code, i32 } = this;
+    this.spill(true);
+    const deeper = (): I32 => i32.add(this.depth.get(), i32.const(1));
+    const known = this.imports.functionAt(index);
+    if (known !== undefined) {
+      this.#callUnlessDeep(
+        () => code.call<I32>(known, this.opAt(index), this.acc(), deeper()),
+        () => code.returnCall(known, this.opAt(index), this.acc(), this.depth.get()),
+      );
+      return;
+    }
+    const handler = code.letI32(code.load<I32>('i32.load16_u', this.opAt(index)));
+    code.if(i32.lt_u(handler.get(), i32.const(this.imports.firstRegion)), () => this.toInterpreter(index));
+    const { regionType } = this.imports;
+    this.#callUnlessDeep(
+      () =>
+        code.callIndirect<I32>(regionType, [this.opAt(index), this.acc(), deeper()], this.#entryOf(handler)),
+      () =>
+        code.returnCallIndirect(
+          regionType,
+          [this.opAt(index), this.acc(), this.depth.get()],
+          this.#entryOf(handler),
+        ),
+    );
+  }
+
+  protected callFar(target: Local<I64>): void {
+    const { code, i32 } = this;
+    const { jump } = this.imports;
+    this.spill(true);
+    const counted = (): I32 => i32.add(this.fuel.get(), i32.const(this.distance() + OP_SIZE));
+    this.#callUnlessDeep(
+      () => code.call<I32>(jump, target.get(), counted(), i32.add(this.depth.get(), i32.const(1))),
+      () => code.returnCall(jump, target.get(), counted(), this.depth.get()),
+    );
+  }
+
+  #callUnlessDeep(call: () => I32, tailCall: () => void): void {
+    const { code, i32, i64 } = this;
+    code.if(i32.ge_u(this.depth.get(), i32.const(MAX_DEPTH)), tailCall);
+    const answer = code.letI32(call());
+    code.if(i32.ne(answer.get(), i32.const(COLD_RETURN)), () => {
+      answer.get();
+      code.return();
+    });
+    const target = code.letI64(this.state64(PC));
+    const counted = code.letI32(this.state32(ACC));
+    const elsewhere = i64.ne(target.get(), this.pcAt(this.index + 1));
+    const spent = i32.ge_s(counted.get(), i32.const(0));
+    code.if(i32.or(elsewhere, spent), () =>
+      code.returnCall(this.imports.jump, target.get(), counted.get(), this.depth.get()),
+    );
+    this.fuel.set(i32.sub(counted.get(), i32.const(this.distance() + OP_SIZE)));
+    this.setState64(
+      PC_DELTA,
+      i64.sub(this.pcAtEntry!.get(), i64.extend_i32_u(i32.shr_u(this.op.get(), i32.const(2)))),
+    );
+    this.dirty = { general: 0, vector: 0, flags: false };
+    this.reload(this.facts.reload);
+  }
+
+  /** Goes back to the region that waits, or to the interpreter, which both go on at the pc word. */
+  protected returnTo(target: Local<I64>): void {
+    const { i32 } = this;
+    this.spill(true);
+    this.code.store('i64.store', this.vcpu.get(), target.get(), PC);
+    const counted = this.code.letI32(i32.add(this.fuel.get(), i32.const(this.distance() + OP_SIZE)));
+    this.code.store('i32.store', this.vcpu.get(), counted.get(), ACC);
+    this.answer(COLD_RETURN);
+  }
+}

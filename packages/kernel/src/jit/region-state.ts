@@ -1,0 +1,283 @@
+/** The registers of a region: Wasm locals, loaded where it is entered and written back where it is left. */
+import type { FlagIndex } from '../a64/code-emitter.ts';
+import type { Field, I32, I64, Routine, V128 } from '../a64/emitter.ts';
+import { MemoryEmitter } from '../interp/memory-emitter.ts';
+import { FLAG_OFFSET } from '../interp/operands.ts';
+import { OP_SIZE } from '../interp/uop.ts';
+import { FP_TRAP, PC_DELTA, RUN_PAGE, SP_SLOT, TLB_BASE, V, X } from '../state/vcpu-state.ts';
+import type { Code, Local } from '../wasm/code.ts';
+import { I32_TYPE, I64_TYPE, V128_TYPE } from '../wasm/opcode.ts';
+import { fieldOf, generalOf, SP_INDEX, vectorOf, type OpFacts, type RegisterSet } from './data-flow.ts';
+import type { RegionOp } from './region.ts';
+
+/** What regions call: functions of the interpreter's module. */
+export interface RegionImports {
+  /** Global: address of the vCPU's block. */
+  readonly vcpu: number;
+  /** `(target: i64, counted: i32, depth: i32) → i32`: goes on at a virtual address. @see emitJump in interp/build.ts */
+  readonly jump: number;
+  /** The type of regions, `(op: i32, acc: i32, depth: i32) → i32`. */
+  readonly regionType: number;
+  /** The least handler number that is a region, and what table index it is. */
+  readonly firstRegion: number;
+  readonly firstEntry: number;
+  readonly stackMoved: number;
+  readonly kickable: boolean;
+  routineIndex(routine: Routine): number;
+  /** `(op: i32) → i32`: the entry's instruction done as the interpreter does it; `undefined` if it never has to be. */
+  readonly alone: number | undefined;
+  /** The function of the region that begins at an op of this page, if it is in this module. */
+  functionAt(index: number): number | undefined;
+}
+
+export const slotOfGeneral = (index: number): number => (index === SP_INDEX ? SP_SLOT : X + 8 * index);
+
+export abstract class RegionState extends MemoryEmitter {
+  /** Stale words in memory, at this point of the code. */
+  dirty: RegisterSet = { general: 0, vector: 0, flags: false };
+  protected readonly imports: RegionImports;
+  protected readonly entry: number;
+  /** Parameter: address of the entry op. */
+  protected readonly op: Local<I32>;
+  /** `ACC + OP` of the interpreter, with OP at the entry. */
+  protected readonly fuel: Local<I32>;
+  /** Parameter: how many regions wait for this one to return. */
+  protected readonly depth: Local<I32>;
+  readonly #general: (Local<I64> | undefined)[] = [];
+  readonly #vector: (Local<V128> | undefined)[] = [];
+  readonly #flags: Local<I64>[] = [];
+  protected tlbBase: Local<I32> | undefined;
+  protected fpTrap: Local<I32> | undefined;
+  protected runPage: Local<I32> | undefined;
+  protected pcAtEntry: Local<I64> | undefined;
+  #current: OpFacts | undefined;
+  constructor(code: Code, imports: RegionImports, entry: number) {
+    super(code, code.local<I32>(I32_TYPE));
+    this.imports = imports;
+    this.entry = entry;
+    this.op = code.param<I32>(0);
+    this.fuel = code.param<I32>(1);
+    this.depth = code.param<I32>(2);
+  }
+
+  /** @param live - registers to load */
+  begin(
+    live: RegisterSet,
+    uses: { readonly pc: boolean; readonly memory: boolean; readonly fp: boolean; readonly back: boolean },
+  ): void {
+    const { code, i32, i64 } = this;
+    this.vcpu.set(code.globalGet<I32>(this.imports.vcpu));
+    this.fuel.set(i32.add(this.fuel.get(), this.op.get()));
+    const word = (offset: number): Local<I32> => {
+      const local = code.local<I32>(I32_TYPE);
+      local.set(this.state32(offset));
+      return local;
+    };
+    if (uses.memory) this.tlbBase = word(TLB_BASE);
+    if (uses.fp) this.fpTrap = word(FP_TRAP);
+    if (uses.back && this.imports.kickable) this.runPage = word(RUN_PAGE);
+    if (uses.pc) {
+      this.pcAtEntry = code.local<I64>(I64_TYPE);
+      this.pcAtEntry.set(
+        i64.add(this.state64(PC_DELTA), i64.extend_i32_u(i32.shr_u(this.op.get(), i32.const(2)))),
+      );
+    }
+    this.reload(live);
+  }
+
+  protected reload(registers: RegisterSet): void {
+    for (let n = 0; n < 32; n++) {
+      if ((registers.general >>> n) & 1) this.generalLocal(n).set(this.state64(slotOfGeneral(n)));
+      if ((registers.vector >>> n) & 1) {
+        this.#vectorLocal(n).set(this.code.load<V128>('v128.load', this.vcpu.get(), V + 16 * n));
+      }
+    }
+    if (registers.flags) {
+      FLAG_OFFSET.forEach((offset, i) => this.#flagLocal(i as FlagIndex).set(this.state64(offset)));
+    }
+  }
+
+  /** What follows is about this instruction. */
+  at(facts: OpFacts): void {
+    this.#current = facts;
+  }
+
+  protected get facts(): OpFacts {
+    return this.#current!;
+  }
+
+  protected get index(): number {
+    return this.facts.op.index;
+  }
+
+  protected get operands(): RegionOp {
+    return this.facts.op;
+  }
+
+  /** Address of an op of the page. */
+  protected opAt(index: number): I32 {
+    const { i32 } = this;
+    const distance = (index - this.entry) * OP_SIZE;
+    return distance === 0 ? this.op.get() : i32.add(this.op.get(), i32.const(distance));
+  }
+
+  /** Writes back what changed. */
+  protected spill(flags: boolean): void {
+    const { code, dirty } = this;
+    for (let n = 0; n < 32; n++) {
+      if ((dirty.general >>> n) & 1) {
+        code.store('i64.store', this.vcpu.get(), this.generalLocal(n).get(), slotOfGeneral(n));
+      }
+      if ((dirty.vector >>> n) & 1) {
+        code.store('v128.store', this.vcpu.get(), this.#vectorLocal(n).get(), V + 16 * n);
+      }
+    }
+    if (dirty.flags && flags) {
+      FLAG_OFFSET.forEach((offset, i) =>
+        code.store('i64.store', this.vcpu.get(), this.#flagLocal(i as FlagIndex).get(), offset),
+      );
+    }
+  }
+
+  /** From the entry to the instruction at hand, in bytes of ops. */
+  protected distance(): number {
+    return (this.index - this.entry) * OP_SIZE;
+  }
+
+  // ---- operands
+
+  protected generalLocal(index: number): Local<I64> {
+    return (this.#general[index] ??= this.code.local<I64>(I64_TYPE));
+  }
+
+  #vectorLocal(index: number): Local<V128> {
+    return (this.#vector[index] ??= this.code.local<V128>(V128_TYPE));
+  }
+
+  #flagLocal(index: FlagIndex): Local<I64> {
+    return (this.#flags[index] ??= this.code.local<I64>(I64_TYPE));
+  }
+
+  reg(field: Field): I64 {
+    const index = generalOf(fieldOf(this.operands, field));
+    return index < 0 ? this.i64.const(0) : this.generalLocal(index).get();
+  }
+
+  setReg(field: Field, value: I64): void {
+    const index = generalOf(fieldOf(this.operands, field));
+    if (index < 0) return this.code.drop(value);
+    this.generalLocal(index).set(value);
+    this.dirty.general |= 1 << index;
+  }
+
+  reg32(field: Field): I32 {
+    return this.i32.wrap_i64(this.reg(field));
+  }
+
+  setReg32(field: Field, value: I32): void {
+    this.setReg(field, this.i64.extend_i32_u(value));
+  }
+
+  imm(): I64 {
+    const { immLow, immHigh } = this.operands;
+    if (immHigh === immLow >> 31) return this.i64.const(immLow);
+    return this.i64.const((BigInt(immHigh) << 32n) | BigInt(immLow >>> 0));
+  }
+
+  imm32(): I32 {
+    return this.i32.const(this.operands.immLow);
+  }
+
+  immHigh(): I32 {
+    return this.i32.const(this.operands.immHigh);
+  }
+
+  field(field: Field): I32 {
+    return this.i32.const(fieldOf(this.operands, field));
+  }
+
+  pc(): I64 {
+    return this.pcAt(this.index);
+  }
+
+  protected pcAt(index: number): I64 {
+    const distance = (index - this.entry) * 4;
+    return this.i64.add(this.pcAtEntry!.get(), this.i64.const(distance));
+  }
+
+  #vectorOf(field: Field, after = 0): number {
+    return vectorOf(fieldOf(this.operands, field), after);
+  }
+
+  #setVector(index: number, value: V128): void {
+    this.#vectorLocal(index).set(value);
+    this.dirty.vector |= 1 << index;
+  }
+
+  vec(field: Field): V128 {
+    return this.#vectorLocal(this.#vectorOf(field)).get();
+  }
+
+  setVec(field: Field, value: V128): void {
+    this.#setVector(this.#vectorOf(field), value);
+  }
+
+  vecAfter(field: Field, count: number): V128 {
+    return this.#vectorLocal(this.#vectorOf(field, count)).get();
+  }
+
+  setVecAfter(field: Field, count: number, value: V128): void {
+    this.#setVector(this.#vectorOf(field, count), value);
+  }
+
+  vecLow(field: Field): I64 {
+    return this.i64x2.extract_lane(this.vec(field), 0);
+  }
+
+  vecLow32(field: Field): I32 {
+    return this.i32x4.extract_lane(this.vec(field), 0);
+  }
+
+  setVecLow(field: Field, value: I64): void {
+    const low = this.letI64(value);
+    this.setVec(field, this.i64x2.replace_lane(this.v128.const(0n, 0n), 0, low.get()));
+  }
+
+  setVecLow32(field: Field, value: I32): void {
+    const low = this.letI32(value);
+    this.setVec(field, this.i32x4.replace_lane(this.v128.const(0n, 0n), 0, low.get()));
+  }
+
+  // ---- state and flags
+
+  stateAtImm(): I64 {
+    return this.state64(this.operands.immLow);
+  }
+
+  setStateAtImm(value: I64): void {
+    this.setState64(this.operands.immLow, value);
+  }
+
+  flag(index: FlagIndex): I64 {
+    return this.#flagLocal(index).get();
+  }
+
+  setFlags(nz: I64, a: I64, b: I64): void {
+    if (!this.facts.flagsAfter) {
+      for (const dead of [b, a, nz]) this.code.drop(dead);
+      return;
+    }
+    this.#flagLocal(2).set(b);
+    this.#flagLocal(1).set(a);
+    this.#flagLocal(0).set(nz);
+    this.dirty.flags = true;
+  }
+
+  routineIndex(routine: Routine): number {
+    return this.imports.routineIndex(routine);
+  }
+
+  protected tlb(): I32 {
+    return this.tlbBase!.get();
+  }
+}
