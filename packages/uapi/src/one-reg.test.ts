@@ -13,6 +13,7 @@ import {
   pRegId,
   regSize,
   sysregId,
+  sysregKeyOf,
   vRegId,
   xRegId,
   zRegId,
@@ -43,4 +44,11 @@ describe('a register id', () => {
     expect(KVM_REG_ARM_TIMER_CVAL).toBe(sysregId(SYSREGS.CNTVCT_EL0));
     expect(KVM_REG_ARM_PTIMER_CVAL).toBe(sysregId(SYSREGS.CNTP_CVAL_EL0));
   });
+});
+
+test('the encoding of a system register is read back, and no other id has one', () => {
+  expect(sysregKeyOf(sysregId(SYSREGS.SCTLR_EL1))).toBe(SYSREGS.SCTLR_EL1);
+  expect([KVM_REG_PC, vRegId(3), ccsidrId(1), KVM_REG_ARM64_SVE_VLS].map(sysregKeyOf)).toEqual(
+    Array.from({ length: 4 }, () => undefined),
+  );
 });

@@ -65,6 +65,10 @@ export const regSize = (id: RegId): number => 1 << Number((id & KVM_REG_SIZE_MAS
 export const sysregId = (key: number): RegId =>
   KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG | BigInt(key);
 
+/** Encoding of the system register that an id names, as `sysregKey` packs it; undefined: it names another kind. */
+export const sysregKeyOf = (id: RegId): number | undefined =>
+  (id & KVM_REG_ARM_COPROC_MASK) === KVM_REG_ARM64_SYSREG ? Number(id & 0xffffn) : undefined;
+
 /** Id of a 64-bit core register. @param index - its offset in `struct kvm_regs`, in words of 32 bits */
 export const coreId = (index: number): RegId =>
   KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM_CORE | BigInt(index);

@@ -9,6 +9,24 @@
 export const sysregKey = (op0: number, op1: number, crn: number, crm: number, op2: number): number =>
   (op0 << 14) | (op1 << 11) | (crn << 7) | (crm << 3) | op2;
 
+/** An encoding taken apart. */
+export interface SysregFields {
+  readonly op0: number;
+  readonly op1: number;
+  readonly crn: number;
+  readonly crm: number;
+  readonly op2: number;
+}
+
+/** What {@link sysregKey} packed. */
+export const sysregFields = (key: number): SysregFields => ({
+  op0: key >>> 14,
+  op1: (key >>> 11) & 7,
+  crn: (key >>> 7) & 15,
+  crm: (key >>> 3) & 15,
+  op2: key & 7,
+});
+
 /** System registers by name, packed by {@link sysregKey}. */
 export const SYSREGS = {
   // Debug
@@ -538,5 +556,7 @@ const names = new Map<number, string>(
 );
 
 /** @returns the name of a register or system instruction as the Arm manual has it, or `S3_0_C1_C0_0` if it is not in the tables */
-export const sysregName = (key: number): string =>
-  names.get(key) ?? `S${key >> 14}_${(key >> 11) & 7}_C${(key >> 7) & 15}_C${(key >> 3) & 15}_${key & 7}`;
+export function sysregName(key: number): string {
+  const { op0, op1, crn, crm, op2 } = sysregFields(key);
+  return names.get(key) ?? `S${op0}_${op1}_C${crn}_C${crm}_${op2}`;
+}

@@ -21,12 +21,15 @@ import { initialise, isGicV2 } from './create.ts';
 import { mapResourcesV2 } from './device-v2.ts';
 import { getInterruptCount, setInterruptCount } from './interrupt-count.ts';
 import { getAddress, hasAddress, mapResourcesV3, setAddress } from './placement.ts';
-import { INITIALISED } from './state.ts';
+import { INITIALISED, UNMAPPED } from './state.ts';
 import { getRegister, hasRegister, isRegisterGroup, setRegister } from './user-registers.ts';
 
-/** What the first KVM_RUN of a VM with a GIC checks. @returns 0 or -errno */
-export const mapResources = (vm: Block, host: Host): number =>
-  isGicV2(vm) ? mapResourcesV2(vm, host) : mapResourcesV3(vm);
+/** What the first KVM_RUN of each vCPU does for a GIC: nothing else maps the frames. @returns 0 or -errno */
+export function mapResources(vm: Block, host: Host): number {
+  const error = isGicV2(vm) ? mapResourcesV2(vm, host) : mapResourcesV3(vm);
+  vm.set32(UNMAPPED, error === 0 ? 0 : 1);
+  return error;
+}
 
 /** There are no LPIs, so there is nothing to write. */
 function savePendingTables(vm: Block, host: Host): number {

@@ -76,6 +76,8 @@ export const CPU_INTERFACE_PLACED = VM_VGIC + 0x2c;
 export const CPU_INTERFACE_BASE = VM_VGIC + 0x30;
 /** GICv2. Not 0: user space has chosen a revision, and so may set groups. */
 export const GROUPS_WRITABLE = VM_VGIC + 0x38;
+/** Not 0: a vCPU's first KVM_RUN could not map the frames, and no other's has since. A GICv3's redistributors do not care. */
+export const UNMAPPED = VM_VGIC + 0x3c;
 /** Banks by number; the first is unused. */
 const SPI_BANKS = VM_VGIC + 0x1000;
 /** GICD_IROUTER by INTID, as Aff2.Aff1.Aff0 (GICv2: GICD_ITARGETSR); and the address of the vCPU it names, 0 = none. */

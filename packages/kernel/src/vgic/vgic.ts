@@ -20,7 +20,14 @@ import type { Gic } from './interrupts.ts';
 import { frameAt } from './redistributors.ts';
 import { accessRegister } from './regions.ts';
 import type { FrameAccess, RegisterRow } from './regions.ts';
-import { CPU_INTERFACE_BASE, DISTRIBUTOR_BASE, INITIALISED, PRIVATE_COUNT, SPI_COUNT } from './state.ts';
+import {
+  CPU_INTERFACE_BASE,
+  DISTRIBUTOR_BASE,
+  INITIALISED,
+  PRIVATE_COUNT,
+  SPI_COUNT,
+  UNMAPPED,
+} from './state.ts';
 
 /** Whether KVM_DEV_ARM_VGIC_CTRL_INIT is done. */
 export const initialised = (vm: Block): boolean => vm.get32(INITIALISED) !== 0;
@@ -78,13 +85,16 @@ interface Place {
 function placeV3({ words, base }: Block, gpa: number): Place | undefined {
   const vm = words.get32(base + VM_BLOCK);
   const offset = gpa - words.getNumber(vm + DISTRIBUTOR_BASE);
-  if (offset >= 0 && offset < KVM_VGIC_V3_DIST_SIZE) return { rows: gicdRows, vcpu: base, offset };
+  if (offset >= 0 && offset < KVM_VGIC_V3_DIST_SIZE)
+    return words.get32(vm + UNMAPPED) === 0 ? { rows: gicdRows, vcpu: base, offset } : undefined;
+  // A redistributor is there as soon as it has an address.
   const frame = frameAt(words, vm, gpa);
   return frame && { rows: gicrRows, ...frame };
 }
 
 function placeV2({ words, base }: Block, gpa: number): Place | undefined {
   const vm = words.get32(base + VM_BLOCK);
+  if (words.get32(vm + UNMAPPED) !== 0) return undefined;
   const inDistributor = gpa - words.getNumber(vm + DISTRIBUTOR_BASE);
   if (inDistributor >= 0 && inDistributor < KVM_VGIC_V2_DIST_SIZE)
     return { rows: gicdV2Rows, vcpu: base, offset: inDistributor };

@@ -3,7 +3,6 @@
  * is known from Linux 5.10, 6.1, 6.12 and 7.3; a register without a row here is state of the guest, or not known.
  */
 import {
-  KVM_REG_ARM64_SYSREG,
   KVM_REG_ARM_COPROC_MASK,
   KVM_REG_ARM_DEMUX,
   KVM_REG_ARM_PSCI_VERSION,
@@ -19,9 +18,11 @@ import {
   KVM_REG_ARM_VENDOR_HYP_BMAP_2,
   PSCI_0_1,
   SYSREGS,
+  sysregFields,
   sysregId,
+  sysregKeyOf,
 } from '@vkvm/uapi';
-import type { RegId } from '@vkvm/uapi';
+import type { RegId, SysregFields } from '@vkvm/uapi';
 
 /** Registers of a vCPU by id. */
 export type Registers = ReadonlyMap<RegId, bigint>;
@@ -52,18 +53,21 @@ const one =
 const sysregs = (...names: readonly (keyof typeof SYSREGS)[]) =>
   one(...names.map((name) => sysregId(SYSREGS[name])));
 
-const isSysreg = (id: RegId): boolean => (id & KVM_REG_ARM_COPROC_MASK) === KVM_REG_ARM64_SYSREG;
+const encoded =
+  (matches: (fields: SysregFields) => boolean) =>
+  (id: RegId): boolean => {
+    const key = sysregKeyOf(id);
+    return key !== undefined && matches(sysregFields(key));
+  };
 /** Encodings 3 0 0 1 0 to 3 0 0 7 7: feature registers. */
-const isFeatureRegister = (id: RegId): boolean => {
-  const key = Number(id & 0xffffn);
-  return isSysreg(id) && key >> 6 === 0xc000 >> 6 && (key & 0x3f) >= 8;
-};
+const isFeatureRegister = encoded(
+  ({ op0, op1, crn, crm }) => op0 === 3 && op1 === 0 && crn === 0 && crm >= 1 && crm <= 7,
+);
 /** Encodings of the PMU: CRn 9 with CRm 12 to 14, CRn 14 with CRm 8 to 15 at EL0, and the EL1 ones in CRn 9 too. */
-const isPmuRegister = (id: RegId): boolean => {
-  const key = Number(id & 0xffffn);
-  const [op0, op1, crn, crm] = [key >> 14, (key >> 11) & 7, (key >> 7) & 15, (key >> 3) & 15];
-  return isSysreg(id) && op0 === 3 && ((crn === 9 && crm >= 12) || (op1 === 3 && crn === 14 && crm >= 8));
-};
+const isPmuRegister = encoded(
+  ({ op0, op1, crn, crm }) =>
+    op0 === 3 && ((crn === 9 && crm >= 12) || (op1 === 3 && crn === 14 && crm >= 8)),
+);
 
 const NIBBLES = Array.from({ length: 16 }, (_, index) => BigInt(index * 4));
 const nibble = (value: bigint, shift: bigint): bigint => (value >> shift) & 15n;
