@@ -17,19 +17,20 @@ const kernel =
 const profiles = PROFILES.map(({ name }) => name);
 const version = (psci: number): string => `${psci >> 16}.${psci & 0xffff}`;
 
-/** `yes`; `drop 2`: without two registers; `1.1`: only if it was started with that PSCI; `no`. */
+/** `yes`; `drop 2`: without two registers; `1.1`: only if it was started with that PSCI; `bare`: and no services; `no`. */
 function cell({ verdict, pinned }: Skew): string {
   const short = ({ loads, changes }: MoveVerdict): string =>
     loads === 'yes' ? 'yes' : `drop ${changes.length}`;
   if (verdict.loads !== 'no') return short(verdict);
   if (!pinned || pinned.verdict.loads === 'no') return 'no';
-  return `${version(pinned.psci)}, ${short(pinned.verdict)}`;
+  const start = pinned.services === 'none' ? `${version(pinned.psci)} bare` : version(pinned.psci);
+  return `${start}, ${short(pinned.verdict)}`;
 }
 
 const print = (cells: readonly string[]): void =>
   console.log(
     cells
-      .map((text) => text.padEnd(14))
+      .map((text) => text.padEnd(18))
       .join('')
       .trimEnd(),
   );

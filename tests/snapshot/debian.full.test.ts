@@ -16,16 +16,26 @@ const DONE = 'vkvm: the script ended with status 0';
 /** Of `vkvm skew --json`. */
 interface Report {
   readonly verdict: { readonly loads: string };
-  readonly pinned?: { readonly psci: string; readonly verdict: { readonly loads: string } };
+  readonly pinned?: Start & { readonly verdict: { readonly loads: string } };
 }
 
+/** What a guest is started with, as the options say it. */
+interface Start {
+  readonly psci: string;
+  readonly services: 'all' | 'none';
+}
+
+const nameOf = (start?: Start): string => (start ? `${start.psci}-${start.services}` : 'default');
+const optionsOf = (start?: Start): string[] =>
+  start ? ['--psci', start.psci, ...(start.services === 'none' ? ['--services', 'none'] : [])] : [];
+
 /** Boots Debian on a kernel and saves it in the middle of its script. @returns the file */
-async function save(profile: string, psci?: string): Promise<string> {
+async function save(profile: string, start?: Start): Promise<string> {
   const { kernel, initrd } = guest as Guest;
-  const file = join(folder, `${profile}-${psci ?? 'default'}.vkvm`);
+  const file = join(folder, `${profile}-${nameOf(start)}.vkvm`);
   const script = encodeScript('for i in 1 2 3 4; do echo "turn $i"; sleep 0.1; done');
   const boot = ['--kernel', kernel, '--initrd', initrd, '--append', `console=ttyAMA0 quiet ${script}`];
-  const choice = ['--profile', profile, ...(psci === undefined ? [] : ['--psci', psci])];
+  const choice = ['--profile', profile, ...optionsOf(start)];
   const { status, stderr } = await vkvm([
     'save',
     file,
@@ -69,10 +79,10 @@ describe.skipIf(typeof guest === 'string')('Debian saved on one kernel and resto
       const { verdict, pinned } = JSON.parse(stdout) as Report;
       expect(await restore(files.get(from)!, to)).toEqual(expected(verdict.loads));
       if (!pinned) return;
-      const name = `${from} ${pinned.psci}`;
-      const file = files.get(name) ?? (await save(from, pinned.psci));
+      const name = `${from} ${nameOf(pinned)}`;
+      const file = files.get(name) ?? (await save(from, pinned));
       files.set(name, file);
-      expect(await restore(file, to), `--psci ${pinned.psci}`).toEqual(expected(pinned.verdict.loads));
+      expect(await restore(file, to), optionsOf(pinned).join(' ')).toEqual(expected(pinned.verdict.loads));
     },
   );
 });

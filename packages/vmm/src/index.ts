@@ -26,6 +26,7 @@ export type {
 } from './kvm/exit.ts';
 
 export type { PsciOwner, PsciRoute, SmcccFilter } from './smccc/ownership.ts';
+export type { GuestService } from './smccc/services.ts';
 export type { PsciConduit } from './smccc/psci-tree.ts';
 
 export { createMachine } from './machine/machine.ts';

@@ -19,6 +19,8 @@ import {
   KVM_GET_REG_LIST,
   KVM_GET_VCPU_MMAP_SIZE,
   KVM_IRQ_LINE,
+  KVM_REG_ARM_COPROC_MASK,
+  KVM_REG_ARM_FW_FEAT_BMAP,
   KVM_REG_ARM_PSCI_VERSION,
   KVM_RUN,
   KVM_SET_MP_STATE,
@@ -116,6 +118,9 @@ export class FakeKernel implements Syscalls {
       const value = new DataView(memory.buffer, addr, 8);
       if (request === KVM_GET_ONE_REG) value.setBigUint64(0, file.regs.get(id) ?? 0n, true);
       else if (this.refusedRegs.has(id)) return this.refusedRegs.get(id)!;
+      // The firmware's bitmaps are the VM's, whichever vCPU they are set on.
+      else if ((id & KVM_REG_ARM_COPROC_MASK) === KVM_REG_ARM_FW_FEAT_BMAP)
+        for (const { regs } of this.vcpus) regs.set(id, value.getBigUint64(0, true));
       else file.regs.set(id, value.getBigUint64(0, true));
       return 0;
     }

@@ -25,6 +25,7 @@ import {
   parsePsci,
   parsePsciOwner,
   parseSeconds,
+  parseServices,
   parseSize,
   profileChoice,
 } from './values.ts';
@@ -44,6 +45,10 @@ export const MACHINE_OPTIONS = {
   'psci-owner': {
     value: 'WHO',
     help: 'who serves PSCI: kernel (default), exit (the kernel only CPUs), user (we do)',
+  },
+  services: {
+    value: 'LIST',
+    help: 'services beside PSCI that the guest may have, so that it can move to kernels without: none, or of trng,stolen-time,kvm,ptp,implementations (default all)',
   },
   'secure-runtime': { value: 'FILE', help: 'AArch64 code that serves SiP calls, apart from the guest' },
 } as const;
@@ -99,6 +104,7 @@ export async function machineConfig(
     ...(options['psci-owner'] !== undefined && {
       psciOwner: parsePsciOwner('--psci-owner', options['psci-owner']),
     }),
+    ...(options.services !== undefined && { services: parseServices('--services', options.services) }),
     output: (bytes) => host.stdout(bytes.slice()),
   };
 }

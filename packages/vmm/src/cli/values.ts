@@ -5,6 +5,8 @@ import { MIB } from '../loader/ram.ts';
 import { formatPsci } from '../machine/hardware.ts';
 import { PSCI_OWNERS } from '../smccc/ownership.ts';
 import type { PsciOwner } from '../smccc/ownership.ts';
+import { GUEST_SERVICES } from '../smccc/services.ts';
+import type { GuestService } from '../smccc/services.ts';
 import { UsageError } from './status.ts';
 
 const UNITS: Readonly<Record<string, number>> = { '': MIB, K: 1024, M: MIB, G: 1024 * MIB };
@@ -63,6 +65,18 @@ export function parseProfile(option: string, value: string): ProfileName {
 /** What `--profile` chooses; nothing without it. */
 export const profileChoice = (value: string | undefined): { readonly profile?: ProfileName } =>
   value === undefined ? {} : { profile: parseProfile('--profile', value) };
+
+/** Services of a guest: names with commas between, or `none`. */
+export function parseServices(option: string, value: string): readonly GuestService[] {
+  if (value === 'none') return [];
+  return value.split(',').map((name) => {
+    const service = GUEST_SERVICES.find((known) => known === name);
+    if (service) return service;
+    throw new UsageError(
+      `${option} ${value}: no service ${name === '' ? 'without a name' : name}; there are none, or ${GUEST_SERVICES.join(', ')}`,
+    );
+  });
+}
 
 /** Who serves PSCI. */
 export function parsePsciOwner(option: string, value: string): PsciOwner {

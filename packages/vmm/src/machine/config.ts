@@ -4,6 +4,7 @@ import { PROCESS_MAX_SIZE } from '../kvm/process.ts';
 import { MIB } from '../loader/ram.ts';
 import type { PowerMeans } from '../fdt/machine-tree.ts';
 import type { PsciOwner, PsciRoute, SmcccFilter } from '../smccc/ownership.ts';
+import type { GuestService } from '../smccc/services.ts';
 import type { PsciConduit } from '../smccc/psci-tree.ts';
 import { GICR_MAX_VCPUS, GICV2_MAX_VCPUS } from './layout.ts';
 
@@ -30,6 +31,8 @@ export interface MachineConfig {
   readonly psciRoutes?: readonly PsciRoute[];
   /** Calls that the kernel shall deny, or forward to this VMM whoever owns PSCI. */
   readonly smcccFilters?: readonly SmcccFilter[];
+  /** Services beside PSCI that the guest may have, at most. Default: all that the kernel has. */
+  readonly services?: readonly GuestService[];
   /** What turns the machine off. Default: `psci`; with `syscon` there is no PSCI at all, and one vCPU. */
   readonly power?: PowerMeans;
   /** How our device tree tells the guest to call PSCI. Default: `hvc`. */

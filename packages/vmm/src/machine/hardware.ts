@@ -31,6 +31,7 @@ import type { MachineConfig } from './config.ts';
 import { createGic } from './gic.ts';
 import type { Gic } from './gic.ts';
 import { RAM_BASE } from './layout.ts';
+import { limitServices } from '../smccc/services.ts';
 import { installPsci, psciSetup, removePsci } from './psci-owner.ts';
 import type { PsciConfig } from './psci-owner.ts';
 import { SecureRuntime } from './secure-runtime.ts';
@@ -71,7 +72,10 @@ export interface HardwareParts {
 }
 
 /** What of a machine the kernel is told. */
-export type HardwareConfig = Pick<MachineConfig, 'memory' | 'smp' | 'gicVersion' | 'psci' | 'secureRuntime'> &
+export type HardwareConfig = Pick<
+  MachineConfig,
+  'memory' | 'smp' | 'gicVersion' | 'psci' | 'services' | 'secureRuntime'
+> &
   PsciConfig;
 
 /** Creates the VM in the order that every KVM takes: GIC, vCPUs, their initialisation, the GIC's. */
@@ -92,6 +96,7 @@ export function createHardware(
   const target = vm.preferredTarget();
   const features = featuresFor(kvm, config);
   initVcpus(vcpus, { target, features });
+  if (config.services) limitServices(vcpus[0] as Vcpu, config.services);
   const versions = negotiatePsci(vcpus[0] as Vcpu, config, features, identity);
   const psci =
     config.power === 'syscon' ? versions.kernel : installPsci(vm, psciSetup(vm, config, versions), identity);

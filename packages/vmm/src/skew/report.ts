@@ -89,7 +89,7 @@ export function describeSkew(skew: Skew, names: SkewNames): string {
           ...describeVerdict(
             pinned.verdict,
             names,
-            `, started there with --psci ${formatPsci(pinned.psci)},`,
+            `, started there with --psci ${formatPsci(pinned.psci)}${pinned.services === 'none' ? ' --services none' : ''},`,
           ),
         ]
       : []),
@@ -135,5 +135,11 @@ export const skewJson = (
   registers: { onlyA: onlyA.map(registerJson), onlyB: onlyB.map(registerJson) },
   behaviours,
   verdict: verdictJson(verdict),
-  ...(pinned && { pinned: { psci: formatPsci(pinned.psci), verdict: verdictJson(pinned.verdict) } }),
+  ...(pinned && {
+    pinned: {
+      psci: formatPsci(pinned.psci),
+      services: pinned.services,
+      verdict: verdictJson(pinned.verdict),
+    },
+  }),
 });

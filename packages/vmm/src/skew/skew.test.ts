@@ -58,6 +58,8 @@ describe('compareKernels', () => {
     expect(describeSkew(skew, NAMES)).toContain(
       'no, because new does not take\n  VENDOR_HYP_BMAP = 0x3 (there is no such register)\n',
     );
+    expect(skew.pinned).toMatchObject({ services: 'none', verdict: { loads: 'with changes' } });
+    expect(describeSkew(skew, NAMES)).toContain('--services none, loads on new: with changes');
   });
 
   test('tells which of the two cannot make a machine', async () => {

@@ -12,6 +12,15 @@ export interface Difference {
   readonly b: string;
 }
 
+/** A guest that was started with the future in mind. */
+export interface Pinned {
+  /** The newest that both kernels have. */
+  readonly psci: PsciVersion;
+  /** Services beside PSCI. */
+  readonly services: 'all' | 'none';
+  readonly verdict: MoveVerdict;
+}
+
 /** What differs between kernels A and B. */
 export interface Skew {
   readonly a: KernelFacts;
@@ -23,8 +32,8 @@ export interface Skew {
   readonly behaviours: readonly Difference[];
   /** A guest saved on A, with what A gives it by default. */
   readonly verdict: MoveVerdict;
-  /** The newest PSCI both have, and what becomes of a guest that was started on A with it; absent: it is A's default. */
-  readonly pinned?: { readonly psci: PsciVersion; readonly verdict: MoveVerdict };
+  /** Where that guest does not load: how to start one on A that does, or does as far as one can. */
+  readonly pinned?: Pinned;
 }
 
 /** Capabilities that say who a kernel is, which its name says already. */
@@ -35,7 +44,7 @@ export async function compareKernels(a: FreshKernel, b: FreshKernel): Promise<Sk
   const [first, second] = [await probeKernel(a), await probeKernel(b)];
   const verdict = await judgeMove(a, b);
   const psci = first.psci.versions.findLast((version) => second.psci.versions.includes(version));
-  const isDefault = psci === undefined || psci === first.psci.byDefault;
+  const pinned = psci !== undefined && verdict.loads === 'no' && !verdict.impossible;
   return {
     a: first,
     b: second,
@@ -46,8 +55,15 @@ export async function compareKernels(a: FreshKernel, b: FreshKernel): Promise<Sk
     onlyB: without(second.registers, first.registers),
     behaviours: differences(first.behaviours, second.behaviours),
     verdict,
-    ...(verdict.loads === 'no' && !isDefault && { pinned: { psci, verdict: await judgeMove(a, b, psci) } }),
+    ...(pinned && { pinned: await pin(a, b, psci) }),
   };
+}
+
+/** Starts a guest with no more than it must, and then with less. */
+async function pin(a: FreshKernel, b: FreshKernel, psci: PsciVersion): Promise<Pinned> {
+  const verdict = await judgeMove(a, b, { psci });
+  if (verdict.loads !== 'no') return { psci, services: 'all', verdict };
+  return { psci, services: 'none', verdict: await judgeMove(a, b, { psci, services: [] }) };
 }
 
 const differences = (a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): Difference[] =>

@@ -1,6 +1,5 @@
 /** Whether a guest that is saved on one kernel loads on another: tried with an empty guest. */
 import { PSCI_0_1 } from '@vkvm/uapi';
-import type { PsciVersion } from '@vkvm/uapi';
 import { MIB } from '../loader/ram.ts';
 import { createHardware } from '../machine/hardware.ts';
 import type { HardwareConfig } from '../machine/hardware.ts';
@@ -25,19 +24,22 @@ export interface MoveVerdict {
 /** A machine as `vkvm run` makes it, but small. */
 const CONFIG = { memory: 8 * MIB, smp: 2 } as const;
 
+/** What a guest is started with; default: what the kernel gives it. */
+export type GuestStart = Pick<HardwareConfig, 'psci' | 'services'>;
+
 /**
  * @param from - where the guest is saved
  * @param to - where it shall load
- * @param psci - the version that it was started with; default: what `from` gives a guest
+ * @param start - how it was started there
  */
 export async function judgeMove(
   from: FreshKernel,
   to: FreshKernel,
-  psci?: PsciVersion,
+  start: GuestStart = {},
 ): Promise<MoveVerdict> {
   let where: 'source' | 'target' = 'source';
   try {
-    using source = await build(from, psci === undefined ? CONFIG : { ...CONFIG, psci });
+    using source = await build(from, { ...CONFIG, ...start });
     where = 'target';
     const version = source.hardware.psci;
     using target = await build(to, version === PSCI_0_1 ? { ...CONFIG, psci: version } : CONFIG);
