@@ -8,6 +8,9 @@ export interface OptionRow {
   readonly help: string;
 }
 
+/** Value of an option that may be empty. */
+const FREE_TEXT = 'TEXT';
+
 /** Options by name, without the dashes. */
 export type OptionTable = Readonly<Record<string, OptionRow>>;
 
@@ -60,7 +63,9 @@ export function parseArgs<const T extends OptionTable>(argv: readonly string[], 
       continue;
     }
     const value = inline ?? rest.shift();
-    if (value === undefined) throw new UsageError(`--${name} needs a value: --${name} ${row.value}`);
+    if (value === undefined || (value === '' && row.value !== FREE_TEXT)) {
+      throw new UsageError(`--${name} needs a value: --${name} ${row.value}`);
+    }
     options[name] = value;
   }
   return { options: options as Options<T>, operands, help: false };

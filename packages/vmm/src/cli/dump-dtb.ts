@@ -6,8 +6,13 @@ import type { Options } from './args.ts';
 import type { CliHost } from './host.ts';
 import { MACHINE_OPTIONS, buildMachine, machineConfig } from './run.ts';
 import { STATUS_OK, UsageError } from './status.ts';
+import { PROFILE_OPTION, profileChoice } from './values.ts';
 
-export const DUMP_DTB_OPTIONS = { ...MACHINE_OPTIONS, json: { help: 'print the tree as JSON' } } as const;
+export const DUMP_DTB_OPTIONS = {
+  ...MACHINE_OPTIONS,
+  ...PROFILE_OPTION,
+  json: { help: 'print the tree as JSON' },
+} as const;
 
 /** Text of `vkvm dump-dtb --help`. */
 export const DUMP_DTB_HELP = `Usage: vkvm dump-dtb [options] > machine.dtb
@@ -24,7 +29,8 @@ export async function dumpDtb(host: CliHost, options: Options<typeof DUMP_DTB_OP
     throw new UsageError('a device tree blob is not for a terminal; redirect it, or use --json');
   }
   const kernel = options.kernel === undefined ? emptyProgram() : await host.readFile(options.kernel);
-  using machine = await buildMachine(host, await machineConfig(host, options, kernel));
+  const config = await machineConfig(host, options, kernel);
+  using machine = await buildMachine(host, config, profileChoice(options.profile));
   host.stdout(
     options.json ? `${JSON.stringify(toJson(decodeFdt(machine.dtb).root), null, 2)}\n` : machine.dtb,
   );

@@ -120,7 +120,26 @@ describe('wrong usage', () => {
     ['run --kernel Image --memory 10000', /^10000 MiB of memory: a machine with 1 vCPU has 8 to 39\d\d MiB/],
     ['run --kernel Image --memory lots', '--memory lots: not a size; write 512M or 1G'],
     ['run --kernel Image --smp 0', 'a machine has 1 to 123 vCPUs, not 0'],
-    ['run --kernel Image --smp two', '--smp two: not a number'],
+    ['run --kernel Image --smp two', '--smp two: not a whole number; write 1, 2, …'],
+    ['run --kernel=', '--kernel needs a value: --kernel FILE'],
+    [
+      'run --kernel Image --psci none --smp 2',
+      /^without PSCI a machine has one vCPU, not 2: .*; use --smp 1/,
+    ],
+    [
+      'run --kernel Image --psci none --psci-owner user',
+      /^with --psci none nobody serves PSCI; leave --psci-owner/,
+    ],
+    ['run --kernel Image --services', '--services needs a value: --services LIST'],
+    ['run --kernel Image --services trng,x', /^--services trng,x: no service x; there are none, or trng, /],
+    ['start --guest builtin --kernel Image', /^--guest and --kernel both say what to boot/],
+    ['start --guest builtin --script ls', /^--script is for Debian, the built-in guest has no shell/],
+    [
+      'replay x.json --profile rfc-2013',
+      /^--profile rfc-2013: nothing is recorded of it; there are linux-5.10/,
+    ],
+    ['skew linux-7.3', 'vkvm skew compares two kernels: vkvm skew linux-7.3 linux-6.1'],
+    ['skew a linux-7.3', /^skew a: no such profile; there are rfc-2013, /],
     [
       'run --kernel Image --psci none --smp 2',
       'without PSCI a machine has one vCPU, not 2: nothing could turn on the others',
@@ -130,8 +149,11 @@ describe('wrong usage', () => {
     ['run --kernel Image --timeout 0', '--timeout 0: not a time; write seconds, such as 60 or 0.5'],
     ['run --kernel empty', 'empty: the file is empty; give an arm64 Linux Image'],
     ['run --kernel initrd', /^initrd: not an arm64 kernel: the magic .* is missing/],
-    ['run --kernel Image --dtb initrd', 'initrd: the device tree is broken: not a device tree blob'],
-    ['run --kernel Image --initrd empty', '--initrd empty: the file is empty'],
+    [
+      'run --kernel Image --dtb initrd',
+      /^initrd: the device tree is broken: not a device tree blob.*; give a blob as dtc writes it/,
+    ],
+    ['run --kernel Image --initrd empty', /^--initrd empty: the file is empty; give a ramdisk/],
     [
       'run --kernel Image --initrd big --memory 16M',
       /^kernel, device tree and initrd \(20 MiB\) take 24 MiB/,

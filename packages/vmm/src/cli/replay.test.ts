@@ -68,7 +68,7 @@ poor linux-7.3: step 1 CHECK_EXTENSION, ret: expected 5, got 1
 
   test('counts a scenario without a trace, or not in the format, as failed', async () => {
     const fake = host({ 'a/x.json': scenario('x'), 'a/y.json': '{' });
-    expect(await main(['replay', 'a', '--profile', 'linux-7.3'], fake)).toBe(1);
+    expect(await main(['replay', 'a', '--profile', 'linux-7.3'], fake)).toBe(2);
     expect(fake.out).toContain('x linux-7.3: a/../linux-7.3/x.jsonl: there is no such file');
     expect(fake.out).toContain('y linux-7.3: a/y.json: not JSON');
   });

@@ -11,7 +11,7 @@ import { parseTrace } from '../replay/trace.ts';
 import { describeOptions } from './args.ts';
 import type { Options } from './args.ts';
 import type { CliHost } from './host.ts';
-import { STATUS_FAILURE, STATUS_OK, UsageError } from './status.ts';
+import { STATUS_FAILURE, STATUS_OK, STATUS_USAGE, UsageError } from './status.ts';
 import { parseProfile } from './values.ts';
 
 export const REPLAY_OPTIONS = {
@@ -29,7 +29,8 @@ Performs recorded KVM scenarios on this kernel and compares every answer with wh
 is a scenario file or a folder of them; the traces lie in folders beside theirs, named as profiles are.
 
 Prints a line for each scenario and profile: ok; machine, where all that differs follows from a CPU
-feature, an ID register or the recording machine; or the first step that differs. Exit status 1: some did.
+feature, an ID register or the recording machine; or the first step that differs. Exit status 1: some did;
+2: a file cannot be read.
 
 ${describeOptions(REPLAY_OPTIONS)}
 `;
@@ -49,7 +50,7 @@ export async function replay(
   paths: readonly string[],
 ): Promise<number> {
   if (paths.length === 0) throw new UsageError('replay needs a scenario, or a folder of them; see --help');
-  const profiles = wanted === undefined ? RECORDED : [parseProfile('--profile', wanted)];
+  const profiles = wanted === undefined ? RECORDED : [recordedProfile(wanted)];
   const results: ReplayResult[] = [];
   for (const path of await findScenarios(host, paths)) {
     for (const profile of profiles) {
@@ -60,7 +61,14 @@ export async function replay(
   }
   const counts = countResults(results);
   host.stdout(`${json ? JSON.stringify({ results, ...counts }, null, 2) : formatCounts(counts)}\n`);
+  if (results.some(({ verdict }) => verdict.verdict === 'unreadable')) return STATUS_USAGE;
   return counts.failed === 0 ? STATUS_OK : STATUS_FAILURE;
+}
+
+function recordedProfile(value: string): ProfileName {
+  const profile = parseProfile('--profile', value);
+  if (RECORDED.includes(profile)) return profile;
+  throw new UsageError(`--profile ${profile}: nothing is recorded of it; there are ${RECORDED.join(', ')}`);
 }
 
 async function findScenarios(host: CliHost, paths: readonly string[]): Promise<readonly string[]> {

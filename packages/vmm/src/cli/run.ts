@@ -84,13 +84,22 @@ export async function machineConfig(
 ): Promise<MachineConfig> {
   const memory = alignUp(parseSize('--memory', options.memory ?? DEFAULT_MEMORY), 2 * MIB);
   const smp = parseCount('--smp', options.smp ?? '1');
+  if (options.psci === 'none' && options['psci-owner'] !== undefined) {
+    throw new UsageError(
+      'with --psci none nobody serves PSCI; leave --psci-owner away, or give --psci a version',
+    );
+  }
   checkConfig({ memory, smp, ...(options.psci === 'none' && { power: 'syscon' }) });
   const [initrd, dtb, secureRuntime] = await Promise.all(
     [options.initrd, options.dtb, options['secure-runtime']].map((path) =>
       path === undefined ? undefined : host.readFile(path),
     ),
   );
-  if (initrd?.length === 0) throw new UsageError(`--initrd ${options.initrd}: the file is empty`);
+  if (initrd?.length === 0) {
+    throw new UsageError(
+      `--initrd ${options.initrd}: the file is empty; give a ramdisk, or leave --initrd away`,
+    );
+  }
   return {
     kernel,
     ...(initrd && { initrd }),
@@ -178,6 +187,7 @@ export async function runMachine(host: CliHost, config: MachineConfig, mode: Boo
       throw file === undefined ? error : new UsageError(`${file}: ${error.message}`, { cause: error });
     },
   );
+  if (save) machine.checkSave(); // before the guest has run for an hour
   return await runToEnd(host, machine, { ...mode, unmapped });
 }
 

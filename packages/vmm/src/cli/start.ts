@@ -49,6 +49,13 @@ export async function startGuest(
   if (wanted !== 'debian' && wanted !== 'builtin') {
     throw new UsageError(`--guest ${wanted}: there are debian and builtin`);
   }
+  if (options.kernel !== undefined && options.guest !== undefined) {
+    throw new UsageError('--guest and --kernel both say what to boot; leave one of them away');
+  }
+  if (options.script !== undefined && (options.kernel !== undefined || wanted === 'builtin')) {
+    const guest = options.kernel === undefined ? 'the built-in guest' : 'a kernel of your own';
+    throw new UsageError(`--script is for Debian, ${guest} has no shell that takes it; leave it away`);
+  }
   if (options.kernel !== undefined) return runGuest(host, options, save);
   const files = wanted === 'debian' ? await findDebian(host) : undefined;
   if (!files) return runBuiltin(host, options, save);

@@ -23,7 +23,7 @@ export function parseSize(option: string, value: string): number {
 
 /** A whole number. */
 export function parseCount(option: string, value: string): number {
-  if (!/^\d{1,6}$/.test(value)) throw new UsageError(`${option} ${value}: not a number`);
+  if (!/^\d{1,6}$/.test(value)) throw new UsageError(`${option} ${value}: not a whole number; write 1, 2, …`);
   return Number(value);
 }
 

@@ -83,7 +83,10 @@ function completeTree(bytes: Uint8Array, chosen: ChosenOptions, ram: RamRange): 
     return encodeFdt(root, { reservations, bootCpu, names: 'any' });
   } catch (error) {
     if (!(error instanceof FdtError)) throw error;
-    throw new LoadError(`the device tree is broken: ${error.message}`, { subject: 'dtb', cause: error });
+    throw new LoadError(
+      `the device tree is broken: ${error.message}; give a blob as dtc writes it, or none`,
+      { subject: 'dtb', cause: error },
+    );
   }
 }
 

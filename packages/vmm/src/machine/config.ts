@@ -79,14 +79,20 @@ export function checkConfig({
   smp,
   gicVersion,
   power,
-}: Pick<MachineConfig, 'memory' | 'smp' | 'gicVersion' | 'power'>): void {
+  psciOwner = 'kernel',
+}: Pick<MachineConfig, 'memory' | 'smp' | 'gicVersion' | 'power' | 'psciOwner'>): void {
   const most = gicVersion === 2 ? GICV2_MAX_VCPUS : GICR_MAX_VCPUS;
   if (!Number.isInteger(smp) || smp < 1 || smp > most) {
     throw new ConfigError(`a machine has 1 to ${most} vCPUs, not ${smp}`);
   }
+  if (power === 'syscon' && psciOwner !== 'kernel') {
+    throw new ConfigError(
+      `a machine without PSCI (power: 'syscon') has nobody to serve it; leave psciOwner: '${psciOwner}' away`,
+    );
+  }
   if (power === 'syscon' && smp > 1) {
     throw new ConfigError(
-      `without PSCI a machine has one vCPU, not ${smp}: nothing could turn on the others`,
+      `without PSCI a machine has one vCPU, not ${smp}: nothing could turn on the others; use --smp 1, or a PSCI version`,
     );
   }
   const limit = memoryMax(smp);

@@ -15,7 +15,7 @@ import { UserPsci } from '../smccc/user-psci.ts';
 import { createRunStats, runCooperatively } from '../threads/cooperative.ts';
 import type { RunStats } from '../threads/cooperative.ts';
 import { SnapshotError } from '../snapshot/error.ts';
-import { saveMachine } from '../snapshot/save.ts';
+import { checkSave, saveMachine } from '../snapshot/save.ts';
 import type { SnapshotSink } from '../snapshot/writer.ts';
 import { Board } from './board.ts';
 import type { BoardState } from './board.ts';
@@ -178,6 +178,16 @@ export class Machine implements Disposable {
   pause(): void {
     this.#pauseRequested = true;
     this.#state.host.wake();
+  }
+
+  /**
+   * Tells beforehand that {@link save} would never do.
+   *
+   * @throws {ConfigError} the machine has something that a snapshot cannot hold
+   * @throws {AbiMismatchError} the kernel does not tell all that a snapshot holds
+   */
+  checkSave(): void {
+    checkSave(this.#state);
   }
 
   /**

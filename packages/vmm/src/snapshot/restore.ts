@@ -142,7 +142,7 @@ function checkWanted(saved: SnapshotConfig, { memory, smp }: NonNullable<Restore
     refuse(`the guest was saved with ${saved.memory / MIB} MiB of memory, not ${memory / MIB} MiB`);
   }
   if (smp !== undefined && smp !== saved.smp)
-    refuse(`the guest was saved with ${saved.smp} vCPUs, not ${smp}`);
+    refuse(`the guest was saved with ${saved.smp} vCPU${saved.smp > 1 ? 's' : ''}, not ${smp}`);
 }
 
 /** Sets everything that the kernel holds but memory and time. @returns what it did not take */

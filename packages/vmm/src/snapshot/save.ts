@@ -48,16 +48,24 @@ export function gicContext({ identity, vm, gic, vcpus, affinities }: Hardware): 
 }
 
 /**
- * @throws {ConfigError} the machine has a secure runtime, whose memory has no section yet
+ * Whether a machine can be saved at all.
+ *
+ * @throws {ConfigError} it has a secure runtime, whose memory has no section yet
  * @throws {AbiMismatchError} the kernel does not tell all of it
  */
+export function checkSave({ config, hardware }: Pick<SavedMachine, 'config' | 'hardware'>): void {
+  if (config.secureRuntime) {
+    throw new ConfigError('a machine with a secure runtime cannot be saved; run it without --secure-runtime');
+  }
+  gicContext(hardware);
+}
+
+/** @throws as {@link checkSave} */
 export async function saveMachine(
   { config, dtb, hardware, devices }: SavedMachine,
   sink: SnapshotSink,
 ): Promise<void> {
-  if (config.secureRuntime) {
-    throw new ConfigError('a machine with a secure runtime cannot be saved; run it without --secure-runtime');
-  }
+  checkSave({ config, hardware });
   const { vcpus, identity, psci } = hardware;
   const context = gicContext(hardware);
   for (const vcpu of vcpus) vcpu.settle();
