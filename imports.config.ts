@@ -70,7 +70,7 @@ export const importRules: ImportRules = {
         ['vcpu', 'vm'],
         ['smccc'],
         ['psci'],
-        ['sysreg', 'vgic', 'timer'],
+        ['sysreg', 'pmu', 'vgic', 'timer'],
         ['engine'],
         ['interp', 'jit', 'eval'],
         ['mmu'],

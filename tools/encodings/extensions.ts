@@ -5,7 +5,7 @@
  */
 import { SYSREGS } from '../../packages/uapi/src/index.ts';
 import { bareVm } from '../../packages/kernel/test/bare-vm.ts';
-import { ID_REGS } from '../../packages/kernel/src/state/vm-control.ts';
+import { idRegister } from '../../packages/kernel/src/state/vm-control.ts';
 import { initIdRegisters } from '../../packages/kernel/src/sysreg/id.ts';
 
 export interface Extension {
@@ -219,7 +219,7 @@ const LATER: readonly Extension[] = [
 function idRegisters(): (name: keyof typeof SYSREGS) => bigint {
   const { vm } = bareVm();
   initIdRegisters(vm);
-  return (name) => vm.get64(ID_REGS + (SYSREGS[name] & 0x3f) * 8);
+  return (name) => vm.get64(idRegister(SYSREGS[name]));
 }
 
 const valueOf = idRegisters();

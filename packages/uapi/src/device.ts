@@ -54,6 +54,8 @@ export const KVM_ARM_VCPU_PMU_V3_INIT = 1;
 export const KVM_ARM_VCPU_PMU_V3_FILTER = 2;
 /** PMU attribute: which PMU of the host. */
 export const KVM_ARM_VCPU_PMU_V3_SET_PMU = 3;
+/** The PMU of a vkvm kernel, for `KVM_ARM_VCPU_PMU_V3_SET_PMU`: there is one. Since ABI revision 2. */
+export const VKVM_PMU_TYPE = 0x6b76;
 /** PMU attribute: number of counters. */
 export const KVM_ARM_VCPU_PMU_V3_SET_NR_COUNTERS = 4;
 

@@ -3,6 +3,6 @@
  * `KVM_CHECK_EXTENSION(VKVM_CAP_ABI_REVISION)`; 0 there means that it is not vkvm.
  *
  * What each revision added: 1, everything that has no other; 2, owners of PSCI (psci-exit.ts), profiles (profiles.ts),
- * the secure runtime (secure.ts).
+ * the secure runtime (secure.ts), the type of the PMU (device.ts).
  */
 export const ABI_REVISION = 2;

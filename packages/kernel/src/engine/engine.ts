@@ -125,6 +125,8 @@ function forwardBranch(word: number): number {
 export class Engine {
   /** Instructions retired by the last {@link run}. */
   retired = 0;
+  /** Instructions that guest code was entered for last, times 16. */
+  #limit = 0;
   readonly #tlb: Tlb;
   readonly #vcpu: Block;
   readonly #decoder: Decoder;
@@ -211,12 +213,21 @@ export class Engine {
   /** @returns how many instructions were retired */
   #enter(budget: number): number {
     const vcpu = this.#vcpu;
-    const limit = budget * OP_SIZE;
     const entry = vcpu.base + ENTRY_OP;
+    this.#limit = budget * OP_SIZE;
     vcpu.set32(OP, entry);
-    vcpu.set32(ACC, -limit - entry);
+    vcpu.set32(ACC, -this.#limit - entry);
     this.#exports.run();
-    return ((vcpu.get32(ACC) + vcpu.get32(OP) + limit) | 0) / OP_SIZE;
+    return this.#retiredByEntry;
+  }
+
+  get #retiredByEntry(): number {
+    return ((this.#vcpu.get32(ACC) + this.#vcpu.get32(OP) + this.#limit) | 0) / OP_SIZE;
+  }
+
+  /** For ports: instructions that {@link run} has retired before the one at hand. */
+  get retiredSoFar(): number {
+    return this.retired + this.#retiredByEntry;
   }
 
   /**

@@ -3,7 +3,6 @@ import {
   E2BIG,
   EFAULT,
   EINVAL,
-  ENODEV,
   ENOEXEC,
   ENXIO,
   KVM_ARM_VCPU_PMU_V3_CTRL,
@@ -24,6 +23,8 @@ import {
   kvmVcpuInit,
 } from '@vkvm/uapi';
 
+import type { Host } from '../host.ts';
+import { getPmuAttr, hasPmuAttr, setPmuAttr } from '../pmu/attributes.ts';
 import type { Block } from '../state/block.ts';
 import { INITIALISED, MP_STATE } from '../state/control.ts';
 import { GUEST_DEBUG_FLAGS, setGuestDebug } from '../state/guest-debug.ts';
@@ -98,20 +99,20 @@ function getRegList({ arg, block, thread: { words, argument } }: IoctlCall): num
   return copyToUser(words, arg + kvmRegList.size, new Uint8Array(ids.buffer));
 }
 
-type Attribute = (vcpu: Block, attr: bigint, address: number) => number;
+type Attribute = (vcpu: Block, attr: bigint, address: number, host: Host) => number;
 
-/** Attributes of a vCPU: its timers' interrupts, and stolen time. There is no PMU. */
+/** Attributes of a vCPU: its PMU, its timers' interrupts, and stolen time. */
 const attributes =
-  (timer: Attribute, pvtime: Attribute, noPmu: number) =>
-  ({ block, thread: { argument } }: IoctlCall): number => {
+  (pmu: Attribute, timer: Attribute, pvtime: Attribute) =>
+  ({ block, thread: { host, argument } }: IoctlCall): number => {
     const { group, attr, addr } = kvmDeviceAttr.read(argument, 0);
     switch (group) {
       case KVM_ARM_VCPU_TIMER_CTRL:
-        return timer(block, attr, addr);
+        return timer(block, attr, addr, host);
       case KVM_ARM_VCPU_PVTIME_CTRL:
-        return pvtime(block, attr, addr);
+        return pvtime(block, attr, addr, host);
       case KVM_ARM_VCPU_PMU_V3_CTRL:
-        return noPmu;
+        return pmu(block, attr, addr, host);
       default:
         return -ENXIO;
     }
@@ -168,11 +169,11 @@ export const vcpuIoctls: readonly IoctlEntry[] = [
   { name: 'KVM_GET_REG_LIST', check: isInitialised, handle: getRegList, writes: true },
   // No feature of this CPU is to be finalised.
   { name: 'KVM_ARM_VCPU_FINALIZE', check: isInitialised, handle: () => -EINVAL },
-  { name: 'KVM_SET_DEVICE_ATTR', handle: attributes(setTimerAttr, setPvtimeAttr, -ENODEV) },
-  { name: 'KVM_GET_DEVICE_ATTR', handle: attributes(getTimerAttr, getPvtimeAttr, -ENODEV) },
+  { name: 'KVM_SET_DEVICE_ATTR', handle: attributes(setPmuAttr, setTimerAttr, setPvtimeAttr) },
+  { name: 'KVM_GET_DEVICE_ATTR', handle: attributes(getPmuAttr, getTimerAttr, getPvtimeAttr) },
   {
     name: 'KVM_HAS_DEVICE_ATTR',
-    handle: attributes(hasTimerAttr, (_vcpu, attr) => hasPvtimeAttr(attr), -ENXIO),
+    handle: attributes(hasPmuAttr, hasTimerAttr, (_vcpu, attr) => hasPvtimeAttr(attr)),
   },
   { name: 'KVM_GET_STATS_FD', handle: ({ block, thread: { host } }) => openVcpuStats(block, host) },
   { name: 'KVM_SET_REGS', handle: refusedAfterCopy(KVM_SET_REGS), raw: true },

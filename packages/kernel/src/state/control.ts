@@ -70,6 +70,8 @@ export const VCPU_FEATURES = CONTROL + 0xd8;
 export const EXCEPTION_PENDING = CONTROL + 0xdc;
 /** Not 0: the vCPU has been in guest code. */
 export const HAS_TRAPPED = CONTROL + 0xe0;
+/** Not 0: the interrupts of the timers are theirs alone: timer/attributes.ts. */
+export const TIMERS_CLAIMED = CONTROL + 0xe4;
 /**
  * User address of the dirty ring, 0 = none, and its number of entries, a power of two. Fixed. Then the entries that were
  * ever put in; and those that KVM_RESET_DIRTY_RINGS took out, which it writes under the VM lock while the vCPU is paused.

@@ -124,6 +124,8 @@ export const CONTROL = 0x2000;
 export const GUEST_DEBUG = 0x2400;
 /** Timers of the vCPU: timer/arch-timer.ts. */
 export const TIMER = 0x2800;
+/** Performance counters of the vCPU: pmu/. */
+export const PMU = 0x2c00;
 /** Redistributor and CPU interface of the vCPU: vgic/. Written under the vGIC lock, by any thread. */
 export const VGIC = 0x3000;
 export const STATE_SIZE = 0x1_0000;

@@ -34,7 +34,9 @@ export const SLICE = VM_CONTROL + 0x38;
 /** Not 0: KVM_CAP_ARM_WRITABLE_IMP_ID_REGS was enabled. */
 export const WRITABLE_IMP_ID_REGS = VM_CONTROL + 0x44;
 /** Feature ID registers (op0 3, op1 0, CRn 0) as this VM shows them: eight bytes each, by CRm then op2. */
-export const ID_REGS = VM_CONTROL + 0x100;
+const ID_REGS = VM_CONTROL + 0x100;
+/** @param key - encoding of a feature ID register */
+export const idRegister = (key: number): number => ID_REGS + (key & 0x3f) * 8;
 /** ID registers with another op1: eight bytes each, placed by sysreg/id.ts. */
 export const OTHER_ID_REGS = VM_CONTROL + 0x300;
 /** Memslots whose user memory is not there: unbacked.ts. */

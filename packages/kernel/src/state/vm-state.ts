@@ -23,6 +23,8 @@ export const VM_VGIC = 0x1_0000;
 /** PSCI, SMCCC filter, firmware registers, timer offsets: smccc/, psci/, timer/. Written under the state lock. */
 export const VM_SMCCC = 0x6_0000;
 export const VM_TIMER = 0x7_0000;
+/** What the PMUs of the VM's vCPUs share: pmu/. Written under the state lock. */
+export const VM_PMU = 0x7_c000;
 /** The secure runtime: vcpu/secure.ts. Written under the VM lock, before the VM runs. */
 export const VM_SECURE = 0x7_8000;
 /** Block of the secure runtime's VM, which goes with this one; 0 = none. */

@@ -7,11 +7,14 @@
  */
 import { EBUSY, EINVAL, KVM_DEV_TYPE_ARM_VGIC_V3, SYSREGS, sysregKey } from '@vkvm/uapi';
 
+import { PMUVER_SHIFT, newestVersion } from '../pmu/state.ts';
 import { Block } from '../state/block.ts';
 import { CCSIDR_CHANGES, CLIDR_EL1, CSSELR, VCPU_ID } from '../state/control.ts';
+import { hasPmu } from '../state/features.ts';
 import { holds, releases } from '../state/profile.ts';
 import { SCTLR_EL1, EL, VM_BLOCK } from '../state/vcpu-state.ts';
-import { ID_REGS, IRQCHIP, OTHER_ID_REGS, VM_HAS_RUN, WRITABLE_IMP_ID_REGS } from '../state/vm-control.ts';
+import { IRQCHIP, OTHER_ID_REGS, VM_HAS_RUN, WRITABLE_IMP_ID_REGS, idRegister } from '../state/vm-control.ts';
+import type { Words } from '../state/words.ts';
 import { writableMaskOf } from './id-masks.ts';
 import { SYSREG_DONE, SYSREG_TRAP } from './row.ts';
 import type { SysregRow, SysregUserAccess } from './row.ts';
@@ -71,19 +74,37 @@ const CSSELR_UNKNOWN = 0x1de7_ec7e_dbad_c0den;
 
 const GIC_SHIFT = 24n;
 
+/** Whatever has a profile. */
+interface InMemory {
+  readonly words: Words;
+}
+
 interface IdRegister {
   readonly name: keyof typeof SYSREGS;
-  readonly value: bigint;
+  readonly value: bigint | ((memory: InMemory) => bigint);
   /** Of the bits that user space may lower, those that it may not after all: there is no CPU without. */
   readonly needed?: bigint;
+  /** Bits that read as zero for a vCPU that has not asked for the feature. */
+  readonly hidden?: (vcpu: Block) => bigint;
+  /** What a value that user space brings means. */
+  readonly normalise?: (value: bigint) => bigint;
 }
+
+/** ID_AA64DFR0_EL1.PMUVer: all of its bits set, a PMU of some other kind, which KVM once showed by mistake. */
+const PMUVER = 15n << PMUVER_SHIFT;
 
 /** The AArch64 feature registers that are not zero. */
 const FEATURE_REGISTERS: readonly IdRegister[] = [
   // EL0, EL1 AArch64 only; FP, AdvSIMD, both with half precision; GICv3 registers; RAS; no branch or data speculation (CSV2 = 3, CSV3 = 1)
   { name: 'ID_AA64PFR0_EL1', value: 0x1300_0000_1111_0011n, needed: 0xffn },
-  // Armv8.0 debug: 6 breakpoints, 4 watchpoints, 2 of the breakpoints context-aware; no PMU
-  { name: 'ID_AA64DFR0_EL1', value: 0x1030_5006n },
+  {
+    // Armv8.0 debug, which there is no CPU without: 6 breakpoints, 4 watchpoints, 2 of the breakpoints context-aware; a PMU
+    name: 'ID_AA64DFR0_EL1',
+    value: (memory) => 0x1030_5006n | (BigInt(newestVersion(memory)) << PMUVER_SHIFT),
+    hidden: (vcpu) => (hasPmu(vcpu) ? 0n : PMUVER),
+    normalise: (value) => ((value & PMUVER) === PMUVER ? value & ~PMUVER : value),
+    needed: 0xfn,
+  },
   // AES with PMULL, SHA1, SHA256, SHA512, CRC32, LSE atomics, RDM, SHA3, DotProd, FlagM2
   { name: 'ID_AA64ISAR0_EL1', value: 0x0020_1001_1021_2120n },
   // DC CVAP and CVADP, JSCVT, FCMA, LRCPC2, FRINTTS, SB
@@ -97,10 +118,10 @@ const FEATURE_REGISTERS: readonly IdRegister[] = [
 /** Registers user space sees among CRm 1 to 7: all 56, whatever they are called. */
 const FEATURE_KEYS = Array.from({ length: 56 }, (_, n) => sysregKey(3, 0, 0, 1 + (n >> 3), n & 7));
 
-const vmOf = (vcpu: Block): Block => new Block(vcpu.words, vcpu.get32(VM_BLOCK));
+const valueIn = (memory: InMemory, value: IdRegister['value']): bigint =>
+  typeof value === 'function' ? value(memory) : value;
 
-/** Where the value of a register of CRn 0, op1 0 lies in the VM's block. */
-const idOffset = (key: number): number => ID_REGS + (key & 0x3f) * 8;
+const vmOf = (vcpu: Block): Block => new Block(vcpu.words, vcpu.get32(VM_BLOCK));
 
 /** Each field is at most the one we have; the fields that may not change are equal. */
 function isSubset(value: bigint, ours: bigint, writable: bigint): boolean {
@@ -114,15 +135,21 @@ function isSubset(value: bigint, ours: bigint, writable: bigint): boolean {
 /** User space may ask for less than there is. */
 const WRITABLE_IDS = releases({ since: '6.7' });
 
-function featureUser(key: number, offset: number, ours: bigint, needed = 0n): SysregUserAccess {
+function featureUser(
+  key: number,
+  offset: number,
+  { value: ours, needed = 0n, hidden = () => 0n, normalise = (value) => value }: Omit<IdRegister, 'name'>,
+): SysregUserAccess {
   return {
-    get: (vcpu) => vmOf(vcpu).get64(offset),
-    set(vcpu, value) {
+    get: (vcpu) => vmOf(vcpu).get64(offset) & ~hidden(vcpu),
+    set(vcpu, wanted) {
       const vm = vmOf(vcpu);
-      if (vm.get64(offset) === value) return 0;
+      const value = normalise(wanted);
+      if ((vm.get64(offset) & ~hidden(vcpu)) === value) return 0;
       if (!holds(vcpu, WRITABLE_IDS)) return -EINVAL;
       if (vm.get32(VM_HAS_RUN) !== 0) return -EBUSY;
-      if (!isSubset(value, ours, writableMaskOf(vcpu, key) & ~needed)) return -EINVAL;
+      const most = valueIn(vm, ours) & ~hidden(vcpu);
+      if (!isSubset(value, most, writableMaskOf(vcpu, key) & ~needed)) return -EINVAL;
       vm.set64(offset, value);
       return 0;
     },
@@ -149,6 +176,14 @@ const inVm =
   (offset: number): NonNullable<SysregRow['read']> =>
   (vcpu, to) => {
     vcpu.set64(to, vmOf(vcpu).get64(offset));
+    return SYSREG_DONE;
+  };
+
+/** The guest sees what user space sees. */
+const readAs =
+  ({ get }: SysregUserAccess): NonNullable<SysregRow['read']> =>
+  (vcpu, to, { host }) => {
+    vcpu.set64(to, get(vcpu, host));
     return SYSREG_DONE;
   };
 
@@ -202,17 +237,18 @@ function implementationRow(name: keyof typeof SYSREGS, offset: number, writable:
 }
 
 export const idSysregs: readonly SysregRow[] = [
-  implementationRow('MIDR_EL1', idOffset(SYSREGS.MIDR_EL1), 0xffff_ffffn),
-  implementationRow('REVIDR_EL1', idOffset(SYSREGS.REVIDR_EL1), 0xffff_ffff_ffff_ffffn),
+  implementationRow('MIDR_EL1', idRegister(SYSREGS.MIDR_EL1), 0xffff_ffffn),
+  implementationRow('REVIDR_EL1', idRegister(SYSREGS.REVIDR_EL1), 0xffff_ffff_ffff_ffffn),
   implementationRow('AIDR_EL1', AIDR_OFFSET, 0xffff_ffff_ffff_ffffn),
   ...FEATURE_KEYS.map((key): SysregRow => {
-    const { value, needed = 0n } = valueOf(key) ?? { value: 0n };
+    const register: Omit<IdRegister, 'name'> = valueOf(key) ?? { value: 0n };
+    const user = featureUser(key, idRegister(key), register);
     return {
       name: nameOf.get(key) ?? 'reserved',
       key,
       readEl: 1,
-      read: inVm(idOffset(key)),
-      user: featureUser(key, idOffset(key), value, needed),
+      read: register.hidden ? readAs(user) : inVm(idRegister(key)),
+      user,
     };
   }),
   {
@@ -224,7 +260,7 @@ export const idSysregs: readonly SysregRow[] = [
       vcpu.set64(to, vmOf(vcpu).get64(CTR_OFFSET));
       return SYSREG_DONE;
     },
-    user: featureUser(SYSREGS.CTR_EL0, CTR_OFFSET, CTR),
+    user: featureUser(SYSREGS.CTR_EL0, CTR_OFFSET, { value: CTR }),
   },
   {
     name: 'DCZID_EL0',
@@ -275,9 +311,9 @@ export const idSysregs: readonly SysregRow[] = [
 
 /** Fills in what a new VM's CPUs are. */
 export function initIdRegisters(vm: Block): void {
-  vm.set64(idOffset(SYSREGS.MIDR_EL1), MIDR);
+  vm.set64(idRegister(SYSREGS.MIDR_EL1), MIDR);
   vm.set64(CTR_OFFSET, CTR);
-  for (const { name, value } of FEATURE_REGISTERS) vm.set64(idOffset(SYSREGS[name]), value);
+  for (const { name, value } of FEATURE_REGISTERS) vm.set64(idRegister(SYSREGS[name]), valueIn(vm, value));
 }
 
 /** The first KVM_RUN of a VM: without a GICv3 its CPUs have no GIC registers. The state lock is held. */
@@ -287,7 +323,7 @@ export function finaliseIdRegisters(vm: Block): void {
 
 /** The CPUs have no GIC registers. */
 export function hideGic(vm: Block): void {
-  const offset = idOffset(SYSREGS.ID_AA64PFR0_EL1);
+  const offset = idRegister(SYSREGS.ID_AA64PFR0_EL1);
   vm.set64(offset, vm.get64(offset) & ~(15n << GIC_SHIFT));
 }
 

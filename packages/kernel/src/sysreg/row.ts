@@ -23,6 +23,7 @@ export type SysregEngine = Pick<
   | 'flushCode'
   | 'flushCodeRange'
   | 'translate'
+  | 'retiredSoFar'
 >;
 
 /** The access is complete. */

@@ -2,6 +2,7 @@
 import { EBUSY, EFAULT, EINVAL, ENXIO } from '@vkvm/uapi';
 
 import type { Block } from '../state/block.ts';
+import { TIMERS_CLAIMED } from '../state/control.ts';
 import { holds, releases } from '../state/profile.ts';
 import { VM_BLOCK } from '../state/vcpu-state.ts';
 import { IRQCHIP, VM_HAS_RUN } from '../state/vm-control.ts';
@@ -38,6 +39,22 @@ export function getTimerAttr(vcpu: Block, attr: bigint, userAddress: number): nu
 /** @returns 0 or -ENXIO */
 export const hasTimerAttr = (vcpu: Block, attr: bigint): number => (isTimer(vcpu, attr) ? 0 : -ENXIO);
 
-/** What the first KVM_RUN checks where a GIC is in the kernel. @returns 0; -EINVAL both timers raise one interrupt */
-export const checkTimerIntids = (vcpu: Block): number =>
-  timerIntid(vcpu, VIRTUAL) === timerIntid(vcpu, PHYSICAL) ? -EINVAL : 0;
+const isTimers = (vcpu: Block, intid: number): boolean =>
+  intid === timerIntid(vcpu, VIRTUAL) || intid === timerIntid(vcpu, PHYSICAL);
+
+/**
+ * What the first KVM_RUN checks where a GIC is in the kernel. From then on the interrupts are the timers'.
+ *
+ * @param taken - INTID that is the PMU's, 0 = none
+ * @returns 0; -EINVAL both timers raise one interrupt, or another device has it
+ */
+export function claimTimerIntids(vcpu: Block, taken: number): number {
+  if (vcpu.get32(TIMERS_CLAIMED) !== 0) return 0;
+  if (timerIntid(vcpu, VIRTUAL) === timerIntid(vcpu, PHYSICAL) || isTimers(vcpu, taken)) return -EINVAL;
+  vcpu.set32(TIMERS_CLAIMED, 1);
+  return 0;
+}
+
+/** Whether an interrupt is a timer's, and no other device can have it. */
+export const isTimersOwn = (vcpu: Block, intid: number): boolean =>
+  vcpu.get32(TIMERS_CLAIMED) !== 0 && isTimers(vcpu, intid);

@@ -8,13 +8,20 @@ import {
 } from '@vkvm/uapi';
 
 import type { Host } from '../host.ts';
+import { choosePmuByInit } from '../pmu/attributes.ts';
 import type { Block } from '../state/block.ts';
 import { INITIALISED, MP_STATE, VCPU_FEATURES } from '../state/control.ts';
 import { SHARED_FEATURES } from '../state/features.ts';
 import { withLock } from '../state/lock.ts';
 import { holds } from '../state/profile.ts';
 import { FEATURES, FEATURES_CHOSEN, STATE_LOCK } from '../state/vm-control.ts';
-import { FEATURE_POWER_OFF, SUPPORTED_FEATURES, maxFeatures } from '../vm/features.ts';
+import {
+  FEATURE_PMU,
+  FEATURE_PMU_STRICT,
+  FEATURE_POWER_OFF,
+  SUPPORTED_FEATURES,
+  maxFeatures,
+} from '../vm/features.ts';
 import { vmOf } from '../vm/vcpus.ts';
 import { dropPending, resetVcpu } from './reset.ts';
 
@@ -28,10 +35,12 @@ export function initVcpu(vcpu: Block, target: number, features: readonly number[
   const [wanted = 0, ...later] = features;
   if (wanted >>> maxFeatures(vcpu.words) !== 0 || later.some((word) => word !== 0)) return -ENOENT;
   if ((wanted & ~SUPPORTED_FEATURES) !== 0) return -EINVAL;
+  if ((wanted & (FEATURE_PMU | FEATURE_PMU_STRICT)) === FEATURE_PMU_STRICT) return -EINVAL;
 
   const vm = vmOf(vcpu);
   return withLock(vm.words, vm.base + STATE_LOCK, host, () => {
     if (!chooseFeatures(vcpu, vm, wanted)) return -EINVAL;
+    if ((wanted & (FEATURE_PMU | FEATURE_PMU_STRICT)) === FEATURE_PMU) choosePmuByInit(vm);
     dropPending(vcpu);
     resetVcpu(vcpu, host);
     vcpu.set32(MP_STATE, (wanted & FEATURE_POWER_OFF) === 0 ? KVM_MP_STATE_RUNNABLE : KVM_MP_STATE_STOPPED);

@@ -1,5 +1,6 @@
 /** Reset: KVM_ARM_VCPU_INIT, and the entry state that PSCI CPU_ON asked for. */
 import type { Host } from '../host.ts';
+import { resetCounters } from '../pmu/counters.ts';
 import type { Block } from '../state/block.ts';
 import {
   BANKED_SPSR,
@@ -61,6 +62,7 @@ export function resetVcpu(vcpu: Block, host: Host): void {
   vcpu.set32(PSCI_PENDING, 0);
   SYSREG_TABLE.reset(vcpu);
   resetTimers(vcpu, host);
+  resetCounters(vcpu, host);
   request(vcpu, REQUEST_FLUSH_ALL | REQUEST_RELOAD, host);
 }
 

@@ -3,6 +3,7 @@ import {
   EDEADLK,
   EINTR,
   EIO,
+  KVM_ARM_DEV_PMU,
   KVM_MP_STATE_STOPPED,
   KVM_MP_STATE_SUSPENDED,
   KVM_SYSTEM_EVENT_WAKEUP,
@@ -36,6 +37,8 @@ import {
   immediateExit,
   setDeviceIrqLevel,
 } from '../state/exit.ts';
+import { checkPmu, pmuIntid } from '../pmu/attributes.ts';
+import { endCounting, overflowDue, pmuLevel, untilOverflow } from '../pmu/counters.ts';
 import { completePsci } from '../psci/exit.ts';
 import { withLock } from '../state/lock.ts';
 import { holds, releases } from '../state/profile.ts';
@@ -49,11 +52,12 @@ import {
   takeRequests,
 } from '../state/requests.ts';
 import { EXITS, SIGNAL_EXITS, count } from '../state/stats.ts';
-import { DAIF, INTERRUPT_LINES, PSTATE_SS_IL } from '../state/vcpu-state.ts';
+import type { Block } from '../state/block.ts';
+import { DAIF, EL, INTERRUPT_LINES, PSTATE_SS_IL } from '../state/vcpu-state.ts';
 import { IRQCHIP, PAUSED, SLICE, STATE_LOCK, VM_HAS_RUN } from '../state/vm-control.ts';
 import { finaliseIdRegisters } from '../sysreg/id.ts';
 import { timerDeadline, timerLevels, timerUpdate } from '../timer/arch-timer.ts';
-import { checkTimerIntids } from '../timer/attributes.ts';
+import { claimTimerIntids } from '../timer/attributes.ts';
 import { killVm } from '../vm/vm.ts';
 import { mapResources } from '../vgic/device.ts';
 import {
@@ -68,7 +72,7 @@ import { DEBUG_TURN, debugTurn, forgetStep, isDebugged } from './debug.ts';
 import { completeMmio } from './mmio.ts';
 import { PSTATE_A, PSTATE_F, PSTATE_I, PSTATE_IL } from './pstate.ts';
 import { applyPendingReset } from './reset.ts';
-import { GO_ON, handleLeave } from './trap.ts';
+import { GO_ON, completedByLeave, handleLeave } from './trap.ts';
 import type { Vcpu } from './vcpu.ts';
 
 /** Instructions between two looks at the clock, where no timer can be late by more than a fraction of a millisecond. */
@@ -98,7 +102,7 @@ export function runVcpu(vcpu: Vcpu): number {
   block.set32(PSTATE_REST, 0);
   block.set32(PSTATE_REST + 4, 0);
   const result = runUntilExit(vcpu, vm.getNumber(SLICE) || Infinity);
-  if (vm.get32(IRQCHIP) === 0) setDeviceIrqLevel(block, timerLevels(block));
+  if (vm.get32(IRQCHIP) === 0) setDeviceIrqLevel(block, deviceLevels(block));
   thread.trace?.kvm_userspace_exit?.(block.get32(VCPU_ID), exitReason(block), Math.max(0, -result));
   return result;
 }
@@ -117,9 +121,11 @@ function firstRun(vcpu: Vcpu): number {
       else killVm(vm, thread.host);
       return unmapped;
     }
-    const clash = checkTimerIntids(block);
+    const clash = claimTimerIntids(block, pmuIntid(block));
     if (clash !== 0) return clash;
   }
+  const unready = checkPmu(block);
+  if (unready !== 0) return unready;
   freeze(vcpu);
   return 0;
 }
@@ -164,8 +170,9 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
       timerUpdate(block, host.now(), host);
       vcpu.untilClock = CLOCK_INTERVAL;
     }
+    if (untilOverflow(block) === 0) overflowDue(block, host);
     // A timer that has risen is told at once, where the interrupt controller is in user space; others with the next exit.
-    if (vm.get32(IRQCHIP) === 0 && (timerLevels(block) & ~deviceIrqLevel(block)) !== 0) {
+    if (vm.get32(IRQCHIP) === 0 && mustBeTold(deviceLevels(block), deviceIrqLevel(block))) {
       return interrupt(vcpu);
     }
     if (waits) {
@@ -205,7 +212,9 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
       if (answer !== GO_ON) return answer;
       continue;
     }
-    const leave = engine.run(Math.min(left, vcpu.untilClock));
+    const level = block.get32(EL);
+    const leave = engine.run(Math.min(left, vcpu.untilClock, Math.max(1, untilOverflow(block))));
+    endCounting(block, level, engine.retired + completedByLeave(vcpu, leave));
     i32[inGuest] = 0;
 
     count(block, EXITS);
@@ -218,6 +227,13 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
     if (leave === LEAVE_WFE && !mayWait) left = 0;
   }
 }
+
+/** Outputs of in-kernel devices: KVM_ARM_DEV_* bits. */
+const deviceLevels = (block: Block): number => timerLevels(block) | (pmuLevel(block) * KVM_ARM_DEV_PMU);
+
+/** Whether user space must be told of levels at once: timers that have risen, and what the PMU's has become. */
+const mustBeTold = (now: number, told: number): boolean =>
+  (now & ~told) !== 0 || ((now ^ told) & KVM_ARM_DEV_PMU) !== 0;
 
 /** KVM_RUN ends early for something that user space shall look at. It ends a WFI, too. */
 function interrupt({ block }: Vcpu): number {

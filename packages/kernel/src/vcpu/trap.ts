@@ -119,5 +119,11 @@ const HANDLERS: Readonly<Record<Leave, Handler>> = {
   [LEAVE_UNDEFINED]: undefinedWord,
 };
 
+/** Instructions that complete on the way out of guest code, beyond those that the engine has counted. */
+export function completedByLeave({ traps }: Vcpu, leave: Leave): number {
+  if (leave === LEAVE_ERET) return 1;
+  return leave === LEAVE_PORT ? traps.uncounted : 0;
+}
+
 /** @returns {@link GO_ON}, or what KVM_RUN answers */
 export const handleLeave = (vcpu: Vcpu, leave: Leave): number => HANDLERS[leave](vcpu);

@@ -73,6 +73,8 @@ export class VcpuTraps implements Traps {
   hasReturned = false;
   /** 0 or -errno, for PORT_EXIT. */
   result = 0;
+  /** Instructions that the last port completed before it left, which the engine has not counted: 0 or 1. */
+  uncounted = 0;
   readonly #vcpu: Block;
   readonly #vm: Block;
   readonly #thread: TrapsThread;
@@ -134,7 +136,9 @@ export class VcpuTraps implements Traps {
         return GO_ON;
       case SYSREG_LEAVE:
         stepPc(vcpu);
-        return this.#leave(PORT_AGAIN);
+        this.#leave(PORT_AGAIN);
+        this.uncounted = 1;
+        return LEAVE;
       case SYSREG_EXCEPTION:
         return this.#leave(PORT_EXCEPTION);
       case SYSREG_TRAP:
@@ -197,10 +201,12 @@ export class VcpuTraps implements Traps {
 
   #leave(action: 0 | 2 | 3): number {
     this.action = action;
+    this.uncounted = 0;
     return LEAVE;
   }
 
   #exit(result: number): number {
+    this.uncounted = 0;
     this.action = PORT_EXIT;
     this.result = result;
     return LEAVE;

@@ -1,5 +1,11 @@
 /** vCPU features: which there are, which this CPU has. Source: arch/arm64/include/uapi/asm/kvm.h. */
-import { KVM_ARM_VCPU_HAS_EL2_E2H0, KVM_ARM_VCPU_POWER_OFF, KVM_ARM_VCPU_PSCI_0_2 } from '@vkvm/uapi';
+import {
+  KVM_ARM_VCPU_HAS_EL2_E2H0,
+  KVM_ARM_VCPU_PMU_V3,
+  KVM_ARM_VCPU_PMU_V3_STRICT,
+  KVM_ARM_VCPU_POWER_OFF,
+  KVM_ARM_VCPU_PSCI_0_2,
+} from '@vkvm/uapi';
 
 import { holds, releases } from '../state/profile.ts';
 import { MAX_MEMSLOTS } from '../state/vm-state.ts';
@@ -18,10 +24,16 @@ export function maxFeatures(words: Words): number {
 /** Start STOPPED: of one KVM_ARM_VCPU_INIT, not of the VM. */
 export const FEATURE_POWER_OFF = 1 << KVM_ARM_VCPU_POWER_OFF;
 
+export const FEATURE_PMU = 1 << KVM_ARM_VCPU_PMU_V3;
+/** No PMU is chosen unless user space says which. Needs FEATURE_PMU. */
+export const FEATURE_PMU_STRICT = 1 << KVM_ARM_VCPU_PMU_V3_STRICT;
+
 /** What the CPU has; the rest is EINVAL. */
 export const SUPPORTED_FEATURES =
   FEATURE_POWER_OFF |
   (1 << KVM_ARM_VCPU_PSCI_0_2) |
+  FEATURE_PMU |
+  FEATURE_PMU_STRICT |
   // Says how EL2 shall be, where there is one.
   (1 << KVM_ARM_VCPU_HAS_EL2_E2H0);
 

@@ -17,13 +17,13 @@ import {
 } from '@vkvm/uapi';
 
 import type { Host } from '../host.ts';
+import { pmuIntid } from '../pmu/attributes.ts';
 import type { Block } from '../state/block.ts';
-import { HAS_RUN_ONCE } from '../state/control.ts';
 import { holds, releases } from '../state/profile.ts';
 import { REQUEST_LOOK, request } from '../state/requests.ts';
 import { INTERRUPT_LINES } from '../state/vcpu-state.ts';
 import { IRQCHIP } from '../state/vm-control.ts';
-import { PHYSICAL, VIRTUAL, timerIntid } from '../timer/arch-timer.ts';
+import { isTimersOwn } from '../timer/attributes.ts';
 import { initialiseLazily } from '../vgic/create.ts';
 import { intidCount, setPpi, setSpi } from '../vgic/vgic.ts';
 import { findVcpu, vcpusOf } from './vcpus.ts';
@@ -54,7 +54,7 @@ export function setIrqLine(vm: Block, irq: number, high: boolean, { host, trace 
       const vcpu = namedVcpu(vm, id);
       if (!vcpu || number < FIRST_PPI || number >= FIRST_SPI) return -EINVAL;
       if (initialiseLazily(vm, host) !== 0) return -EBUSY;
-      if (isTimerLine(vcpu, number)) return 0;
+      if (isOwned(vcpu, number)) return 0;
       setPpi(vcpu, number, high, host);
       return 0;
     }
@@ -63,6 +63,7 @@ export function setIrqLine(vm: Block, irq: number, high: boolean, { host, trace 
       if (number < FIRST_SPI) return -EINVAL;
       if (initialiseLazily(vm, host) !== 0) return -EBUSY;
       if (number >= intidCount(vm)) return -EINVAL;
+      if (vcpusOf(vm).some((vcpu) => pmuIntid(vcpu) === number)) return 0;
       setSpi(vm, number, high, host);
       return 0;
     default:
@@ -76,10 +77,8 @@ const BY_ID = releases({ since: '6.7' });
 const namedVcpu = (vm: Block, name: number): Block | undefined =>
   holds(vm, BY_ID) ? findVcpu(vm, name) : vcpusOf(vm)[name];
 
-/** From a vCPU's first run on, its timers own their lines: what others do to them is ignored. */
-const isTimerLine = (vcpu: Block, intid: number): boolean =>
-  vcpu.get32(HAS_RUN_ONCE) !== 0 &&
-  (intid === timerIntid(vcpu, VIRTUAL) || intid === timerIntid(vcpu, PHYSICAL));
+/** From a vCPU's first run on, its timers own their lines, and the PMU its own: what others do to them is ignored. */
+const isOwned = (vcpu: Block, intid: number): boolean => isTimersOwn(vcpu, intid) || pmuIntid(vcpu) === intid;
 
 /** Drives the IRQ (0) or FIQ (1) input of a vCPU whose interrupt controller is in user space. */
 function setCpuLine(vcpu: Block, number: number, high: boolean, host: Host): void {

@@ -12,6 +12,13 @@ describe('the clock of a replay', () => {
     expect(clock.time).toBe(5010);
   });
 
+  test('stands still for what takes no time', () => {
+    const clock = new ReplayClock();
+    const [before, after] = clock.still(() => [clock.now(), clock.now()] as const);
+    expect(after).toBe(before);
+    expect(clock.now()).toBeGreaterThan(after);
+  });
+
   test('interrupts who reads it, once', () => {
     const clock = new ReplayClock();
     let count = 0;

@@ -5,15 +5,11 @@
  */
 import {
   KVM_ARM_VCPU_EL1_32BIT,
-  KVM_ARM_VCPU_PMU_V3,
-  KVM_ARM_VCPU_PMU_V3_STRICT,
   KVM_ARM_VCPU_PTRAUTH_ADDRESS,
   KVM_ARM_VCPU_PTRAUTH_GENERIC,
   KVM_ARM_VCPU_SVE,
   KVM_CAP_ARM_EL1_32BIT,
   KVM_CAP_ARM_INJECT_SERROR_ESR,
-  KVM_CAP_ARM_PMU_V3,
-  KVM_CAP_ARM_PMU_V3_STRICT,
   KVM_CAP_ARM_PTRAUTH_ADDRESS,
   KVM_CAP_ARM_PTRAUTH_GENERIC,
   KVM_CAP_ARM_SUPPORTED_BLOCK_SIZES,
@@ -49,12 +45,6 @@ export interface FeatureRow {
 /** Features of the recording machine that others lack. */
 export const FEATURES: readonly FeatureRow[] = [
   { name: 'AArch32 at EL1', capability: KVM_CAP_ARM_EL1_32BIT, vcpuFeature: KVM_ARM_VCPU_EL1_32BIT },
-  { name: 'PMU', capability: KVM_CAP_ARM_PMU_V3, vcpuFeature: KVM_ARM_VCPU_PMU_V3 },
-  {
-    name: "PMU without the host's default",
-    capability: KVM_CAP_ARM_PMU_V3_STRICT,
-    vcpuFeature: KVM_ARM_VCPU_PMU_V3_STRICT,
-  },
   { name: 'RAS', capability: KVM_CAP_ARM_INJECT_SERROR_ESR },
   { name: 'SVE', capability: KVM_CAP_ARM_SVE, vcpuFeature: KVM_ARM_VCPU_SVE },
   {
@@ -97,12 +87,6 @@ const MACHINE_SYSREGS: readonly SysregName[] = [
   'ACTLR_EL1',
   'AMAIR_EL1',
   'PMCR_EL0',
-  'PMCEID0_EL0',
-  'PMCEID1_EL0',
-  'PMMIR_EL1',
-  ...(Object.keys(SYSREGS) as SysregName[]).filter((name) =>
-    /^PM(EVTYPER\d+_EL0|CNTEN(SET|CLR)_EL0|INTEN(SET|CLR)_EL1|OVS(SET|CLR)_EL0)$/.test(name),
-  ),
 ];
 
 /** Most indices of CCSIDR_EL1, which describe the caches. */
@@ -116,6 +100,16 @@ export const MACHINE_REGISTERS: ReadonlyMap<RegId, string> = new Map<RegId, stri
   [KVM_REG_ARM_SMCCC_ARCH_WORKAROUND_3, 'the state of SMCCC_ARCH_WORKAROUND_3'],
   [KVM_REG_ARM64_SVE_VLS, 'SVE vector lengths'],
 ]);
+
+/**
+ * Registers that tell a guest of the machine's PMU, with the bits that do: user space sees others of them, or none.
+ * Which events there are; who made it, and LC, which is fixed where there is no AArch32. Source: Arm DDI 0487, D19.5.
+ */
+export const GUEST_PMU_REGISTERS: readonly { readonly name: SysregName; readonly mask: bigint }[] = [
+  { name: 'PMCR_EL0', mask: 0xffff_0040n },
+  { name: 'PMCEID0_EL0', mask: 0xffff_ffff_ffff_ffffn },
+  { name: 'PMCEID1_EL0', mask: 0xffff_ffff_ffff_ffffn },
+];
 
 /** SMCCC functions that ARCH_FEATURES tells the mitigation state of. */
 export const MITIGATIONS: readonly bigint[] = [0x8000_8000n, 0x8000_7fffn, 0x8000_3fffn];

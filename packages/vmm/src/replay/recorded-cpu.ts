@@ -44,7 +44,4 @@ export const RECORDED_ID_REGISTERS: Partial<Readonly<Record<SysregName, readonly
   CLIDR_EL1: [0x200_0021n, 0x200_0023n],
   CTR_EL0: [0x8444_c004n, 0x9444_c004n],
   DCZID_EL0: [0x4n],
-  PMCR_EL0: [0x3000n, 0x4101_30a8n],
-  PMCEID0_EL0: [0x2_0001n, 0x4002_0001n],
-  PMCEID1_EL0: [0x1000_0018n],
 };

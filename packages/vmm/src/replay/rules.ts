@@ -17,6 +17,7 @@ import type { Json } from './json.ts';
 import {
   BIG_ENDIAN,
   FEATURES,
+  GUEST_PMU_REGISTERS,
   INSTRUCTIONS,
   MACHINE_CAPABILITIES,
   MACHINE_DEVICES,
@@ -163,6 +164,35 @@ const guestReads: Rule = (doubt) => {
   return undefined;
 };
 
+/** MRS x0: all but the encoding of the register. */
+const MRS_MASK = 0xffe0_001f;
+const MRS_X0 = 0xd520_0000;
+const keyOf = (word: number): number => (word >>> 5) & 0xffff;
+
+/** The system register that the code of a call has read last, by its encoding; -1 = none. */
+function lastRead({ session, step, got }: Doubt): number {
+  const { code } = step.inputs;
+  const end = registerIn(got['pc'] as Json | undefined);
+  if (typeof code !== 'bigint' || end === undefined) return -1;
+  for (let at = end - 4n; at >= code; at -= 4n) {
+    const word = session.guestWord(at) ?? 0;
+    if ((word & MRS_MASK) >>> 0 === MRS_X0) return keyOf(word);
+  }
+  return -1;
+}
+
+const guestPmuReads: Rule = (doubt) => {
+  const { path, expected, got } = doubt.difference;
+  if (doubt.step.operation.name !== 'GUEST_CALL' || (path.join('.') !== 'x.0' && !isMemory(doubt)))
+    return undefined;
+  const key = lastRead(doubt);
+  const row = GUEST_PMU_REGISTERS.find(({ name }) => SYSREGS[name] === key);
+  const a = registerIn(expected);
+  const b = registerIn(got);
+  if (!row || a === undefined || b === undefined) return undefined;
+  return ((a ^ b) & ~row.mask) === 0n ? { reason: row.name } : undefined;
+};
+
 /** Guests store 32 bits of a register for user space to see. */
 const isMemory = ({ difference: { path } }: Doubt): boolean => path.at(-1) === 'data';
 
@@ -244,6 +274,7 @@ export const RULES: readonly Rule[] = [
   devices,
   registers,
   guestReads,
+  guestPmuReads,
   instructions,
   bigEndian,
   faultLevel,

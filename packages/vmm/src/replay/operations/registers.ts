@@ -24,7 +24,7 @@ const ZERO_BYTES = 'le:00';
 
 const ascending = (a: bigint, b: bigint): number => (a < b ? -1 : Number(a > b));
 
-/** Whether a register can hold something else: tried, and put back. */
+/** Whether a register can hold something else: tried, and put back, before a counter moves. */
 function probeWrite(session: Session, role: string, id: RegId, mask: bigint): string {
   const { result, value } = getRegister(session, role, id);
   if (result < 0) return `GET ${errorName(result)}`;
@@ -99,7 +99,7 @@ export const registerOperations = [
       const regs = ids
         .filter((id) => id >= from && id <= to)
         .toSorted(ascending)
-        .map((id) => [formatWord(id), probeWrite(session, fd, id, mask)]);
+        .map((id) => [formatWord(id), session.clock.still(() => probeWrite(session, fd, id, mask))]);
       return answerWith(result, () => ({ regs: Object.fromEntries(regs) }));
     },
   ),
