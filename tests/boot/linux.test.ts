@@ -73,6 +73,21 @@ describe.skipIf(typeof guest === 'string')("Debian's cloud kernel", () => {
     expect(status).toBe(0);
   });
 
+  test(
+    'runs on a kernel of 2013: PSCI 0.1, a GICv2 that is no device, a syscon to power off',
+    { timeout: 90_000 },
+    async () => {
+      const script = 'nproc; cat /proc/interrupts; dmesg | grep -i psci';
+      const options = ['--profile', 'rfc-2013', '--psci-owner', 'exit', '--smp', '2'];
+      const { status, stdout, stderr } = await boot(files, encodeScript(script), ...options);
+      expect(stdout).toContain('psci: Using PSCI v0.1 Function IDs from DT');
+      expect(stdout).toMatch(/^2\r?$/m);
+      expect(stdout).toMatch(/GIC-0\s+27 Level\s+arch_timer/);
+      expect(stdout).toContain('reboot: Power down');
+      expect([status, stderr]).toEqual([0, '']);
+    },
+  );
+
   test('ends with status 3 when it asks for a reset under --no-reboot', { timeout: 90_000 }, async () => {
     const outcome = await boot(files, `quiet ${encodeScript('reboot -f')}`, '--no-reboot');
     expect(outcome.status).toBe(3);

@@ -58,7 +58,7 @@ function describeVerdict(
     case 'no': {
       if (impossible) {
         const kernel = impossible.where === 'source' ? a : b;
-        return [`${head}, because ${kernel} cannot make the machine`, `  ${impossible.message}`];
+        return [`${head}, because of ${kernel}`, `  ${impossible.message}`];
       }
       const rest = drops.length === 0 ? [] : ['it could do without', ...drops];
       return [`${head}, because ${b} does not take`, ...list(obstacles, () => ''), ...rest];

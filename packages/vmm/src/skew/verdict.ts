@@ -17,7 +17,7 @@ export interface MoveVerdict {
   readonly changes: readonly Misfit[];
   /** What the guest needs. */
   readonly obstacles: readonly Misfit[];
-  /** One of the kernels cannot make such a machine at all: which, and why. */
+  /** One of the kernels cannot make, save or restore such a machine at all: which, and why. */
   readonly impossible?: { readonly where: 'source' | 'target'; readonly message: string };
 }
 
