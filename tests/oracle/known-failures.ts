@@ -7,10 +7,4 @@ export interface KnownFailure {
   readonly reason: string;
 }
 
-export const KNOWN_FAILURES: readonly KnownFailure[] = [
-  {
-    scenarios: ['device-create-types'],
-    profiles: ['linux-5.10', 'linux-6.1', 'linux-6.12', 'linux-7.3'],
-    reason: 'there is no interrupt translation service',
-  },
-];
+export const KNOWN_FAILURES: readonly KnownFailure[] = [];

@@ -23,7 +23,9 @@ export const FILE_EVENTFD = 5;
 export const FILE_STATS = 6;
 /** Memory of a guest. Object: address of the open file's words. */
 export const FILE_GUEST_MEMFD = 7;
-export type FileKind = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
+/** An ITS of a VM. Object: address of its block. */
+export const FILE_ITS = 8;
+export type FileKind = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
 
 /** Descriptors below are user space's own streams, as on Linux. */
 export const FIRST_FD = 3;

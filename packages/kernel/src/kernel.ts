@@ -25,6 +25,7 @@ import {
   FILE_DEVICE,
   FILE_EVENTFD,
   FILE_GUEST_MEMFD,
+  FILE_ITS,
   FILE_NONE,
   FILE_STATS,
   FILE_SYSTEM,
@@ -55,6 +56,7 @@ import type { TraceSink } from './trace.ts';
 import { getUser, putUser } from './uaccess.ts';
 import { VcpuCache } from './vcpu/vcpu.ts';
 import type { EngineFactory } from './vcpu/vcpu.ts';
+import { ITS_VM } from './vgic/its-state.ts';
 import { deliverIrqfd } from './vm/irqfd.ts';
 import { DIRTY_RING_OFFSET, dirtyRingSize } from './vm/dirty-ring.ts';
 import { closeGuestMemfd, mapGuestMemfd } from './vm/guest-memfd.ts';
@@ -380,6 +382,9 @@ function closeDescriptor(words: Words, fd: number, released: Block[]): number {
       break;
     case FILE_VCPU:
       released.push(vmOf(block));
+      break;
+    case FILE_ITS:
+      released.push(new Block(words, block.get32(ITS_VM)));
       break;
     case FILE_EVENTFD:
       unbindIrqfd(words, object);

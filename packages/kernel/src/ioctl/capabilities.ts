@@ -94,6 +94,7 @@ import {
 import { VCPU_COUNT } from '../state/vm-state.ts';
 import type { Words } from '../state/words.ts';
 import { BREAKPOINTS, WATCHPOINTS } from '../sysreg/debug.ts';
+import { hasIts } from '../vgic/vgic.ts';
 import { MAX_IPA_BITS, memslotLimit } from '../vm/features.ts';
 import { setManualProtect } from '../vm/dirty-log.ts';
 import { BLOCK_SIZES, setEagerSplit } from '../vm/eager-split.ts';
@@ -172,7 +173,7 @@ const CAPABILITIES: readonly CapabilityRow[] = [
   { number: KVM_CAP_VCPU_ATTRIBUTES, value: 1 },
   { number: KVM_CAP_MAX_VCPU_ID, value: maxVcpus },
   { number: KVM_CAP_ARM_PMU_V3, value: 1 },
-  { number: KVM_CAP_MSI_DEVID, value: onVmOnly(0) },
+  { number: KVM_CAP_MSI_DEVID, value: (vm) => (vm ? Number(hasIts(vm)) : -EINVAL) },
   { number: KVM_CAP_IMMEDIATE_EXIT, value: 1 },
   { number: KVM_CAP_ARM_USER_IRQ, value: 1 },
   { number: KVM_CAP_ARM_INJECT_SERROR_ESR, value: 1 },

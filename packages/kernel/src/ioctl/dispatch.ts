@@ -9,6 +9,7 @@ import {
   FILE_DEVICE,
   FILE_EVENTFD,
   FILE_GUEST_MEMFD,
+  FILE_ITS,
   FILE_NONE,
   FILE_STATS,
   FILE_SYSTEM,
@@ -26,8 +27,9 @@ import type { Releases } from '../state/profile.ts';
 import { VM_BLOCK } from '../state/vcpu-state.ts';
 import { VM_DEAD, VM_LOCK } from '../state/vm-control.ts';
 import { copyFromUser, copyToUser } from '../uaccess.ts';
+import { ITS_VM } from '../vgic/its-state.ts';
 import { runVcpu } from '../vcpu/run.ts';
-import { deviceIoctls } from './device.ts';
+import { deviceIoctls, itsIoctls } from './device.ts';
 import type { IoctlCall, IoctlEntry, KernelThread } from './handler.ts';
 import { systemIoctls } from './system.ts';
 import { vcpuIoctls } from './vcpu.ts';
@@ -55,8 +57,8 @@ function requestsOf(entries: readonly IoctlEntry[]): Requests {
   );
 }
 
-/** Whose lock is held meanwhile. */
-type LockKind = 'none' | 'vm' | 'vcpu';
+/** Whose lock is held meanwhile: of an ITS, that of its VM. */
+type LockKind = 'none' | 'vm' | 'vcpu' | 'its';
 
 interface FileRequests {
   readonly requests: Requests;
@@ -73,6 +75,7 @@ const FILES: Readonly<Record<FileKind, FileRequests>> = {
   [FILE_VM]: { requests: requestsOf(vmIoctls), lock: 'vm', unknown: -EINVAL },
   [FILE_VCPU]: { requests: requestsOf(vcpuIoctls), lock: 'vcpu', unknown: -EINVAL },
   [FILE_DEVICE]: { requests: requestsOf(deviceIoctls), lock: 'vm', unknown: -ENOTTY },
+  [FILE_ITS]: { requests: requestsOf(itsIoctls), lock: 'its', unknown: -ENOTTY },
   [FILE_EVENTFD]: { requests: NO_REQUESTS, lock: 'none', unknown: -ENOTTY },
   [FILE_GUEST_MEMFD]: { requests: NO_REQUESTS, lock: 'none', unknown: -ENOTTY },
   [FILE_STATS]: { requests: NO_REQUESTS, lock: 'none', unknown: -ENOTTY },
@@ -96,6 +99,8 @@ export function dispatch(thread: KernelThread, fd: number, request: number, arg:
       return perform(call, found.row, found.entry);
     case 'vm':
       return performLocked(call, block.base + VM_LOCK, found.row, found.entry);
+    case 'its':
+      return performLocked(call, block.get32(ITS_VM) + VM_LOCK, found.row, found.entry);
     case 'vcpu':
       return performLocked(call, block.base + VCPU_MUTEX, found.row, found.entry);
   }
@@ -117,9 +122,9 @@ function dispatchRun(thread: KernelThread, base: number, arg: number): number {
   }
 }
 
-function isDead(block: Block, lockKind: LockKind): boolean {
-  const vm = lockKind === 'vcpu' ? block.get32(VM_BLOCK) : block.base;
-  return block.words.get32(vm + VM_DEAD) !== 0;
+function isDead(block: Block, lockKind: Exclude<LockKind, 'none'>): boolean {
+  const vms = { vm: () => block.base, vcpu: () => block.get32(VM_BLOCK), its: () => block.get32(ITS_VM) };
+  return block.words.get32(vms[lockKind]() + VM_DEAD) !== 0;
 }
 
 function performLocked(call: IoctlCall, address: number, row: IoctlRow, entry: IoctlEntry): number {

@@ -13,7 +13,7 @@ export interface KernelThread extends VcpuThread {
 
 export interface IoctlCall {
   readonly thread: KernelThread;
-  /** Block of the VM, or of the vCPU; that of the VM for a device. */
+  /** Block of the VM, of the vCPU, or of the ITS; that of the VM for a GIC. */
   readonly block: Block;
   /** The argument as it was passed: a scalar, or the user address of the struct. */
   readonly arg: number;

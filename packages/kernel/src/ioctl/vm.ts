@@ -11,6 +11,7 @@ import {
   KVM_ARM_VM_SMCCC_CTRL,
   KVM_ARM_VM_SMCCC_FILTER,
   KVM_CREATE_DEVICE_TEST,
+  KVM_DEV_TYPE_ARM_VGIC_ITS,
   KVM_DEV_TYPE_ARM_VGIC_V2,
   KVM_DEV_TYPE_ARM_VGIC_V3,
   KVM_MSI_VALID_DEVID,
@@ -27,6 +28,7 @@ import {
   kvmIrqRouting,
   kvmIrqRoutingEntry,
   kvmIrqRoutingIrqchip,
+  kvmIrqRoutingMsi,
   kvmIrqfd,
   kvmMsi,
   kvmVcpuInit,
@@ -36,8 +38,10 @@ import {
   vkvmPsciRoute,
   vkvmSecureLoad,
 } from '@vkvm/uapi';
+import type { ReleaseRange } from '@vkvm/uapi';
 
-import { FILE_DEVICE, FILE_VCPU, openFile } from '../fd-table.ts';
+import { FILE_DEVICE, FILE_ITS, FILE_VCPU, openFile } from '../fd-table.ts';
+import type { FileKind } from '../fd-table.ts';
 import { addPsciRoute } from '../psci/owner.ts';
 import { PROCESS_LOCK } from '../state/arena.ts';
 import { holds, releases } from '../state/profile.ts';
@@ -45,6 +49,7 @@ import type { Releases } from '../state/profile.ts';
 import { withLock } from '../state/lock.ts';
 import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
+import type { Message } from '../state/irq-routing.ts';
 import { isAccessible } from '../state/mappings.ts';
 import { REQUEST_FLUSH_CODE, request } from '../state/requests.ts';
 import { IRQCHIP } from '../state/vm-control.ts';
@@ -57,6 +62,7 @@ import { copyFromUser, copyToUser } from '../uaccess.ts';
 import { createVgic } from '../vgic/create.ts';
 import type { GicType } from '../vgic/create.ts';
 import { setDeviceAddress } from '../vgic/device-v2.ts';
+import { createIts, sendMessage } from '../vgic/its.ts';
 import { loadSecure } from '../vcpu/secure.ts';
 import { registerZone, unregisterZone } from '../vm/coalesced.ts';
 import type { Zone } from '../vm/coalesced.ts';
@@ -104,22 +110,36 @@ function createGic(vm: Block, type: GicType, host: Host): number {
   return error;
 }
 
+/** What a device of the kernel is. */
+interface DeviceType {
+  readonly releases: Releases;
+  readonly kind: FileKind;
+  /** The VM lock is held. @returns the object of its file, or -errno */
+  readonly create: (vm: Block, host: Host) => number;
+}
+
+const gic = (type: GicType, range: ReleaseRange): DeviceType => ({
+  releases: releases(range),
+  kind: FILE_DEVICE,
+  create: (vm, host) => createGic(vm, type, host) || vm.base,
+});
+
 /** Before it was a device, a GICv2 was made by KVM_CREATE_IRQCHIP alone. */
-const DEVICE_TYPES: Readonly<Record<GicType, Releases>> = {
-  [KVM_DEV_TYPE_ARM_VGIC_V2]: releases({ since: '3.14' }),
-  [KVM_DEV_TYPE_ARM_VGIC_V3]: releases({ since: '4.0' }),
-};
+const DEVICE_TYPES: ReadonlyMap<number, DeviceType> = new Map([
+  [KVM_DEV_TYPE_ARM_VGIC_V2, gic(KVM_DEV_TYPE_ARM_VGIC_V2, { since: '3.14' })],
+  [KVM_DEV_TYPE_ARM_VGIC_V3, gic(KVM_DEV_TYPE_ARM_VGIC_V3, { since: '4.0' })],
+  [KVM_DEV_TYPE_ARM_VGIC_ITS, { releases: releases({ since: '4.8' }), kind: FILE_ITS, create: createIts }],
+]);
 
 function createDevice({ block: vm, thread: { words, host, argument } }: IoctlCall): number {
   const device = kvmCreateDevice.view(argument, 0);
-  const { type } = device;
-  if (type !== KVM_DEV_TYPE_ARM_VGIC_V2 && type !== KVM_DEV_TYPE_ARM_VGIC_V3) return -ENODEV;
-  if (!holds(vm, DEVICE_TYPES[type])) return -ENODEV;
+  const type = DEVICE_TYPES.get(device.type);
+  if (!type || !holds(vm, type.releases)) return -ENODEV;
   if ((device.flags & KVM_CREATE_DEVICE_TEST) !== 0) return 0;
-  const error = createGic(vm, type, host);
-  if (error !== 0) return error;
+  const object = type.create(vm, host);
+  if (object < 0) return object;
   return withLock(words, PROCESS_LOCK, host, () => {
-    const fd = openFile(words, FILE_DEVICE, vm.base);
+    const fd = openFile(words, type.kind, object);
     if (fd < 0) return fd;
     retainVm(vm);
     device.fd = fd;
@@ -186,6 +206,20 @@ function irqfd({ block: vm, thread: { host, argument } }: IoctlCall): number {
   return setIrqfd(vm, { fd, gsi, flags, resampleFd: resamplefd }, host);
 }
 
+/** A message as user space gives it. */
+const messageFrom = (msi: {
+  readonly address_lo: number;
+  readonly address_hi: number;
+  readonly data: number;
+  readonly devid: number;
+  readonly flags: number;
+}): Message => ({
+  address: (BigInt(msi.address_hi) << 32n) | BigInt(msi.address_lo),
+  data: msi.data,
+  device: msi.devid,
+  flags: msi.flags,
+});
+
 /** The entries follow the struct. */
 function gsiRouting({ arg, block: vm, thread: { words, host, argument } }: IoctlCall): number {
   const { nr, flags } = kvmIrqRouting.read(argument, 0);
@@ -193,17 +227,23 @@ function gsiRouting({ arg, block: vm, thread: { words, host, argument } }: Ioctl
   const bytes = new Uint8Array(nr * kvmIrqRoutingEntry.size);
   const error = copyFromUser(words, arg + kvmIrqRouting.size, bytes);
   if (error !== 0) return error;
-  const entries = Array.from({ length: nr }, (_, index) => ({
-    ...kvmIrqRoutingEntry.read(bytes.buffer, index * kvmIrqRoutingEntry.size),
-    ...kvmIrqRoutingIrqchip.read(bytes.buffer, index * kvmIrqRoutingEntry.size),
-  }));
+  const entries = Array.from({ length: nr }, (_, index) => {
+    const at = index * kvmIrqRoutingEntry.size;
+    const entry = kvmIrqRoutingEntry.read(bytes.buffer, at);
+    const { flags: messageFlags } = entry;
+    return {
+      ...entry,
+      ...kvmIrqRoutingIrqchip.read(bytes.buffer, at),
+      message: messageFrom({ ...kvmIrqRoutingMsi.read(bytes.buffer, at), flags: messageFlags }),
+    };
+  });
   return setGsiRouting(vm, entries, host);
 }
 
-/** There is no ITS that a message could go to. */
-function signalMsi({ block: vm, thread: { argument } }: IoctlCall): number {
-  const { flags } = kvmMsi.read(argument, 0);
-  return vm.get32(IRQCHIP) === 0 || (flags & ~KVM_MSI_VALID_DEVID) !== 0 ? -EINVAL : -ENODEV;
+function signalMsi({ block: vm, thread: { host, argument } }: IoctlCall): number {
+  const msi = kvmMsi.read(argument, 0);
+  if (vm.get32(IRQCHIP) === 0 || (msi.flags & ~KVM_MSI_VALID_DEVID) !== 0) return -EINVAL;
+  return sendMessage(vm, messageFrom(msi), host);
 }
 
 /** A VM has attributes since the SMCCC filter came. */

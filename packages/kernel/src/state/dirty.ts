@@ -10,7 +10,8 @@ import { KVM_DIRTY_GFN_F_DIRTY, PAGE_SIZE, kvmDirtyGfn } from '@vkvm/uapi';
 import type { Block } from './block.ts';
 import { DIRTY_INDEX, DIRTY_RESET_INDEX, DIRTY_RING, DIRTY_RING_ENTRIES } from './control.ts';
 import { findMemslot } from './memslots.ts';
-import { MEMSLOT_DIRTY_BITMAP, MEMSLOT_GPA, MEMSLOT_ID } from './vm-state.ts';
+import { DIRTY_RING_SIZE } from './vm-control.ts';
+import { MEMSLOT_DIRTY_BITMAP, MEMSLOT_GPA, MEMSLOT_ID, MEMSLOT_LENGTH } from './vm-state.ts';
 
 /** Entries kept back, so that what one exit dirties still fits. Source: Linux include/linux/kvm_dirty_ring.h. */
 export const RESERVED_ENTRIES = 64;
@@ -34,6 +35,17 @@ export function markDirty(vcpu: Block, vm: Block, gpa: number): void {
   const bit = 1 << (page & 31);
   const before = Atomics.or(vm.words.i32, (bitmap >>> 2) + (page >>> 5), bit);
   if ((before & bit) === 0 && vcpu.get32(DIRTY_RING) !== 0) push(vcpu, vm.get32(entry + MEMSLOT_ID), page);
+}
+
+/** Marks the page of a guest-physical address that a device has written: no vCPU's ring tells of it, only the bitmap. */
+export function markDirtyByDevice(vm: Block, gpa: number): void {
+  const entry = findMemslot(vm, gpa);
+  const bitmap = entry < 0 ? 0 : vm.get32(entry + MEMSLOT_DIRTY_BITMAP);
+  if (bitmap === 0) return;
+  const page = Math.floor((gpa - vm.getNumber(entry + MEMSLOT_GPA)) / PAGE_SIZE);
+  const pages = vm.getNumber(entry + MEMSLOT_LENGTH) / PAGE_SIZE;
+  const visible = vm.get32(DIRTY_RING_SIZE) === 0 ? bitmap : bitmap + dirtyBitmapSize(pages);
+  Atomics.or(vm.words.i32, (visible >>> 2) + (page >>> 5), 1 << (page & 31));
 }
 
 const { flags: FLAGS, slot: SLOT, offset: OFFSET } = kvmDirtyGfn.offsets;

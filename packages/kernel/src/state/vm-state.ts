@@ -18,8 +18,10 @@ export const IRQ_ROUTES = 0xa000;
 export const IRQ_ROUTES_SET = 0xe000;
 /** Irqfds that want to know of ends of interrupts: irqfd.ts. Written under the process lock. */
 export const RESAMPLERS = 0xe004;
-/** Distributor and other VM-wide interrupt state, to 0x5_FFFF: vgic/. Written under the vGIC lock, by any thread. */
+/** Distributor and other VM-wide interrupt state, to 0x2_FFFF: vgic/. Written under the vGIC lock, by any thread. */
 export const VM_VGIC = 0x1_0000;
+/** Messages that GSIs stand for: irq-routing.ts. Read and written under the vGIC lock. */
+export const IRQ_MESSAGES = 0x3_0000;
 /** PSCI, SMCCC filter, firmware registers, timer offsets: smccc/, psci/, timer/. Written under the state lock. */
 export const VM_SMCCC = 0x6_0000;
 export const VM_TIMER = 0x7_0000;

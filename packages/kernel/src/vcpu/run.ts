@@ -60,6 +60,8 @@ import { timerDeadline, timerLevels, timerUpdate } from '../timer/arch-timer.ts'
 import { claimTimerIntids } from '../timer/attributes.ts';
 import { killVm } from '../vm/vm.ts';
 import { mapResources } from '../vgic/device.ts';
+import { advanceItses } from '../vgic/its.ts';
+import { isItsBehind } from '../vgic/vgic.ts';
 import {
   VECTOR_FIQ,
   VECTOR_IRQ,
@@ -79,6 +81,8 @@ import type { Vcpu } from './vcpu.ts';
 const CLOCK_INTERVAL = 150_000;
 /** What a leave of guest code counts for besides the instructions it has run: so that no storm of them hides the clock. */
 const LEAVE_COST = 200;
+/** What a step of an ITS through its commands counts for. */
+const ITS_TURN = 10_000;
 /** An exception counts as an instruction, or a vector that faults would never end a slice. */
 const EXCEPTION_COST = 1;
 
@@ -158,6 +162,11 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
       return -EINTR;
     }
     if (serveRequests(vcpu)) return -EIO;
+    if (isItsBehind(vm)) {
+      left -= ITS_TURN;
+      advanceInGuest(vcpu, inGuest);
+      continue;
+    }
     const mpState = block.get32(MP_STATE);
     if (mpState === KVM_MP_STATE_STOPPED) {
       const result = waitForChange(vcpu, VKVM_IDLE_STOPPED, Infinity, mayWait);
@@ -242,6 +251,25 @@ function interrupt({ block }: Vcpu): number {
   count(block, SIGNAL_EXITS);
   exitIntr(block);
   return -EINTR;
+}
+
+/** Takes a turn with the commands of ITSes, where memslots do not change. */
+function advanceInGuest(vcpu: Vcpu, inGuest: number): void {
+  const {
+    block,
+    vm,
+    thread: { host },
+  } = vcpu;
+  const { words } = block;
+  if (words.isShared) {
+    Atomics.store(words.i32, inGuest, 1);
+    if (vm.get32(PAUSED) !== 0) {
+      leaveForPause(vcpu, inGuest);
+      return;
+    }
+  }
+  advanceItses(vm, host);
+  words.i32[inGuest] = 0;
 }
 
 /** Memslots are changing: stay outside until that is done. */

@@ -8,12 +8,12 @@ import { MP_STATE, VCPU_ID, WAITING } from '../state/control.ts';
 import { HVC_EXITS, MMIO_EXITS_KERNEL, MMIO_EXITS_USER, count } from '../state/stats.ts';
 import { holds, releases } from '../state/profile.ts';
 import { SCRATCH, SYNDROME, FAULT_PA, EL, PC, X } from '../state/vcpu-state.ts';
-import { IPA_BITS, IRQCHIP, UNBACKED_COUNT, WRITE_PROTECTED_COUNT } from '../state/vm-control.ts';
+import { IPA_BITS, UNBACKED_COUNT, WRITE_PROTECTED_COUNT } from '../state/vm-control.ts';
 import { accessSysreg, keyOfWord, trapSyndrome } from '../sysreg/access.ts';
 import { SYSREG_DONE, SYSREG_EXCEPTION, SYSREG_LEAVE, SYSREG_TRAP, SYSREG_UNDEFINED } from '../sysreg/row.ts';
 import type { SysregEnv } from '../sysreg/row.ts';
 import { smccc } from '../smccc/call.ts';
-import { mmio } from '../vgic/vgic.ts';
+import { hasFrames, mmio } from '../vgic/vgic.ts';
 import { isUnbacked, isWriteProtected } from '../vm/memslots.ts';
 import { serveStore } from '../vm/store-bus.ts';
 import type { Thread } from '../vm/thread.ts';
@@ -167,7 +167,7 @@ export class VcpuTraps implements Traps {
   /** @returns whether an in-kernel device is at the address; the access is made then */
   #deviceAccess(access: number, gpa: number): boolean {
     this.hasTrapped = true;
-    if (this.#vm.get32(IRQCHIP) === 0) return false;
+    if (!hasFrames(this.#vm)) return false;
     this.#access.bytes = accessBytes(access);
     this.#access.write = (access & ACCESS_WRITE) !== 0;
     if (!mmio(this.#vcpu, gpa, this.#access, this.#thread.host)) return false;

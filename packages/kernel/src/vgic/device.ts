@@ -16,10 +16,13 @@ import {
 
 import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
+import { withLock } from '../state/lock.ts';
 import { withVcpusLocked } from '../state/vcpu-locks.ts';
+import { VGIC_LOCK } from '../state/vm-control.ts';
 import { initialise, isGicV2 } from './create.ts';
 import { mapResourcesV2 } from './device-v2.ts';
 import { getInterruptCount, setInterruptCount } from './interrupt-count.ts';
+import { savePending } from './lpis.ts';
 import { getAddress, hasAddress, mapResourcesV3, setAddress } from './placement.ts';
 import { INITIALISED, UNMAPPED } from './state.ts';
 import { getRegister, hasRegister, isRegisterGroup, setRegister } from './user-registers.ts';
@@ -31,9 +34,14 @@ export function mapResources(vm: Block, host: Host): number {
   return error;
 }
 
-/** There are no LPIs, so there is nothing to write. */
+/** LPIs that are pending, to the tables of the redistributors in guest memory. */
 function savePendingTables(vm: Block, host: Host): number {
-  return withVcpusLocked(vm, host, -EBUSY, () => (vm.get32(INITIALISED) === 0 ? -ENXIO : 0));
+  const { words, base } = vm;
+  return withVcpusLocked(vm, host, -EBUSY, () =>
+    vm.get32(INITIALISED) === 0
+      ? -ENXIO
+      : withLock(words, base + VGIC_LOCK, host, () => savePending({ words, vm: base, host })),
+  );
 }
 
 /** KVM_SET_DEVICE_ATTR. @returns 0 or -errno; ENXIO no such attribute */

@@ -5,6 +5,7 @@ import { holds, releases } from '../state/profile.ts';
 import type { Words } from '../state/words.ts';
 import { distributorRows } from './interrupt-registers.ts';
 import { allChanged, interruptCount, route } from './interrupts.ts';
+import { lpisOf } from './lpis.ts';
 import { WIDTH_32, WIDTH_64, ignore } from './regions.ts';
 import type { ReadWord, RegisterRow, WriteWord } from './regions.ts';
 import { DISTRIBUTOR_ENABLED, REVISION, ROUTE } from './state.ts';
@@ -22,8 +23,9 @@ const CTLR_ENABLE_GROUP_1 = 1 << 1;
 const CTLR_ARE = 1 << 4;
 const CTLR_DS = 1 << 6;
 
-/** GICD_TYPER.IDbits: INTIDs of 10 bits. */
+/** GICD_TYPER.IDbits: INTIDs of 10 bits; with LPIs of 16. */
 const TYPER_ID_BITS = 9 << 19;
+const TYPER_LPIS = (1 << 17) | (15 << 19);
 
 /** GICD_IIDR and GICR_IIDR: product "K", implementer Arm; the distributor adds a revision that user space chooses. */
 export const IIDR_PRODUCT = ((0x4b << 24) | 0x43b) >>> 0;
@@ -58,7 +60,7 @@ const readControl: ReadWord = (gic, _vcpu, word) => {
     case CTLR:
       return (words.get32(vm + DISTRIBUTOR_ENABLED) === 0 ? 0 : CTLR_ENABLE_GROUP_1) | CTLR_ARE | CTLR_DS;
     case TYPER:
-      return (interruptCount(gic) / 32 - 1) | TYPER_ID_BITS;
+      return (interruptCount(gic) / 32 - 1) | (lpisOf(gic) ? TYPER_LPIS : TYPER_ID_BITS);
     case IIDR:
       return IIDR_PRODUCT | (words.get32(vm + REVISION) << IIDR_REVISION_SHIFT);
     default:

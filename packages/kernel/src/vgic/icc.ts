@@ -47,8 +47,8 @@ const FIELD_MASK = 7;
 const ID_BITS_24 = 1;
 const CONTROL_FIXED = CONTROL_A3V | (ID_BITS_24 << ID_BITS_SHIFT) | ((PRIORITY_BITS - 1) << PRI_BITS_SHIFT);
 
-/** INTIDs from here to 1023 are special, and ending one does nothing. */
-const SPECIAL_INTIDS = 1020;
+/** INTIDs 1020 to 1023 are special, and ending one does nothing. */
+const isSpecial = (intid: number): boolean => intid >= 1020 && intid < 1024;
 const INTID_MASK = 0xff_ffff;
 
 /** @param vcpu - address of the block of the vCPU whose interface it is @returns the value; user space: or -errno */
@@ -115,7 +115,7 @@ const endOfInterrupt =
   (group: number): Write =>
   (gic, vcpu, low) => {
     const intid = low & INTID_MASK;
-    if (intid >= SPECIAL_INTIDS || !dropPriority(gic, vcpu)) return 0;
+    if (isSpecial(intid) || !dropPriority(gic, vcpu)) return 0;
     if ((gic.words.get32(vcpu + CONTROL) & CONTROL_EOI_MODE) === 0) deactivate(gic, vcpu, intid, group);
     signal(gic, vcpu);
     return 0;

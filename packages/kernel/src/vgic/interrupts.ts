@@ -1,12 +1,13 @@
 /**
  * The state machine of GIC interrupts: which one a vCPU takes next, and what taking and ending it does.
- * Source: Arm IHI 0069, chapter 4; for GICv2 Arm IHI 0048, chapter 3. One security state, two groups, no LPIs.
+ * Source: Arm IHI 0069, chapter 4; for GICv2 Arm IHI 0048, chapter 3. One security state, two groups.
  *
  * The vGIC lock is held by the caller of everything here. Blocks are given by their addresses.
  */
 import type { Host } from '../host.ts';
 import { affinityOf } from '../state/affinity.ts';
 import { Block } from '../state/block.ts';
+import { VCPU_ID } from '../state/control.ts';
 import { writeEventfd } from '../state/eventfd.ts';
 import { pinOf } from '../state/irq-routing.ts';
 import { irqfdOf, irqfdsOf } from '../state/irqfd.ts';
@@ -14,6 +15,7 @@ import { REQUEST_LOOK, request } from '../state/requests.ts';
 import { INTERRUPT_LINES } from '../state/vcpu-state.ts';
 import { RESAMPLERS, VCPU_COUNT, VCPU_TABLE } from '../state/vm-state.ts';
 import type { Words } from '../state/words.ts';
+import { bestLpi, isLpi, priorityOf, setPending } from './lpi-state.ts';
 import {
   ACTIVE,
   AP0R,
@@ -30,6 +32,7 @@ import {
   GROUP,
   GROUPS_ENABLED,
   LINE,
+  LPIS,
   NONE,
   PENDING,
   PMR,
@@ -90,6 +93,12 @@ export function vcpuByAffinity(gic: Gic, affinity: number): number {
   return 0;
 }
 
+/** Address of the vCPU with an id, 0 = none. It is the number that its redistributor has. */
+export function vcpuById(gic: Gic, id: number): number {
+  for (const vcpu of vcpusOf(gic)) if (gic.words.get32(vcpu + VCPU_ID) === id) return vcpu;
+  return 0;
+}
+
 /** Bits of a priority that decide preemption, by group. */
 export function groupPriorityMask({ words }: Gic, vcpu: number, group: number): number {
   const u32 = words.u32;
@@ -134,6 +143,15 @@ export function signal(gic: Gic, vcpu: number): boolean {
         best = intid;
         bestPriority = priority;
         bestGroup = (group1 >>> bit) & 1;
+      }
+    }
+    const lpis = u32[(vm + LPIS) >>> 2]!;
+    if (lpis !== 0 && (groups & 2) !== 0) {
+      const intid = bestLpi({ words, base: lpis }, vcpu, bestPriority);
+      if (intid !== 0) {
+        best = intid;
+        bestPriority = priorityOf({ words, base: lpis }, intid);
+        bestGroup = 1;
       }
     }
   }
@@ -198,7 +216,7 @@ export function bankChanged(gic: Gic, vcpu: number, number: number): void {
   }
 }
 
-/** Follows a change that may move every vCPU's best interrupt: GICD_CTLR. */
+/** Follows a change that may move every vCPU's best interrupt: GICD_CTLR, or commands of an ITS. */
 export function allChanged(gic: Gic): void {
   for (const vcpu of vcpusOf(gic)) signalAndRequest(gic, vcpu);
 }
@@ -260,6 +278,11 @@ export function acknowledge(gic: Gic, vcpu: number, group: number): number {
   const priority = words.get32(vcpu + BEST_PRIORITY) & groupPriorityMask(gic, vcpu, group);
   const activePriorities = (vcpu + (group === 1 ? AP1R : AP0R)) >>> 2;
   u32[activePriorities] = u32[activePriorities]! | (1 << (priority >>> (8 - PRIORITY_BITS)));
+  if (isLpi(intid)) {
+    setPending({ words, base: words.get32(vm + LPIS) }, intid, false);
+    signalAndRequest(gic, vcpu);
+    return intid;
+  }
   const bank = bankIndex(vm, vcpu, intid >>> 5);
   const mask = 1 << (intid & 31);
   u32[bank + (ACTIVE >>> 2)] = u32[bank + (ACTIVE >>> 2)]! | mask;
@@ -283,7 +306,7 @@ export function dropPriority({ words }: Gic, vcpu: number): boolean {
   return true;
 }
 
-/** Ends an interrupt: by EOIR or by DIR. @param group - it is left alone if it is of the other one; -1 = any */
+/** Ends an interrupt: by EOIR or by DIR. An LPI was never active. @param group - it is left alone if it is of the other one; -1 = any */
 export function deactivate(gic: Gic, vcpu: number, intid: number, group: number): void {
   if (intid >= interruptCount(gic)) return;
   const { u32 } = gic.words;

@@ -31,9 +31,10 @@ import {
 } from './redistributors.ts';
 import { DISTRIBUTOR_BASE, DISTRIBUTOR_PLACED, INITIALISED } from './state.ts';
 
-const ALIGNMENT = 0x1_0000n;
+/** Of all frames of version 3. */
+export const ALIGNMENT = 0x1_0000n;
 /** What an address reads as that was not set. */
-const UNSET = 0xffff_ffff_ffff_ffffn;
+export const UNSET = 0xffff_ffff_ffff_ffffn;
 
 /** Fields of KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION. */
 const INDEX_MASK = 0xfffn;

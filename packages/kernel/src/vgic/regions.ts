@@ -4,6 +4,8 @@
  * What no row covers, or a row does not allow at that width or alignment, reads as zero and ignores writes, for guests
  * and for user space. Handlers see whole words of 32 bits; the vGIC lock is held.
  */
+import { holds } from '../state/profile.ts';
+import type { Releases } from '../state/profile.ts';
 import { interruptCount } from './interrupts.ts';
 import type { Gic } from './interrupts.ts';
 
@@ -13,7 +15,8 @@ export const WIDTH_32 = 4;
 export const WIDTH_64 = 8;
 
 /**
- * @param vcpu - address of the block of the vCPU whose frame it is; for the distributor, of the one that accesses it
+ * @param vcpu - address of the block of the vCPU whose frame it is; for the distributor, of the one that accesses it; for
+ *   an ITS, of its own
  * @param word - number of the word in the row
  */
 export type ReadWord = (gic: Gic, vcpu: number, word: number) => number;
@@ -29,6 +32,8 @@ export interface RegisterRow {
   /** Bits an interrupt has in it. */
   readonly bits?: number;
   readonly widths: number;
+  /** In which profiles there is one. */
+  readonly releases?: Releases;
   /** Zeros have no effect, so the bytes around one that is written are not read. */
   readonly onesOnly?: true;
   readonly read: ReadWord;
@@ -53,7 +58,8 @@ export function findRow(
 ): RegisterRow | undefined {
   if (offset % bytes !== 0) return undefined;
   const row = rows.find((each) => offset >= each.offset && offset < each.offset + lengthOf(gic, each));
-  return row !== undefined && (row.widths & bytes) !== 0 ? row : undefined;
+  if (row === undefined || (row.widths & bytes) === 0) return undefined;
+  return row.releases === undefined || holds(gic, row.releases) ? row : undefined;
 }
 
 /** A guest's load or store. */

@@ -46,8 +46,9 @@ export const BEST_GROUP = VGIC + 0x64;
 /** ICC_CTLR_EL1.PRIbits and IDbits as user space has lowered them. The guest always sees the full ones. */
 export const USER_PRI_BITS = VGIC + 0x68;
 export const USER_ID_BITS = VGIC + 0x6c;
-/** GICR_PROPBASER and GICR_PENDBASER, 64 bits each: kept, but without LPIs nothing reads them. */
-export const PROPBASER = VGIC + 0x70;
+/** GICR_CTLR.EnableLPIs. */
+export const LPIS_ENABLED = VGIC + 0x70;
+/** GICR_PENDBASER, 64 bits. */
 export const PENDBASER = VGIC + 0x78;
 
 /** GICv2, a byte an SGI: the vCPUs that have it pending here, a bit each; and the id of the one it is active from. */
@@ -78,6 +79,15 @@ export const CPU_INTERFACE_BASE = VM_VGIC + 0x30;
 export const GROUPS_WRITABLE = VM_VGIC + 0x38;
 /** Not 0: a vCPU's first KVM_RUN could not map the frames, and no other's has since. A GICv3's redistributors do not care. */
 export const UNMAPPED = VM_VGIC + 0x3c;
+/** Address of the block of the LPIs, which comes with the first ITS; 0 = there are none: lpi-state.ts. */
+export const LPIS = VM_VGIC + 0x54;
+/** GICR_PROPBASER, 64 bits: one for all redistributors. */
+export const PROPBASER = VM_VGIC + 0x40;
+/** ITSes: address of the block of the first, 0 = none; and how many. its-state.ts. Written under the VM lock, too. */
+export const ITS_FIRST = VM_VGIC + 0x48;
+export const ITS_COUNT = VM_VGIC + 0x4c;
+/** Not 0: an ITS has commands before it that it did not come to yet. */
+export const ITS_BEHIND = VM_VGIC + 0x50;
 /** Banks by number; the first is unused. */
 const SPI_BANKS = VM_VGIC + 0x1000;
 /** GICD_IROUTER by INTID, as Aff2.Aff1.Aff0 (GICv2: GICD_ITARGETSR); and the address of the vCPU it names, 0 = none. */

@@ -17,6 +17,9 @@ import { gicdRows } from './gicd.ts';
 import { gicrRows } from './gicr.ts';
 import { setLine } from './interrupts.ts';
 import type { Gic } from './interrupts.ts';
+import { itsRows } from './its-registers.ts';
+import { ITS_BASE } from './its-state.ts';
+import { itsAt } from './its.ts';
 import { frameAt } from './redistributors.ts';
 import { accessRegister } from './regions.ts';
 import type { FrameAccess, RegisterRow } from './regions.ts';
@@ -24,6 +27,8 @@ import {
   CPU_INTERFACE_BASE,
   DISTRIBUTOR_BASE,
   INITIALISED,
+  ITS_BEHIND,
+  ITS_FIRST,
   PRIVATE_COUNT,
   SPI_COUNT,
   UNMAPPED,
@@ -31,6 +36,15 @@ import {
 
 /** Whether KVM_DEV_ARM_VGIC_CTRL_INIT is done. */
 export const initialised = (vm: Block): boolean => vm.get32(INITIALISED) !== 0;
+
+/** Whether there are frames in guest memory that stores and loads may go to. */
+export const hasFrames = (vm: Block): boolean => vm.get32(IRQCHIP) !== 0 || hasIts(vm);
+
+/** Whether the VM has an ITS: messages need the number of a device then. */
+export const hasIts = (vm: Block): boolean => vm.get32(ITS_FIRST) !== 0;
+
+/** Whether some ITS has commands left: {@link advanceItses}. */
+export const isItsBehind = (vm: Block): boolean => vm.get32(ITS_BEHIND) !== 0;
 
 /** INTIDs there are, private ones included: SPIs are those from 32 up to it. */
 export const intidCount = (vm: Block): number => PRIVATE_COUNT + vm.get32(SPI_COUNT);
@@ -64,9 +78,7 @@ export function setPpi(vcpu: Block, intid: number, level: boolean, host: Host): 
 export function mmio(vcpu: Block, gpa: number, access: FrameAccess, host: Host): boolean {
   const { words } = vcpu;
   const vm = vcpu.get32(VM_BLOCK);
-  if (words.get32(vm + INITIALISED) === 0) return false;
-  const place =
-    words.get32(vm + IRQCHIP) === KVM_DEV_TYPE_ARM_VGIC_V3 ? placeV3(vcpu, gpa) : placeV2(vcpu, gpa);
+  const place = placeInGic(vcpu, gpa) ?? placeInIts({ words, vm }, gpa);
   if (place === undefined) return false;
   lock(words, vm + VGIC_LOCK, host);
   accessRegister({ words, vm, host }, place.rows, place.vcpu, place.offset, access);
@@ -77,9 +89,22 @@ export function mmio(vcpu: Block, gpa: number, access: FrameAccess, host: Host):
 /** A register of a frame. */
 interface Place {
   readonly rows: readonly RegisterRow[];
-  /** Address of the block of the vCPU whose frame it is; for the distributor, of the one that accesses it. */
+  /** Address of the block of the vCPU whose frame it is; for the distributor, of the one that accesses it; or of the ITS. */
   readonly vcpu: number;
   readonly offset: number;
+}
+
+function placeInGic(vcpu: Block, gpa: number): Place | undefined {
+  const { words } = vcpu;
+  const vm = vcpu.get32(VM_BLOCK);
+  if (words.get32(vm + INITIALISED) === 0) return undefined;
+  return words.get32(vm + IRQCHIP) === KVM_DEV_TYPE_ARM_VGIC_V3 ? placeV3(vcpu, gpa) : placeV2(vcpu, gpa);
+}
+
+/** An ITS is where it is put, whatever the GIC is. */
+function placeInIts(gic: Pick<Gic, 'words' | 'vm'>, gpa: number): Place | undefined {
+  const its = itsAt(gic, gpa);
+  return its && { rows: itsRows, vcpu: its.base, offset: gpa - its.words.getNumber(its.base + ITS_BASE) };
 }
 
 function placeV3({ words, base }: Block, gpa: number): Place | undefined {

@@ -76,7 +76,8 @@ describe('an irqfd', () => {
 });
 
 describe('the routing of GSIs', () => {
-  const entry = { gsi: 1, type: KVM_IRQ_ROUTING_IRQCHIP, flags: 0, irqchip: 0, pin: 20 };
+  const message = { address: 0n, data: 0, device: 0, flags: 0 };
+  const entry = { gsi: 1, type: KVM_IRQ_ROUTING_IRQCHIP, flags: 0, irqchip: 0, pin: 20, message };
 
   test('is one to one until user space replaces it', () => {
     const { vm, host } = machine();

@@ -18,11 +18,13 @@ import { PROCESS_LOCK } from '../state/arena.ts';
 import { Block } from '../state/block.ts';
 import { countOf, readEventfd, writeEventfd } from '../state/eventfd.ts';
 import { IRQCHIP_PINS, MAX_IRQ_ROUTES, pinOf, setRoutes } from '../state/irq-routing.ts';
+import type { Message } from '../state/irq-routing.ts';
 import { bindIrqfd, irqfdOf, irqfdsOf, unbindIrqfd } from '../state/irqfd.ts';
 import { withLock } from '../state/lock.ts';
 import { since } from '../state/profile.ts';
-import { STATE_LOCK } from '../state/vm-control.ts';
+import { STATE_LOCK, VGIC_LOCK } from '../state/vm-control.ts';
 import type { Words } from '../state/words.ts';
+import { sendGsi } from '../vgic/its.ts';
 import { initialised, intidCount, setSpi } from '../vgic/vgic.ts';
 
 /** What user space asks for. */
@@ -38,8 +40,11 @@ export interface RoutingEntry {
   readonly gsi: number;
   readonly type: number;
   readonly flags: number;
+  /** Of KVM_IRQ_ROUTING_IRQCHIP. */
   readonly irqchip: number;
   readonly pin: number;
+  /** Of KVM_IRQ_ROUTING_MSI. */
+  readonly message: Message;
 }
 
 const FLAGS = KVM_IRQFD_FLAG_DEASSIGN | KVM_IRQFD_FLAG_RESAMPLE;
@@ -93,8 +98,12 @@ export function deliverIrqfd(words: Words, eventfd: number, host: Host): void {
   if (!irqfd || !takeCount(words, eventfd)) return;
   const vm = new Block(words, irqfd.vm);
   const pin = pinOf(vm, irqfd.gsi);
+  if (pin < 0) {
+    sendGsi(vm, irqfd.gsi, host);
+    return;
+  }
   const intid = FIRST_SPI + pin;
-  if (pin < 0 || intid >= intidCount(vm)) return;
+  if (intid >= intidCount(vm)) return;
   setSpi(vm, intid, true, host);
   // With a resampler the line stays high until the guest ends the interrupt: vgic/interrupts.ts.
   if (irqfd.resample === 0) setSpi(vm, intid, false, host);
@@ -119,19 +128,23 @@ export function setGsiRouting(vm: Block, entries: readonly RoutingEntry[], host:
   if (entries.some(({ gsi }) => gsi >= MAX_IRQ_ROUTES)) return -EINVAL;
   const known = new Set<number>();
   const pins = new Map<number, number>();
-  for (const { gsi, type, flags, irqchip, pin } of entries) {
+  const messages = new Map<number, Message>();
+  for (const { gsi, type, flags, irqchip, pin, message } of entries) {
     const isMessage = type === KVM_IRQ_ROUTING_MSI;
     if ((flags & ~(isMessage ? KVM_MSI_VALID_DEVID : 0)) !== 0 || known.has(gsi)) return -EINVAL;
     known.add(gsi);
-    // A message needs an ITS to arrive at, and there is none.
-    if (isMessage) continue;
+    if (isMessage) {
+      messages.set(gsi, message);
+      continue;
+    }
     if (type !== KVM_IRQ_ROUTING_IRQCHIP || irqchip !== 0 || pin >= IRQCHIP_PINS) return -EINVAL;
     pins.set(gsi, pin);
   }
   // Initialising the GIC sets the default table again.
   if (!initialised(vm)) return 0;
-  return withLock(vm.words, vm.base + STATE_LOCK, host, () => {
-    setRoutes(vm, pins);
-    return 0;
-  });
+  const { words, base } = vm;
+  withLock(words, base + STATE_LOCK, host, () =>
+    withLock(words, base + VGIC_LOCK, host, () => setRoutes(vm, pins, messages)),
+  );
+  return 0;
 }

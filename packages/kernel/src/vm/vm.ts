@@ -22,6 +22,7 @@ import { SECURE_VM, VCPU_COUNT, VCPU_TABLE, VM_BLOCK_SIZE } from '../state/vm-st
 import type { Words } from '../state/words.ts';
 import { initIdRegisters } from '../sysreg/id.ts';
 import { initTimers } from '../timer/arch-timer.ts';
+import { releaseItses } from '../vgic/its.ts';
 import { initialised } from '../vgic/vgic.ts';
 import { releaseIoEventfds } from './ioeventfd.ts';
 import { releaseIrqfds } from './irqfd.ts';
@@ -79,6 +80,7 @@ export function destroyVm(vm: Block, host: Host): void {
     if (secure !== 0) releaseVm(new Block(vm.words, secure));
     releaseIoEventfds(vm);
     releaseIrqfds(vm);
+    releaseItses(vm);
     for (const vcpu of vcpus.toReversed()) freeVcpu(vcpu);
     freeBlock(words, vm.base, VM_BLOCK_SIZE);
   });
