@@ -4,18 +4,43 @@ import {
   KVM_ARM_GET_REG_WRITABLE_MASKS,
   KVM_CLEAR_DIRTY_LOG,
   KVM_CREATE_DEVICE,
+  KVM_DEV_ARM_VGIC_GRP_ADDR,
+  KVM_DEV_ARM_VGIC_GRP_CTRL,
+  KVM_DEV_ARM_VGIC_GRP_ITS_REGS,
+  KVM_DEV_ARM_VGIC_GRP_REDIST_REGS,
   KVM_GET_DEVICE_ATTR,
   KVM_GET_DIRTY_LOG,
   KVM_GET_ONE_REG,
   KVM_GET_REG_LIST,
+  KVM_HAS_DEVICE_ATTR,
   KVM_REG_ARM64,
   KVM_RUN,
+  KVM_SET_DEVICE_ATTR,
+  KVM_SIGNAL_MSI,
   iocSize,
+  kvmCreateDevice,
+  kvmDeviceAttr,
+  kvmMsi,
   sysregId,
 } from '@vkvm/uapi';
 import type { ProfileName } from '@vkvm/uapi';
 
+import {
+  COLLECTION_TABLE,
+  DEVICE_TABLE,
+  FIRST_LPI,
+  GICD,
+  GICR,
+  GITS,
+  ITT,
+  ItsMachine,
+  MAPC,
+  MAPD,
+  MAPTI,
+  QUEUE,
+} from './its-machine.ts';
 import { RAM, TestProcess, TestVcpu, TestVm, prot } from './machine.ts';
+import type { MachineOptions } from './machine.ts';
 
 const AREA_SIZE = 0x1000;
 const CANARY_SIZE = 0x1_0000;
@@ -63,15 +88,18 @@ export function fuzz(seed: number, calls: number, profile?: ProfileName): string
   const next = random(seed);
   const pick = <T>(items: readonly T[]): T => items[next() % items.length]!;
   const reports: string[] = [];
-  const process = new TestProcess({
+  const options = {
     size: 400,
-    host: { report: (message) => void reports.push(message), wait: () => false },
+    host: { report: (message: string) => void reports.push(message), wait: () => false },
     ...(profile && { profile }),
-  });
-  const vm = new TestVm(process);
+  };
+  // Every other round starts with an ITS that is at work already.
+  const its = seed % 2 === 0 && profile !== 'rfc-2013' ? busyIts(options) : undefined;
+  const vm = its?.vm ?? new TestVm(new TestProcess(options));
+  const { process } = vm;
   vm.slice(SLICE);
   vm.load(Array.from({ length: 256 }, next));
-  const vcpu = new TestVcpu(vm).start();
+  const vcpu = its?.vcpus[0] ?? new TestVcpu(vm).start();
   const { syscalls, memory } = process;
   const area = syscalls.mmap(-1, AREA_SIZE, prot, 0);
   const canary = syscalls.mmap(-1, CANARY_SIZE, prot, 0);
@@ -79,7 +107,7 @@ export function fuzz(seed: number, calls: number, profile?: ProfileName): string
   bytes.fill(PATTERN, canary, canary + CANARY_SIZE);
   const data = new DataView(memory.buffer);
 
-  const files = [process.kvm, vm.fd, vcpu.fd, -1, 77];
+  const files = [process.kvm, vm.fd, vcpu.fd, -1, 77, ...(its ? [its.its, its.gic] : [])];
   const addresses: number[] = [area, vm.ram, 0, 0x1000, -1, Number.NaN, 2 ** 40];
   const numbers = [...IOCTLS.map(({ number }) => number), KVM_RUN, 0, 0xae55, 0xffff_ffff];
   const values = [
@@ -131,6 +159,58 @@ export function fuzz(seed: number, calls: number, profile?: ProfileName): string
       ? undefined
       : `ioctl 0x${request.toString(16)} wrote byte ${changed} beside its struct`;
   };
+  /** Interrupt controllers, near enough to what they take that some of it works. */
+  const interrupts = (): string | undefined => {
+    const device = pick([its?.its ?? -1, its?.its ?? -1, its?.gic ?? -1, pick(files)]);
+    const [group, attrs] = pick<readonly [number, readonly number[]]>([
+      [KVM_DEV_ARM_VGIC_GRP_ADDR, [2, 3, 4, 5]],
+      [KVM_DEV_ARM_VGIC_GRP_CTRL, [0, 1, 1, 2, 2, 3, 4, 7]],
+      [KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, [0, 0x70, 0x78, 0x7c, 0xa0, 0xb0]],
+      [KVM_DEV_ARM_VGIC_GRP_ITS_REGS, [0, 4, 0x80, 0x88, 0x88, 0x88, 0x88, 0x90, 0x100, 0x108, 0xffe8]],
+      [KVM_DEV_ARM_VGIC_GRP_ITS_REGS, [0x88]],
+      [next() & 15, [next()]],
+    ]);
+    const message = { address_lo: pick([GITS + 0x1_0040, GITS, 0]), data: pick([0, 3, 8192, next()]) };
+    const address = BigInt(pick([GICD, GITS, GICR, RAM, RAM + 0x1_0000]));
+    data.setBigUint64(
+      area + 64,
+      pick([0n, 1n, 1n, BigInt(next()), BigInt(next() & 0xfe0), address, address | (1n << 63n)]),
+      true,
+    );
+    const attribute = { group, attr: BigInt(pick(attrs)), addr: area + 64 };
+    const request = pick([
+      KVM_SET_DEVICE_ATTR,
+      KVM_SET_DEVICE_ATTR,
+      KVM_GET_DEVICE_ATTR,
+      KVM_HAS_DEVICE_ATTR,
+    ]);
+    const results = [
+      process.call(vm.fd, KVM_CREATE_DEVICE, kvmCreateDevice, {
+        type: pick([5, 7, 8, 8]),
+        flags: pick([0, 1]),
+      }),
+    ];
+    const { fd } = kvmCreateDevice.read(memory, process.arg);
+    if (results[0] === 0 && fd > 2 && !files.includes(fd) && files.length < MAX_FILES) files.push(fd);
+    // Commands and tables, or what looks like them.
+    const command = pick([1, 3, 4, 8, 9, 10, 11, 12, 13, 14, 15]);
+    const words = [
+      BigInt(command) | (BigInt(next() & 7) << 32n),
+      BigInt(next() & 7) | (BigInt(8192 + (next() & 7)) << 32n),
+      BigInt(next() & 3) | pick([0n, 1n << 63n, (1n << 63n) | address, BigInt(next()) << 32n]),
+      0n,
+    ];
+    const place =
+      vm.ram + pick([QUEUE, QUEUE, QUEUE, DEVICE_TABLE, COLLECTION_TABLE, ITT]) + (next() & 0xfe0);
+    words.forEach((word, n) => data.setBigUint64(place + 8 * n, word, true));
+    results.push(
+      process.call(device, request, kvmDeviceAttr, attribute),
+      process.call(vm.fd, KVM_SIGNAL_MSI, kvmMsi, { ...message, flags: 1, devid: next() & 7 }),
+    );
+    return results.every((result) => typeof result === 'string' || Number.isInteger(result))
+      ? undefined
+      : `devices answered ${results}`;
+  };
   const mmap = (): string | undefined => {
     const address = syscalls.mmap(
       pick(files),
@@ -161,7 +241,7 @@ export function fuzz(seed: number, calls: number, profile?: ProfileName): string
     if (results[0]! >= 3 && files.length < MAX_FILES) files.push(results[0]!);
     return results.every(Number.isInteger) ? undefined : `eventfd, read, write, close answered ${results}`;
   };
-  const kinds = [ioctl, ioctl, ioctl, ioctl, ioctl, ioctl, ioctl, mmap, munmap, other];
+  const kinds = [ioctl, ioctl, ioctl, ioctl, ioctl, ioctl, interrupts, interrupts, mmap, munmap, other];
 
   for (let n = 0; n < calls; n++) {
     const wrong = pick(kinds)() ?? (reports.length > 0 ? reports.join('; ') : undefined);
@@ -177,6 +257,14 @@ export function fuzz(seed: number, calls: number, profile?: ProfileName): string
     return `seed ${seed}: memory below 1 MiB was written`;
   }
   return undefined;
+}
+
+/** A machine whose ITS has devices 0 to 7 with an event each. */
+function busyIts(options: MachineOptions): ItsMachine {
+  const machine = new ItsMachine(options).enable();
+  machine.send(MAPC(0, 0));
+  for (let n = 0; n < 8; n++) machine.send(MAPD(n, RAM + ITT + 0x100 * n, 3), MAPTI(n, n, FIRST_LPI + n, 0));
+  return machine;
 }
 
 /** @returns the first byte outside of [start, end) that differs, or -1 */
