@@ -131,7 +131,7 @@ const TYPE_OF = { i32: I32_TYPE, i64: I64_TYPE, v128: V128_TYPE } as const;
  * @param shared - whether the memory is shared: a module fits only one kind
  */
 export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array<ArrayBuffer> {
-  const module = new ModuleBuilder();
+  const module = new ModuleBuilder(1 << 20);
   module.importMemory({ module: ENV, name: 'memory', initial: 1, maximum: MAX_PAGES, shared });
   const vcpu = module.importGlobal(ENV, 'vcpu', I32_TYPE);
   const vm = module.importGlobal(ENV, 'vm', I32_TYPE);

@@ -40,21 +40,17 @@ export interface RegisterSet {
   flags: boolean;
 }
 
-export const noRegisters = (): RegisterSet => ({ general: 0, vector: 0, flags: false });
+const NO_REGISTERS: Readonly<RegisterSet> = { general: 0, vector: 0, flags: false };
+export const noRegisters = (): RegisterSet => ({ ...NO_REGISTERS });
 export const copyOf = ({ general, vector, flags }: RegisterSet): RegisterSet => ({ general, vector, flags });
 
-function add(set: RegisterSet, more: RegisterSet): boolean {
-  const before = copyOf(set);
+/** @returns whether the set has become larger */
+function add(set: RegisterSet, more: Readonly<RegisterSet>): boolean {
+  const { general, vector, flags } = set;
   set.general |= more.general;
   set.vector |= more.vector;
   set.flags ||= more.flags;
-  return set.general !== before.general || set.vector !== before.vector || set.flags !== before.flags;
-}
-
-function remove(set: RegisterSet, less: RegisterSet): void {
-  set.general &= ~less.general;
-  set.vector &= ~less.vector;
-  set.flags &&= !less.flags;
+  return set.general !== general || set.vector !== vector || set.flags !== flags;
 }
 
 function registersOf(op: RegionOp, uses: readonly RegisterUse[], flags: boolean): RegisterSet {
@@ -192,41 +188,41 @@ function spreadDirty(blocks: readonly BlockSets[]): void {
 
 /** @returns whether the live registers at the start of the block have become more */
 function spreadLive({ ops, successors, mayLeave, dirtyOut, live }: BlockSets): boolean {
-  const now = noRegisters();
-  for (const to of successors) add(now, to.live);
-  if (mayLeave) add(now, dirtyOut);
-  for (const each of ops.toReversed()) {
-    const { op, reads, writes, kills, dirty } = each;
-    const called = isCall(op.footprint);
+  // Plain numbers, because this runs some times over every instruction that is compiled.
+  let { general, vector, flags } = mayLeave ? dirtyOut : NO_REGISTERS;
+  for (const to of successors) {
+    general |= to.live.general;
+    vector |= to.live.vector;
+    flags ||= to.live.flags;
+  }
+  for (let i = ops.length - 1; i >= 0; i--) {
+    const each = ops[i]!;
+    const { reads, writes, kills, dirty } = each;
+    const { exitsBefore, exitsAfter, flow } = each.op.footprint;
+    const called = isCall(each.op.footprint);
     if (called) {
       // All is written back before, and what is needed is loaded again.
-      add(each.reload, now);
-      Object.assign(now, noRegisters());
+      add(each.reload, { general, vector, flags });
+      ({ general, vector, flags } = NO_REGISTERS);
     }
-    if (op.footprint.exitsAfter || called) {
-      add(now, dirty);
-      add(now, writes);
+    if (exitsAfter || called) {
+      general |= dirty.general | writes.general;
+      vector |= dirty.vector | writes.vector;
+      flags ||= dirty.flags || writes.flags;
     }
-    each.flagsAfter ||= now.flags;
-    remove(now, kills);
-    add(now, reads);
+    each.flagsAfter ||= flags;
     // What is written in some cases only keeps its value in the others.
-    add(now, {
-      general: writes.general & ~kills.general,
-      vector: writes.vector & ~kills.vector,
-      flags: writes.flags && !kills.flags,
-    });
-    if (
-      op.footprint.exitsBefore ||
-      op.footprint.flow.kind === 'interpret' ||
-      op.footprint.flow.kind === 'jump'
-    ) {
-      const needed = copyOf(dirty);
-      // Flags that are dead here stay unstored: whoever could see them overwrites them first.
-      if (op.footprint.exitsBefore && op.footprint.flow.kind === 'next') needed.flags = false;
-      add(now, needed);
+    general = (general & ~kills.general) | reads.general | (writes.general & ~kills.general);
+    vector = (vector & ~kills.vector) | reads.vector | (writes.vector & ~kills.vector);
+    flags = (flags && !kills.flags) || reads.flags || (writes.flags && !kills.flags);
+    const leaves = flow.kind === 'interpret' || flow.kind === 'jump';
+    if (exitsBefore || leaves) {
+      general |= dirty.general;
+      vector |= dirty.vector;
+      // Flags that are dead where an access may fault stay unstored: whoever could see them overwrites them first.
+      if (leaves || flow.kind !== 'next') flags ||= dirty.flags;
     }
-    each.flagsBefore ||= now.flags;
+    each.flagsBefore ||= flags;
   }
-  return add(live, now);
+  return add(live, { general, vector, flags });
 }

@@ -12,11 +12,11 @@ import { buildBatch, regionName } from './batch.ts';
 import { RegionReader, type Region } from './region.ts';
 
 /** Instructions between two samples: where code is still interpreted, and at most. */
-const INTERVAL = 8192;
+const INTERVAL = 4096;
 const EAGER_INTERVAL = 64;
-const MAX_INTERVAL = INTERVAL * 16;
+const MAX_INTERVAL = INTERVAL * 32;
 /** Samples that make an op the entry of a region. */
-const HOT = 6;
+const HOT = 3;
 /** Instructions of one batch, after which no further region is begun. */
 const BATCH_OPS = 1200;
 
@@ -67,7 +67,9 @@ export class Jit {
     const { words, plan, decode } = options;
     this.#first = firstRegion(plan);
     this.#firstEntry = tableIndexOf(plan, this.#first);
-    this.#reader = new RegionReader(words, plan, decode, (op) => this.#originalOf(op));
+    this.#reader = new RegionReader(words, plan, this.isEager ? decode : undefined, (op) =>
+      this.#originalOf(op),
+    );
   }
 
   /** The region that begins at an op. */
@@ -132,7 +134,8 @@ export class Jit {
         seen.add(index + 1);
         waiting.push(index + 1);
       }
-      if (region.blocks[0]!.ops[0]!.footprint.flow.kind === 'interpret') continue;
+      // An op that is not decoded any more has no region, nor has one that only the interpreter does.
+      if ((region.blocks[0]?.ops[0]?.footprint.flow.kind ?? 'interpret') === 'interpret') continue;
       ops += all.length;
       regions.push(region);
     }

@@ -79,18 +79,18 @@ const PAGE_END: Footprint = {
 export class RegionReader {
   readonly #words: Words;
   readonly #plan: HandlerPlan;
-  readonly #decode: (op: number) => void;
+  readonly #decode: ((op: number) => void) | undefined;
   readonly #originalOf: (op: number) => number;
   readonly #footprints = new Map<Handler, Footprint>();
 
   /**
-   * @param decode - decodes the op at an address
+   * @param decode - decodes the op at an address; absent = regions end where code is not decoded
    * @param originalOf - the handler of an op, seen through a compiled region that begins at it
    */
   constructor(
     words: Words,
     plan: HandlerPlan,
-    decode: (op: number) => void,
+    decode: ((op: number) => void) | undefined,
     originalOf: (op: number) => number,
   ) {
     this.#words = words;
@@ -126,13 +126,15 @@ export class RegionReader {
     return { ...fields, handler, footprint: this.#footprint(handler) };
   }
 
-  #decoded(page: number, index: number): RegionOp {
+  /** Whether an op is decoded. What is not was never executed, and is not worth to be compiled. */
+  #isDecoded(page: number, index: number): boolean {
     const at = page + index * OP_SIZE;
-    if (index < OPS_PER_PAGE && this.#words.u16[at >>> 1] === HANDLER_DECODE) this.#decode(at);
-    return this.#op(page, index);
+    if (index === OPS_PER_PAGE || this.#words.u16[at >>> 1] !== HANDLER_DECODE) return true;
+    this.#decode?.(at);
+    return this.#decode !== undefined;
   }
 
-  /** @param entry - address of an op */
+  /** @param entry - index of an op that is decoded */
   read(page: number, entry: number): Region {
     const ops = new Map<number, RegionOp>();
     const leaders = new Set<number>([entry]);
@@ -143,7 +145,8 @@ export class RegionReader {
           leaders.add(at);
           break;
         }
-        const op: RegionOp = this.#decoded(page, at);
+        if (!this.#isDecoded(page, at)) break;
+        const op: RegionOp = this.#op(page, at);
         ops.set(at, op);
         const { taken, next } = successorsOf(op);
         if (taken !== undefined) {
@@ -204,6 +207,6 @@ function blocksOf(
     if (block.takenIndex !== undefined) block.taken = blocks.get(block.takenIndex);
     if (block.nextIndex !== undefined) block.next = blocks.get(block.nextIndex);
   }
-  const first = blocks.get(entry)!;
-  return [first, ...[...blocks.values()].filter((block) => block !== first)];
+  const first = blocks.get(entry);
+  return first ? [first, ...[...blocks.values()].filter((block) => block !== first)] : [];
 }

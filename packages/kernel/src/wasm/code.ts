@@ -8,14 +8,12 @@ import {
   I64_TYPE,
   MEMORY_OPS,
   OP,
-  PURE_OPS,
   V128_TYPE,
   type AtomicOpName,
   type MemoryOpName,
-  type PureOpName,
 } from './opcode.ts';
 import {
-  pureOps,
+  emittingOps,
   type F32,
   type F64,
   type I32,
@@ -84,6 +82,8 @@ export class Code {
   readonly sink = new ByteSink(256);
   readonly ops: PureOps;
   #params: number;
+  /** By index; nothing in them depends on the function. */
+  readonly #variables: LocalVariable<never>[] = [];
   readonly #locals: ValueType[] = [];
   /** Indices of scoped locals that can be used again, by type. */
   readonly #free = new Map<ValueType, number[]>();
@@ -95,10 +95,11 @@ export class Code {
   constructor(params: number) {
     this.#params = params;
     const { sink } = this;
-    this.ops = pureOps({
-      apply: (name, operands) => {
-        this.pure(name, operands);
-        return onStack;
+    this.ops = emittingOps({
+      emit: (opcode) => this.#opcode(opcode),
+      emitLane: (opcode, lane) => {
+        this.#opcode(opcode);
+        sink.byte(lane);
       },
       constI32: (value) => {
         sink.byte(OP.i32_const);
@@ -156,17 +157,12 @@ export class Code {
     }
   }
 
-  private pure(name: PureOpName, operands: readonly unknown[]): void {
-    const [opcode, signature] = PURE_OPS[name];
-    this.#opcode(opcode);
-    const lane = signature.indexOf('L');
-    if (lane >= 0) this.sink.byte(operands[lane] as number);
-  }
-
   // ---- locals
 
   #local<T extends Value>(index: number): Local<T> {
-    return new LocalVariable<T>(this.sink, index);
+    const known = this.#variables[index] ?? new LocalVariable<never>(this.sink, index);
+    this.#variables[index] = known;
+    return known as unknown as Local<T>;
   }
 
   /** The function's parameter number `index`. */

@@ -23,6 +23,8 @@ interface GlobalImport {
   readonly type: ValueType;
 }
 
+/** Section number. */
+const CODE_SECTION = 10;
 const FUNCTION = 0;
 const TABLE = 1;
 const MEMORY = 2;
@@ -52,13 +54,18 @@ export class ModuleBuilder {
   readonly #imports: FunctionImport[] = [];
   readonly #globals: GlobalImport[] = [];
   readonly #functions: FunctionBody[] = [];
-  readonly #complete = new ByteSink(1 << 20);
+  readonly #complete: ByteSink;
   /** What complete bodies were made in. */
   readonly #spare: Code[] = [];
   readonly #exports: { name: string; index: number }[] = [];
   #memory: MemoryImport | undefined;
   #table: OwnTable | undefined;
   #importedTable: { readonly module: string; readonly name: string } | undefined;
+
+  /** @param capacity - how many bytes of functions there may be; more cost time */
+  constructor(capacity = 1 << 14) {
+    this.#complete = new ByteSink(capacity);
+  }
 
   /** The index of a function type, made if new. */
   type(params: readonly ValueType[], results: readonly ValueType[]): number {
@@ -135,10 +142,10 @@ export class ModuleBuilder {
   }
 
   encode(): Uint8Array<ArrayBuffer> {
-    const out = new ByteSink(1 << 16);
+    const out = new ByteSink(2 * this.#complete.length + (1 << 10));
     out.bytes([0x00, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
     const section = (id: number, write: (body: ByteSink) => void): void => {
-      const body = new ByteSink(1 << 12);
+      const body = new ByteSink(id === CODE_SECTION ? this.#complete.length + (1 << 10) : 1 << 8);
       write(body);
       out.byte(id);
       out.u32(body.length);
@@ -208,7 +215,7 @@ export class ModuleBuilder {
         for (const index of table.functions) body.u32(index);
       });
     }
-    section(10, (body) => {
+    section(CODE_SECTION, (body) => {
       body.u32(this.#functions.length);
       for (const [i, one] of this.#functions.entries()) {
         if (one.code) this.complete(this.#imports.length + i);

@@ -94,10 +94,8 @@ export type PureOps = {
   readonly i8x16: { shuffle(a: V128, b: V128, lanes: readonly number[]): V128 };
 };
 
-/** What a back end supplies; {@link pureOps} builds the methods over it. */
-export interface PureBackend {
-  /** @param operands - as passed to the method; only lane numbers are meaningful to a code emitter */
-  apply(name: PureOpName, operands: readonly unknown[]): unknown;
+/** What every back end supplies; {@link pureOps} and {@link emittingOps} build the methods over it. */
+export interface Constants {
   constI32(value: number | bigint): I32;
   constI64(value: number | bigint): I64;
   constF32(value: number): F32;
@@ -106,23 +104,33 @@ export interface PureBackend {
   shuffle(a: V128, b: V128, lanes: readonly number[]): V128;
 }
 
-const BACKEND = Symbol('backend');
-interface Bound {
-  readonly [BACKEND]: PureBackend;
+/** A back end whose values are values. */
+export interface PureBackend extends Constants {
+  apply(name: PureOpName, operands: readonly unknown[]): unknown;
 }
 
+/** A back end that writes instructions: their operands are on Wasm's stack, and only lane numbers are real. */
+export interface EmittingBackend extends Constants {
+  emit(opcode: number): void;
+  emitLane(opcode: number, lane: number): void;
+}
+
+const BACKEND = Symbol('backend');
+interface Bound<B extends Constants = Constants> {
+  readonly [BACKEND]: B;
+}
+type AnyMethod = (this: Bound<never>, ...operands: never[]) => unknown;
+
 /**
- * The methods, made once: what a group of one back end adds is the back end. (A module has two thousand functions, and
- * each has its own emitter.)
+ * The methods of one kind of back end, made once: what a group of one back end adds is the back end. (A module has two
+ * thousand functions, and each has its own emitter.)
  */
-const PROTOTYPES: Readonly<Record<string, object>> = (() => {
+function prototypes(methodOf: (name: PureOpName) => AnyMethod): Readonly<Record<string, object>> {
   const groups: Record<string, Record<string, unknown>> = {};
   for (const name of Object.keys(PURE_OPS) as PureOpName[]) {
     const dot = name.indexOf('.');
     const group = (groups[name.slice(0, dot)] ??= {});
-    group[name.slice(dot + 1)] = function pureOp(this: Bound, ...operands: unknown[]): unknown {
-      return this[BACKEND].apply(name, operands);
-    };
+    group[name.slice(dot + 1)] = methodOf(name);
   }
   const constants: Record<string, (this: Bound, ...value: never[]) => unknown> = {
     i32: function constI32(this: Bound, value: number | bigint) {
@@ -146,15 +154,41 @@ const PROTOTYPES: Readonly<Record<string, object>> = (() => {
     return this[BACKEND].shuffle(a, b, lanes);
   };
   return groups;
-})();
+}
 
-/** The grouped methods for one back end. They are methods: call them on their group. */
-export function pureOps(backend: PureBackend): PureOps {
+const COMPUTING = prototypes(
+  (name) =>
+    function pureOp(this: Bound<PureBackend>, ...operands: unknown[]): unknown {
+      return this[BACKEND].apply(name, operands);
+    },
+);
+
+// A million of these are called in a boot: so each knows its opcode.
+const EMITTING = prototypes((name) => {
+  const [opcode, operands] = PURE_OPS[name];
+  const lane = operands.indexOf('L');
+  if (lane < 0) {
+    return function emitOp(this: Bound<EmittingBackend>): unknown {
+      return this[BACKEND].emit(opcode);
+    };
+  }
+  return function emitLaneOp(this: Bound<EmittingBackend>, ...given: unknown[]): unknown {
+    return this[BACKEND].emitLane(opcode, given[lane] as number);
+  };
+});
+
+function bind(methods: Readonly<Record<string, object>>, backend: Constants): PureOps {
   const bound = { [BACKEND]: { value: backend } };
-  const groups = Object.entries(PROTOTYPES).map(([name, methods]) => [name, Object.create(methods, bound)]);
+  const groups = Object.entries(methods).map(([name, group]) => [name, Object.create(group, bound)]);
   // The table is the type: each group holds exactly the names that PURE_OPS lists for it.
   return Object.fromEntries(groups) as PureOps;
 }
+
+/** The grouped methods for a back end that computes. They are methods: call them on their group. */
+export const pureOps = (backend: PureBackend): PureOps => bind(COMPUTING, backend);
+
+/** The grouped methods for a back end that writes code. */
+export const emittingOps = (backend: EmittingBackend): PureOps => bind(EMITTING, backend);
 
 /** An object with the methods of a group and its own: the way to extend one. */
 export const extendOps = <T extends object>(ops: object, own: Omit<T, keyof IntegerOps<never>>): T =>
