@@ -65,6 +65,8 @@ export class Session {
   readonly user: UserSpace;
   readonly syscalls: Syscalls;
   readonly clock: ReplayClock;
+  /** What descriptor 0 of a Linux process stands for: one that is open, and no eventfd. */
+  readonly standardInput: number;
   /** vCPUs inside KVM_RUN in a thread of their own, by role; they stay here until they are joined. */
   readonly threads = new Map<string, VcpuRun>();
   readonly #roles = new Map<string, Role>();
@@ -77,6 +79,7 @@ export class Session {
     this.user = new UserSpace(syscalls, process);
     this.syscalls = syscalls;
     this.clock = clock;
+    this.standardInput = syscalls.open('/dev/kvm');
     this.#argument = this.user.map(2 * ARGUMENT_SIZE);
   }
 

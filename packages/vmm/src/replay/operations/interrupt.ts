@@ -82,7 +82,7 @@ export const interruptOperations = [
         fd: session.descriptor(ev, -1),
         gsi,
         flags,
-        resamplefd: session.descriptor(resample, 0),
+        resamplefd: session.descriptor(resample, session.standardInput),
       };
       return answer(session.call(fd, KVM_IRQFD, encode(kvmIrqfd, irqfd)));
     },
