@@ -301,6 +301,8 @@ describe('a vCPU', () => {
       one.vm.process.call(one.fd, KVM_SET_ONE_REG, kvmOneReg, { id, addr: NULL });
     expect(set(0x6030_0000_0013_ffffn)).toBe(expected);
     expect(set(0x6030_0000_0013_c080n)).toBe('EFAULT');
+    expect(set(0x6030_0000_0016_0000n)).toBe(expected);
+    expect(set(0x6030_0000_0014_0009n)).toBe('EFAULT');
     expect(set(0x6030_0000_0010_00d8n)).toBe('ENOENT');
   });
 

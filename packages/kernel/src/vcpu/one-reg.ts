@@ -120,13 +120,17 @@ const demux: RegisterClass = {
   },
 };
 
+/** Firmware's bitmaps are a class of ids of their own. Before, these are no system registers either. */
+const HAS_BITMAPS = releases({ since: '5.19' });
+const isBitmap = (id: RegId): boolean => (id & KVM_REG_ARM_COPROC_MASK) === KVM_REG_ARM_FW_FEAT_BMAP;
+
 const firmware: RegisterClass = {
   get(vcpu, id, address) {
     const value = regSize(id) === U64 ? getFirmwareRegister(vcpu, id) : undefined;
     return value === undefined ? -ENOENT : putUser(vcpu.words, address, U64, value);
   },
   set(vcpu, id, address, host) {
-    if (regSize(id) !== U64) return -ENOENT;
+    if (regSize(id) !== U64 || (isBitmap(id) && !holds(vcpu, HAS_BITMAPS))) return -ENOENT;
     const value = getUser(vcpu.words, address, U64);
     return value === undefined ? -EFAULT : setFirmwareRegister(vcpu, id, value, host);
   },
