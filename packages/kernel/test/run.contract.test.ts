@@ -385,6 +385,20 @@ describe('EL0 with the MMU on', () => {
   });
 });
 
+describe('a WFI while a timer is due whose level user space knows', () => {
+  test.each([
+    ['linux-5.10', KVM_EXIT_MMIO],
+    ['linux-6.1', VKVM_EXIT_IDLE],
+    ['linux-7.3', VKVM_EXIT_IDLE],
+  ] as const)('waits since 5.19: %s', (profile, exit) => {
+    // msr cntv_cval_el0, xzr; mov x3, #1; msr cntv_ctl_el0, x3; isb; wfi; str w1, [x20]
+    const code = [0xd51b_e35f, 0xd280_0023, 0xd51b_e323, 0xd503_3fdf, 0xd503_207f, 0xb900_0281];
+    const vcpu = guest([...code, STAY], { profile });
+    expect(vcpu.run()).toBe('EINTR');
+    expect([vcpu.run(), vcpu.exitReason]).toEqual([0, exit]);
+  });
+});
+
 describe('events that user space injects', () => {
   const inject = ({ vm: { process }, fd }: TestVcpu, events: Partial<Values<typeof kvmVcpuEvents.fields>>) =>
     process.call(fd, KVM_SET_VCPU_EVENTS, kvmVcpuEvents, events);

@@ -142,6 +142,9 @@ function freeze({ block, vm, thread: { words, host } }: Vcpu): void {
   block.set32(HAS_RUN_ONCE, 1);
 }
 
+/** A timer whose condition holds ends a WFI even if its interrupt goes nowhere. Later the interrupt must come. */
+const TIMER_ENDS_WFI = releases({ since: '4.1', until: '5.19' });
+
 /** @param slice - instructions after which KVM_RUN answers EINTR; Infinity = none, and KVM_RUN may wait */
 function runUntilExit(vcpu: Vcpu, slice: number): number {
   const { block, vm, engine, thread } = vcpu;
@@ -185,7 +188,8 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
       return interrupt(vcpu);
     }
     if (waits) {
-      if (block.get32(INTERRUPT_LINES) === 0) {
+      const timerIsDue = holds(block, TIMER_ENDS_WFI) && timerLevels(block) !== 0;
+      if (block.get32(INTERRUPT_LINES) === 0 && !timerIsDue) {
         const why = mpState === KVM_MP_STATE_SUSPENDED ? VKVM_IDLE_SUSPENDED : VKVM_IDLE_WFI;
         const result = waitForChange(vcpu, why, timerDeadline(block, host.now()), mayWait);
         if (result === GO_ON) continue;
