@@ -21,6 +21,8 @@ import {
   KVM_CREATE_IRQCHIP,
   KVM_CREATE_VCPU,
   KVM_CREATE_VM,
+  KVM_DEV_ARM_VGIC_CTRL_INIT,
+  KVM_DEV_ARM_VGIC_GRP_CTRL,
   KVM_DEV_TYPE_ARM_VGIC_V2,
   KVM_DEV_TYPE_ARM_VGIC_V3,
   KVM_ENABLE_CAP,
@@ -116,6 +118,21 @@ describe('a VM', () => {
     expect(process.ioctl(vm.fd, KVM_CREATE_VCPU, 0)).toBe('EEXIST');
     expect(process.ioctl(vm.fd, KVM_CREATE_VCPU, 512)).toBe('EINVAL');
     expect(vcpu.fd).toBeGreaterThan(0);
+  });
+
+  test.each([
+    ['linux-6.1', 'EBUSY'],
+    ['linux-6.12', 'EBUSY'],
+    ['linux-7.3', 'EEXIST'],
+  ] as const)('asks where its release does whether an id is taken: %s', (profile, expected) => {
+    const other = new TestVm(new TestProcess({ profile }));
+    const mine = other.process;
+    expect(mine.ioctl(other.fd, KVM_CREATE_VCPU, 0)).toBeGreaterThan(0);
+    mine.call(other.fd, KVM_CREATE_DEVICE, kvmCreateDevice, { type: KVM_DEV_TYPE_ARM_VGIC_V3 });
+    const { fd } = kvmCreateDevice.read(mine.memory, mine.arg);
+    const initialise = { group: KVM_DEV_ARM_VGIC_GRP_CTRL, attr: BigInt(KVM_DEV_ARM_VGIC_CTRL_INIT) };
+    expect(mine.call(fd, KVM_SET_DEVICE_ATTR, kvmDeviceAttr, initialise)).toBe(0);
+    expect(mine.ioctl(other.fd, KVM_CREATE_VCPU, 0)).toBe(expected);
   });
 
   test('prefers the generic target without features', () => {

@@ -7,6 +7,7 @@ import { Block } from '../state/block.ts';
 import { GENERATION, MP_STATE, VCPU_ID, VCPU_INDEX, VCPU_MUTEX } from '../state/control.ts';
 import { lock, withLock } from '../state/lock.ts';
 import { addMapping, removeFile } from '../state/mappings.ts';
+import { holds, releases } from '../state/profile.ts';
 import { REQUEST_VM_DEAD, request } from '../state/requests.ts';
 import {
   POOL_LIMIT,
@@ -86,6 +87,9 @@ export function destroyVm(vm: Block, host: Host): void {
   });
 }
 
+/** Whether the id is taken is asked before the interrupt controller. Before, after it. */
+const TAKEN_FIRST = releases({ since: '7.3' });
+
 /**
  * Makes a vCPU that is not initialised yet. The VM lock is held.
  * @returns its block; or -EINVAL id or number of vCPUs beyond the limit, -EEXIST, -EBUSY the interrupt controller is
@@ -95,9 +99,11 @@ export function createVcpu(vm: Block, id: number, host: Host): Block | number {
   if (id >= KVM_MAX_VCPUS) return -EINVAL;
   const count = vm.get32(VCPU_COUNT);
   if (count >= vm.get32(MAX_VCPUS)) return -EINVAL;
-  if (findVcpu(vm, id)) return -EEXIST;
+  const isTaken = findVcpu(vm, id) !== undefined;
+  if (isTaken && holds(vm, TAKEN_FIRST)) return -EEXIST;
   if (initialised(vm)) return -EBUSY;
   if (id >= vm.get32(MAX_VCPUS)) return -EINVAL;
+  if (isTaken) return -EEXIST;
   const vcpu = withLock(vm.words, PROCESS_LOCK, host, () => allocateVcpu(vm, count));
   if (!vcpu) return -ENOMEM;
   vcpu.set32(VM_BLOCK, vm.base);
