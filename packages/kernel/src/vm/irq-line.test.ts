@@ -11,9 +11,9 @@ import { describe, expect, test } from 'vitest';
 
 import { bareVm } from '../../test/bare-vm.ts';
 import { PROFILE } from '../state/arena.ts';
-import { HAS_RUN_ONCE } from '../state/control.ts';
 import { INTERRUPT_LINES } from '../state/vcpu-state.ts';
 import { IRQCHIP } from '../state/vm-control.ts';
+import { claimTimerIntids } from '../timer/attributes.ts';
 import { INITIALISED, LINE, bankIndex } from '../vgic/state.ts';
 import { setIrqLine } from './irq-line.ts';
 
@@ -49,7 +49,7 @@ describe('KVM_IRQ_LINE', () => {
     const [vcpu] = vcpus;
     const lines = (): number => words.u32[bankIndex(vm.base, vcpu!.base, 0) + (LINE >>> 2)]!;
     expect(raise(KVM_ARM_IRQ_TYPE_PPI, 5, 27)).toBe(0);
-    vcpu!.set32(HAS_RUN_ONCE, 1);
+    expect(claimTimerIntids(vcpu!, 0)).toBe(0);
     expect(raise(KVM_ARM_IRQ_TYPE_PPI, 5, 30)).toBe(0);
     expect(raise(KVM_ARM_IRQ_TYPE_PPI, 5, 23)).toBe(0);
     expect(lines()).toBe((1 << 27) | (1 << 23));
