@@ -11,6 +11,7 @@ import type { Block } from '../state/block.ts';
 import { lock, unlock } from '../state/lock.ts';
 import { VM_BLOCK } from '../state/vcpu-state.ts';
 import { IRQCHIP, VGIC_LOCK } from '../state/vm-control.ts';
+import type { Words } from '../state/words.ts';
 import { giccRows } from './gicc.ts';
 import { gicdV2Rows } from './gicd-v2.ts';
 import { gicdRows } from './gicd.ts';
@@ -78,7 +79,7 @@ export function setPpi(vcpu: Block, intid: number, level: boolean, host: Host): 
 export function mmio(vcpu: Block, gpa: number, access: FrameAccess, host: Host): boolean {
   const { words } = vcpu;
   const vm = vcpu.get32(VM_BLOCK);
-  const place = placeInGic(vcpu, gpa) ?? placeInIts({ words, vm }, gpa);
+  const place = placeInGic(vcpu, gpa) ?? placeInIts(words, vm, gpa);
   if (place === undefined) return false;
   lock(words, vm + VGIC_LOCK, host);
   accessRegister({ words, vm, host }, place.rows, place.vcpu, place.offset, access);
@@ -102,9 +103,11 @@ function placeInGic(vcpu: Block, gpa: number): Place | undefined {
 }
 
 /** An ITS is where it is put, whatever the GIC is. */
-function placeInIts(gic: Pick<Gic, 'words' | 'vm'>, gpa: number): Place | undefined {
-  const its = itsAt(gic, gpa);
-  return its && { rows: itsRows, vcpu: its.base, offset: gpa - its.words.getNumber(its.base + ITS_BASE) };
+function placeInIts(words: Words, vm: number, gpa: number): Place | undefined {
+  // Most machines have none, and every exit for a device comes by here.
+  if (words.get32(vm + ITS_FIRST) === 0) return undefined;
+  const its = itsAt({ words, vm }, gpa);
+  return its && { rows: itsRows, vcpu: its.base, offset: gpa - words.getNumber(its.base + ITS_BASE) };
 }
 
 function placeV3({ words, base }: Block, gpa: number): Place | undefined {
