@@ -17,20 +17,24 @@ const kernel =
 const profiles = PROFILES.map(({ name }) => name);
 const version = (psci: number): string => `${psci >> 16}.${psci & 0xffff}`;
 
-/** `yes`; `drop 2`: without two registers; `1.1`: only if it was started with that PSCI; `bare`: and no services; `no`. */
+/** `yes`; `drop 2`: without two registers; `1.1`: only if it was started with that PSCI; `bare`: and no services; `no PMU`; `no`. */
 function cell({ verdict, pinned }: Skew): string {
   const short = ({ loads, changes }: MoveVerdict): string =>
     loads === 'yes' ? 'yes' : `drop ${changes.length}`;
   if (verdict.loads !== 'no') return short(verdict);
   if (!pinned || pinned.verdict.loads === 'no') return 'no';
-  const start = pinned.services === 'none' ? `${version(pinned.psci)} bare` : version(pinned.psci);
+  const start = [
+    version(pinned.psci),
+    ...(pinned.services === 'none' ? ['bare'] : []),
+    ...(pinned.pmu === 'none' ? ['no PMU'] : []),
+  ].join(' ');
   return `${start}, ${short(pinned.verdict)}`;
 }
 
 const print = (cells: readonly string[]): void =>
   console.log(
     cells
-      .map((text) => text.padEnd(18))
+      .map((text) => text.padEnd(26))
       .join('')
       .trimEnd(),
   );

@@ -51,6 +51,11 @@ describe.skipIf(typeof guest === 'string')("Debian's cloud kernel", () => {
       expect(outcome.stdout).toMatch(/GICv3\s+33 Level\s+uart-pl011/);
     });
 
+    test('finds the PMU and its interrupt', () => {
+      expect(outcome.stdout).toMatch(/armv8_pmuv3 PMU driver, 7 .*counters available/);
+      expect(outcome.stdout).toMatch(/GICv3\s+23 Level\s+arm-pmu/);
+    });
+
     test('runs a shell loop that sleeps', () => {
       expect(outcome.stdout).toMatch(/turn 1\r?\nturn 2\r?\nturn 3/);
     });

@@ -23,11 +23,20 @@ interface Report {
 interface Start {
   readonly psci: string;
   readonly services: 'all' | 'none';
+  readonly pmu: 'as the kernel has it' | 'none';
 }
 
-const nameOf = (start?: Start): string => (start ? `${start.psci}-${start.services}` : 'default');
+const nameOf = (start?: Start): string =>
+  start ? `${start.psci}-${start.services}-${start.pmu === 'none' ? 'no-pmu' : 'pmu'}` : 'default';
 const optionsOf = (start?: Start): string[] =>
-  start ? ['--psci', start.psci, ...(start.services === 'none' ? ['--services', 'none'] : [])] : [];
+  start
+    ? [
+        '--psci',
+        start.psci,
+        ...(start.services === 'none' ? ['--services', 'none'] : []),
+        ...(start.pmu === 'none' ? ['--no-pmu'] : []),
+      ]
+    : [];
 
 /** Boots Debian on a kernel and saves it in the middle of its script. @returns the file */
 async function save(profile: string, start?: Start): Promise<string> {

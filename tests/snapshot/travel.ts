@@ -46,7 +46,7 @@ export interface Place {
 }
 
 /** How a guest starts. */
-export interface Start extends Pick<MachineConfig, 'psci' | 'psciOwner' | 'services'> {
+export interface Start extends Pick<MachineConfig, 'psci' | 'psciOwner' | 'services' | 'pmu'> {
   readonly profile?: ProfileName;
 }
 

@@ -50,6 +50,7 @@ export const MACHINE_OPTIONS = {
     value: 'LIST',
     help: 'services beside PSCI that the guest may have, so that it can move to kernels without: none, or of trng,stolen-time,kvm,ptp,implementations (default all)',
   },
+  'no-pmu': { help: 'no performance counters, which kernels before Linux 6.2 have less of' },
   'secure-runtime': { value: 'FILE', help: 'AArch64 code that serves SiP calls, apart from the guest' },
 } as const;
 
@@ -114,6 +115,7 @@ export async function machineConfig(
       psciOwner: parsePsciOwner('--psci-owner', options['psci-owner']),
     }),
     ...(options.services !== undefined && { services: parseServices('--services', options.services) }),
+    ...(options['no-pmu'] && { pmu: false }),
     output: (bytes) => host.stdout(bytes.slice()),
   };
 }

@@ -16,6 +16,7 @@ const options = (psci: PsciVersion = PSCI_1_1, gicVersion: 2 | 3 = 3, vcpus = 2)
   ram: { base: 0x4000_0000, size: 0x1_2000_0000 },
   affinities: Array.from({ length: vcpus }, (_, id) => ((id >> 4) << 8) | (id & 15)),
   gicVersion,
+  pmu: true,
   psci,
   conduit: 'hvc' as const,
   power: 'psci' as PowerMeans,
@@ -54,6 +55,19 @@ describe('machineTree', () => {
     const psci = find(machineTree(options(version)), 'psci');
     expect(strings(psci?.properties.get('compatible'))).toEqual(compatible);
     expect(psci?.properties.has('cpu_on')).toBe(version === PSCI_0_1);
+  });
+
+  test('names the PMU and its interrupt, where there is one', () => {
+    expect(find(machineTree(options()), 'pmu')?.properties).toEqual(
+      new Map([
+        ['compatible', new TextEncoder().encode('arm,armv8-pmuv3\0')],
+        ['interrupts', cells(1, 7, 4)],
+      ]),
+    );
+    expect(find(machineTree(options(PSCI_1_1, 2, 3)), 'pmu')?.properties.get('interrupts')).toEqual(
+      cells(1, 7, 0x704),
+    );
+    expect(find(machineTree({ ...options(), pmu: false }), 'pmu')).toBeUndefined();
   });
 
   test('has a power control only where PSCI cannot turn the machine off', () => {

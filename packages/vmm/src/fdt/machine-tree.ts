@@ -1,6 +1,6 @@
 /**
  * This machine as a device tree. Sources: Linux Documentation/devicetree/bindings (arm/psci.yaml, arm/cpus.yaml,
- * interrupt-controller/arm,gic-v3.yaml and arm,gic.yaml, timer/arm,arch_timer.yaml, serial/pl011.yaml,
+ * interrupt-controller/arm,gic-v3.yaml and arm,gic.yaml, timer/arm,arch_timer.yaml, arm/pmu.yaml, serial/pl011.yaml,
  * rtc/arm,pl031.yaml, gpio/pl061-gpio.yaml, input/gpio-keys.yaml, power/reset/syscon-poweroff.yaml); dt-schema chosen.yaml.
  */
 import { PSCI_0_1, PSCI_0_1_FUNCTIONS, PSCI_0_2 } from '@vkvm/uapi';
@@ -14,6 +14,7 @@ import {
   PL011,
   PL031,
   PL061,
+  PMU_PPI,
   POWER,
   POWER_KEY_PIN,
   TIMER_PPIS,
@@ -31,6 +32,7 @@ export interface MachineTreeOptions {
   /** MPIDR_EL1 affinity fields of each vCPU, Aff2 to Aff0. */
   readonly affinities: readonly number[];
   readonly gicVersion: 2 | 3;
+  readonly pmu: boolean;
   /** The version that the guest will really find. */
   readonly psci: PsciVersion;
   readonly conduit: PsciConduit;
@@ -74,6 +76,7 @@ export function machineTree({
   ram,
   affinities,
   gicVersion,
+  pmu,
   psci,
   conduit,
   power,
@@ -102,6 +105,7 @@ export function machineTree({
         interrupts: cells(...TIMER_PPIS.flatMap((ppi) => [GIC_PPI, ppi, ppiFlags])),
         'always-on': flag,
       }),
+      ...(pmu ? [pmuNode(ppiFlags)] : []),
       gicVersion === 3 ? gicV3Node(affinities.length) : gicV2Node(),
       node('apb-pclk', {
         compatible: text('fixed-clock'),
@@ -187,6 +191,12 @@ const cpusNode = (affinities: readonly number[], power: PowerMeans): FdtNode =>
       }),
     ),
   );
+
+const pmuNode = (ppiFlags: number): FdtNode =>
+  node('pmu', {
+    compatible: text('arm,armv8-pmuv3'),
+    interrupts: cells(GIC_PPI, PMU_PPI, ppiFlags),
+  });
 
 const gicV3Node = (vcpus: number): FdtNode =>
   node(`intc@${GICD.base.toString(16)}`, {

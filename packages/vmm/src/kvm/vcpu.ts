@@ -23,7 +23,7 @@ import {
 import type { RegId, UserAddress } from '@vkvm/uapi';
 import { ExitReader } from './exit.ts';
 import type { Exit24, VcpuExit } from './exit.ts';
-import { KvmFile } from './file.ts';
+import { AttributeFile } from './attributes.ts';
 import type { UserSpace } from './process.ts';
 
 /** Distance from a request's struct to the value it points to, in the scratch page. */
@@ -44,7 +44,7 @@ export interface VcpuOptions {
 }
 
 /** A vCPU descriptor. All of its methods but {@link kick} belong to the thread that runs it. */
-export class Vcpu extends KvmFile {
+export class Vcpu extends AttributeFile {
   readonly id: number;
   /** User address of `kvm_run`. */
   readonly runPage: UserAddress;

@@ -33,6 +33,7 @@ export interface VmFacts {
   readonly affinities: readonly number[];
   readonly psci: PsciVersion;
   readonly gicVersion: 2 | 3;
+  readonly pmu: boolean;
   readonly random: (bytes: Uint8Array<ArrayBuffer>) => void;
 }
 

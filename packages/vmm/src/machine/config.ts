@@ -33,6 +33,8 @@ export interface MachineConfig {
   readonly smcccFilters?: readonly SmcccFilter[];
   /** Services beside PSCI that the guest may have, at most. Default: all that the kernel has. */
   readonly services?: readonly GuestService[];
+  /** Performance counters. Default: if the kernel has them. */
+  readonly pmu?: boolean;
   /** What turns the machine off. Default: `psci`; with `syscon` there is no PSCI at all, and one vCPU. */
   readonly power?: PowerMeans;
   /** How our device tree tells the guest to call PSCI. Default: `hvc`. */

@@ -1,8 +1,13 @@
 /** What the kernel holds for a machine, and how it comes into being. */
 import {
   ABI_REVISION,
+  KVM_ARM_VCPU_PMU_V3,
+  KVM_ARM_VCPU_PMU_V3_CTRL,
+  KVM_ARM_VCPU_PMU_V3_INIT,
+  KVM_ARM_VCPU_PMU_V3_IRQ,
   KVM_ARM_VCPU_POWER_OFF,
   KVM_ARM_VCPU_PSCI_0_2,
+  KVM_CAP_ARM_PMU_V3,
   KVM_CAP_ARM_PSCI_0_2,
   KVM_CAP_ARM_SYSTEM_SUSPEND,
   KVM_CAP_IRQCHIP,
@@ -30,7 +35,7 @@ import { ConfigError } from './config.ts';
 import type { MachineConfig } from './config.ts';
 import { createGic } from './gic.ts';
 import type { Gic } from './gic.ts';
-import { RAM_BASE } from './layout.ts';
+import { PMU_PPI, RAM_BASE } from './layout.ts';
 import { limitServices } from '../smccc/services.ts';
 import { installPsci, psciSetup, removePsci } from './psci-owner.ts';
 import type { PsciConfig } from './psci-owner.ts';
@@ -59,6 +64,8 @@ export interface Hardware {
   readonly target: number;
   /** `KVM_ARM_VCPU_*` of every vCPU. */
   readonly features: readonly number[];
+  /** Whether vCPUs have performance counters. */
+  readonly pmu: boolean;
   readonly secureRuntime?: SecureRuntime;
   /** Guest RAM, as bytes of the process memory. */
   readonly ram: Uint8Array;
@@ -74,7 +81,7 @@ export interface HardwareParts {
 /** What of a machine the kernel is told. */
 export type HardwareConfig = Pick<
   MachineConfig,
-  'memory' | 'smp' | 'gicVersion' | 'psci' | 'services' | 'secureRuntime'
+  'memory' | 'smp' | 'gicVersion' | 'psci' | 'services' | 'pmu' | 'secureRuntime'
 > &
   PsciConfig;
 
@@ -94,7 +101,7 @@ export function createHardware(
     fitting(config, () => resources.use(vm.createVcpu(id))),
   );
   const target = vm.preferredTarget();
-  const features = featuresFor(kvm, config);
+  const features = featuresFor(kvm, gic, config);
   initVcpus(vcpus, { target, features });
   if (config.services) limitServices(vcpus[0] as Vcpu, config.services);
   const versions = negotiatePsci(vcpus[0] as Vcpu, config, features, identity);
@@ -102,6 +109,8 @@ export function createHardware(
     config.power === 'syscon' ? versions.kernel : installPsci(vm, psciSetup(vm, config, versions), identity);
   if (config.power === 'syscon') removePsci(vm);
   gic.init();
+  const pmu = features.includes(KVM_ARM_VCPU_PMU_V3);
+  if (pmu) vcpus.forEach(initPmu);
 
   const userAddress = fitting(config, () => kvm.mapMemory(config.memory));
   resources.defer(() => syscalls.munmap(userAddress, config.memory));
@@ -119,6 +128,7 @@ export function createHardware(
     canSuspend,
     target,
     features,
+    pmu,
     ...(secureRuntime && { secureRuntime }),
     ram: new Uint8Array(process.memory.buffer, userAddress, config.memory),
   };
@@ -169,9 +179,24 @@ function enableSuspend(kvm: Kvm, vm: Vm): boolean {
   return true;
 }
 
-/** A vCPU without the feature has PSCI 0.1. */
-const featuresFor = (kvm: Kvm, { psci }: HardwareConfig): number[] =>
-  psci === PSCI_0_1 || kvm.checkExtension(KVM_CAP_ARM_PSCI_0_2) === 0 ? [] : [KVM_ARM_VCPU_PSCI_0_2];
+/**
+ * What vCPUs get of what the kernel has. One without KVM_ARM_VCPU_PSCI_0_2 has PSCI 0.1; a PMU interrupts by a GIC that
+ * works when it is told to.
+ */
+const featuresFor = (kvm: Kvm, { device }: Gic, { psci, pmu = true }: HardwareConfig): number[] => [
+  ...(psci === PSCI_0_1 || kvm.checkExtension(KVM_CAP_ARM_PSCI_0_2) === 0 ? [] : [KVM_ARM_VCPU_PSCI_0_2]),
+  ...(pmu && device && kvm.checkExtension(KVM_CAP_ARM_PMU_V3) !== 0 ? [KVM_ARM_VCPU_PMU_V3] : []),
+];
+
+/** INTID of the first PPI. */
+const FIRST_PPI = 16;
+
+/** Gives a vCPU's PMU its interrupt and makes it work; the GIC works already. */
+function initPmu(vcpu: Vcpu): void {
+  const group = KVM_ARM_VCPU_PMU_V3_CTRL;
+  vcpu.setAttr({ group, attr: KVM_ARM_VCPU_PMU_V3_IRQ, size: 4 }, BigInt(FIRST_PPI + PMU_PPI));
+  vcpu.setAttr({ group, attr: KVM_ARM_VCPU_PMU_V3_INIT, size: 0 });
+}
 
 /** Resets a vCPU: the first one is on then, the others are off until PSCI CPU_ON. */
 export function initVcpu(vcpu: Vcpu, { target, features }: Pick<Hardware, 'target' | 'features'>): void {

@@ -36,6 +36,9 @@ export const RAM_BASE = 0x4000_0000;
 /** Timer PPIs, from 0 (INTID 16): secure and non-secure EL1 physical, virtual, EL2 physical. */
 export const TIMER_PPIS = [13, 14, 11, 10] as const;
 
+/** PPI of the PMU, from 0. */
+export const PMU_PPI = 7;
+
 /** Interrupts of the GIC: SGIs, PPIs and 256 SPIs. */
 export const NR_IRQS = 288;
 

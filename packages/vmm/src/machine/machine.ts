@@ -74,6 +74,7 @@ export async function createMachine({
     affinities,
     psci,
     gicVersion: hardware.gic.version,
+    pmu: hardware.pmu,
     random: host.random,
   });
   checkPsciTree(decodeFdt(dtb).root, { version: psci, smc: servesSmc(hardware.vm) });

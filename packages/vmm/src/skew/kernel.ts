@@ -1,7 +1,9 @@
 /** What a kernel answers, for comparison with another one. Everything here is asked through its system calls. */
 import {
   CAPS,
+  KVM_ARM_VCPU_PMU_V3,
   KVM_ARM_VCPU_PSCI_0_2,
+  KVM_CAP_ARM_PMU_V3,
   KVM_CAP_ARM_PSCI_0_2,
   KVM_CAP_SYSTEM_EVENT_DATA,
   KVM_REG_ARM_PSCI_VERSION,
@@ -65,7 +67,11 @@ function probeVcpu(kvm: Kvm): Pick<KernelFacts, 'registers' | 'psci'> {
   const hasNew = kvm.checkExtension(KVM_CAP_ARM_PSCI_0_2) !== 0;
   using vm = kvm.createVm();
   using vcpu = vm.createVcpu(0);
-  vcpu.init(vm.preferredTarget(), hasNew ? [KVM_ARM_VCPU_PSCI_0_2] : []);
+  const hasPmu = kvm.checkExtension(KVM_CAP_ARM_PMU_V3) !== 0;
+  vcpu.init(vm.preferredTarget(), [
+    ...(hasNew ? [KVM_ARM_VCPU_PSCI_0_2] : []),
+    ...(hasPmu ? [KVM_ARM_VCPU_PMU_V3] : []),
+  ]);
   let registers: readonly RegId[] = [];
   let found: bigint | undefined;
   attempt(() => (registers = vcpu.regList()));

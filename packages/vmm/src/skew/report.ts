@@ -89,7 +89,7 @@ export function describeSkew(skew: Skew, names: SkewNames): string {
           ...describeVerdict(
             pinned.verdict,
             names,
-            `, started there with --psci ${formatPsci(pinned.psci)}${pinned.services === 'none' ? ' --services none' : ''},`,
+            `, started there with --psci ${formatPsci(pinned.psci)}${pinned.services === 'none' ? ' --services none' : ''}${pinned.pmu === 'none' ? ' --no-pmu' : ''},`,
           ),
         ]
       : []),
@@ -139,6 +139,7 @@ export const skewJson = (
     pinned: {
       psci: formatPsci(pinned.psci),
       services: pinned.services,
+      pmu: pinned.pmu,
       verdict: verdictJson(pinned.verdict),
     },
   }),

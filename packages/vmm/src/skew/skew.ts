@@ -18,6 +18,7 @@ export interface Pinned {
   readonly psci: PsciVersion;
   /** Services beside PSCI. */
   readonly services: 'all' | 'none';
+  readonly pmu: 'as the kernel has it' | 'none';
   readonly verdict: MoveVerdict;
 }
 
@@ -59,11 +60,27 @@ export async function compareKernels(a: FreshKernel, b: FreshKernel): Promise<Sk
   };
 }
 
+/** How little a guest may be started with, besides its PSCI: the most first. */
+const STARTS = [
+  { services: 'all', pmu: 'as the kernel has it' },
+  { services: 'all', pmu: 'none' },
+  { services: 'none', pmu: 'as the kernel has it' },
+] as const;
+const LEAST = { services: 'none', pmu: 'none' } as const;
+
 /** Starts a guest with no more than it must, and then with less. */
 async function pin(a: FreshKernel, b: FreshKernel, psci: PsciVersion): Promise<Pinned> {
-  const verdict = await judgeMove(a, b, { psci });
-  if (verdict.loads !== 'no') return { psci, services: 'all', verdict };
-  return { psci, services: 'none', verdict: await judgeMove(a, b, { psci, services: [] }) };
+  const judge = ({ services, pmu }: Pick<Pinned, 'services' | 'pmu'>): Promise<MoveVerdict> =>
+    judgeMove(a, b, {
+      psci,
+      ...(pmu === 'none' && { pmu: false }),
+      ...(services === 'none' && { services: [] }),
+    });
+  for (const start of STARTS) {
+    const verdict = await judge(start);
+    if (verdict.loads !== 'no') return { psci, ...start, verdict };
+  }
+  return { psci, ...LEAST, verdict: await judge(LEAST) };
 }
 
 const differences = (a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): Difference[] =>

@@ -25,7 +25,7 @@ export interface MoveVerdict {
 const CONFIG = { memory: 8 * MIB, smp: 2 } as const;
 
 /** What a guest is started with; default: what the kernel gives it. */
-export type GuestStart = Pick<HardwareConfig, 'psci' | 'services'>;
+export type GuestStart = Pick<HardwareConfig, 'psci' | 'services' | 'pmu'>;
 
 /**
  * @param from - where the guest is saved
@@ -42,7 +42,11 @@ export async function judgeMove(
     using source = await build(from, { ...CONFIG, ...start });
     where = 'target';
     const version = source.hardware.psci;
-    using target = await build(to, version === PSCI_0_1 ? { ...CONFIG, psci: version } : CONFIG);
+    using target = await build(to, {
+      ...CONFIG,
+      pmu: source.hardware.pmu,
+      ...(version === PSCI_0_1 && { psci: version }),
+    });
     const gic = saveGic(gicContext(source.hardware));
     const vcpus = source.hardware.vcpus.map(saveVcpu);
     const misfits = restoreHardware(target.hardware, vcpus, gic);

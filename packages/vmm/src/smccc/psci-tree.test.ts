@@ -36,6 +36,7 @@ describe('a device tree fits', () => {
         ram: { base: 0x4000_0000, size: 0x1000_0000 },
         affinities: [0],
         gicVersion: 3,
+        pmu: true,
         psci: version,
         conduit,
         power: 'psci',

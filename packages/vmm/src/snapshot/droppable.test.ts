@@ -28,6 +28,13 @@ const ISAR0 = sysregId(SYSREGS.ID_AA64ISAR0_EL1);
 type Row = readonly [RegId, bigint, Readonly<Record<string, bigint>>, bigint | undefined, boolean];
 const at = (id: RegId): string => String(id);
 
+const PMCR = sysregId(SYSREGS.PMCR_EL0);
+const PMCNTENSET = sysregId(SYSREGS.PMCNTENSET_EL0);
+const withPmu = (version: bigint): Record<string, bigint> => ({
+  [String(sysregId(SYSREGS.ID_AA64DFR0_EL1))]: version << 8n,
+  [String(PMCR)]: 0x1041n,
+});
+
 const rows: readonly Row[] = [
   // State of the guest is never left out.
   [xRegId(0), 0n, {}, undefined, false],
@@ -69,9 +76,18 @@ const rows: readonly Row[] = [
   [ISAR0, 0x0021_0000n, {}, 0x0021_1120n, true],
   [ISAR0, 0x0021_1120n, {}, 0x0011_1120n, false],
   [ISAR0, 0x0021_1120n, {}, undefined, false],
-  // There is no PMU in these machines.
-  [sysregId(SYSREGS.PMCR_EL0), 0x41n, {}, undefined, true],
+  // No PMU; then one of two counters, whose registers had 64 bits on some kernels.
+  [PMCR, 0x41n, {}, undefined, true],
   [sysregId(SYSREGS.PMCCFILTR_EL0), 0x41n, {}, undefined, true],
+  [PMCR, 0x1041n, withPmu(4n), undefined, false],
+  [PMCNTENSET, 0xdbad_c0ddn, withPmu(4n), 0x8000_0001n, true],
+  [PMCNTENSET, 0xdbad_c0ddn, withPmu(4n), 0x8000_0002n, false],
+  [sysregId(SYSREGS.PMSWINC_EL0), 1n, withPmu(4n), 0n, true],
+  [sysregId(SYSREGS.PMMIR_EL1), 0n, withPmu(6n), undefined, true],
+  [sysregId(SYSREGS.PMEVCNTR1_EL0), 0x1_0000_0005n, withPmu(4n), 5n, true],
+  [sysregId(SYSREGS.PMEVCNTR1_EL0), 0x1_0000_0005n, withPmu(6n), 5n, false],
+  [sysregId(SYSREGS.PMEVCNTR2_EL0), 7n, withPmu(6n), 5n, true],
+  [sysregId(SYSREGS.PMEVTYPER1_EL0), 7n, withPmu(6n), 5n, false],
 ];
 
 describe('whyDroppable', () => {

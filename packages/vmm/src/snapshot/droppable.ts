@@ -80,6 +80,38 @@ const lacks =
   ({ registers }: RefusedRegister): boolean =>
     nibble(registers.get(sysregId(SYSREGS.ID_AA64MMFR3_EL1)) ?? 0n, shift) === 0n;
 
+const NUMBERS = Array.from({ length: 31 }, (_, n) => n);
+const EVENT_COUNTERS = NUMBERS.map((n) => sysregId(SYSREGS[`PMEVCNTR${n}_EL0` as keyof typeof SYSREGS]));
+const EVENT_TYPES = NUMBERS.map((n) => sysregId(SYSREGS[`PMEVTYPER${n}_EL0` as keyof typeof SYSREGS]));
+const isBitPerCounter = sysregs(
+  'PMCNTENSET_EL0',
+  'PMCNTENCLR_EL0',
+  'PMINTENSET_EL1',
+  'PMINTENCLR_EL1',
+  'PMOVSSET_EL0',
+  'PMOVSCLR_EL0',
+);
+const isWriteOnly = sysregs('PMSWINC_EL0');
+const isSelector = sysregs('PMSELR_EL0');
+const isSlots = sysregs('PMMIR_EL1');
+/** PMUVer of a PMU whose event counters have 64 bits. */
+const PMUV3_P5 = 6n;
+
+/** Whether a register of the PMU differs only in what the guest does not have. */
+function saysNothingOfCounters({ id, value, theirs, registers }: RefusedRegister): boolean {
+  const version = nibble(registers.get(sysregId(SYSREGS.ID_AA64DFR0_EL1)) ?? 0n, 8n);
+  if (version === 0n || isWriteOnly(id)) return true;
+  if (isSlots(id)) return value === 0n;
+  const counters = Number(((registers.get(sysregId(SYSREGS.PMCR_EL0)) ?? 0n) >> 11n) & 31n);
+  const number = Math.max(EVENT_COUNTERS.indexOf(id), EVENT_TYPES.indexOf(id));
+  if (number >= counters) return true;
+  if (theirs === undefined) return false;
+  const differs = value ^ theirs;
+  if (isBitPerCounter(id)) return (differs & ((1n << 31n) | ((1n << BigInt(counters)) - 1n))) === 0n;
+  if (isSelector(id)) return (differs & 31n) === 0n;
+  return EVENT_COUNTERS.includes(id) && version < PMUV3_P5 && BigInt.asUintN(32, differs) === 0n;
+}
+
 /** The first row that matches decides. */
 const ROWS: readonly DroppableRow[] = [
   {
@@ -114,8 +146,8 @@ const ROWS: readonly DroppableRow[] = [
   },
   {
     matches: isPmuRegister,
-    when: () => true,
-    because: 'vkvm gives its machines no PMU, so the guest cannot have used it',
+    when: saysNothingOfCounters,
+    because: 'it is of a PMU, of counters or of bits of them that the guest does not have',
   },
   {
     matches: one(KVM_REG_ARM_PTIMER_CTL, KVM_REG_ARM_PTIMER_CVAL),

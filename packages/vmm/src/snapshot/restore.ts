@@ -182,7 +182,7 @@ function judge(
     const rest = spare.length === 0 ? '' : `; it could do without ${list(spare)}`;
     throw new AbiMismatchError(
       `${between} ${list(needed)}, which the guest cannot do without${rest}; ` +
-        `restore it on the kernel it was saved on, or start it there with what both kernels have (--psci, --services; vkvm skew tells)`,
+        `restore it on the kernel it was saved on, or start it there with what both kernels have (--psci, --services, --no-pmu; vkvm skew tells)`,
     );
   }
   if (spare.length > 0 && !dropSafe) {

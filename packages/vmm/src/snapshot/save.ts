@@ -80,6 +80,7 @@ export async function saveMachine(
     memory: config.memory,
     smp: config.smp,
     gicVersion: hardware.gic.version,
+    pmu: hardware.pmu,
     psci,
     bootargs: config.bootargs ?? '',
     power: config.power ?? 'psci',

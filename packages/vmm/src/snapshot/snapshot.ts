@@ -22,6 +22,7 @@ export interface SnapshotConfig {
   readonly memory: number;
   readonly smp: number;
   readonly gicVersion: 2 | 3;
+  readonly pmu: boolean;
   /** What the guest found. */
   readonly psci: PsciVersion;
   readonly bootargs: string;
@@ -136,6 +137,8 @@ function decodeConfig(payload: Uint8Array): SnapshotConfig {
   const found = json.get('psci').integer();
   const psci = PSCI_VERSIONS.find((version) => version === found);
   const gicVersion = json.get('gicVersion').integer(3);
+  // Before there were PMUs, nothing was said of them.
+  const pmu = json.get('pmu');
   if (psci === undefined || (gicVersion !== 2 && gicVersion !== 3)) {
     throw incomplete('its PSCI or GIC has a version that does not exist');
   }
@@ -144,6 +147,7 @@ function decodeConfig(payload: Uint8Array): SnapshotConfig {
     memory: json.get('memory').integer(4 * GIB),
     smp: json.get('smp').integer(SMP_MAX),
     gicVersion,
+    pmu: !pmu.isAbsent && pmu.boolean(),
     psci,
     bootargs: json.get('bootargs').text(),
     power: json.get('power').oneOf(['psci', 'syscon']),

@@ -4,7 +4,9 @@ import {
   KVM_REG_ARM_PTIMER_CTL,
   KVM_REG_ARM_TIMER_CNT,
   KVM_REG_ARM_TIMER_CTL,
+  SYSREGS,
   regSize,
+  sysregId,
 } from '@vkvm/uapi';
 import type { RegId } from '@vkvm/uapi';
 import type { KvmError } from '../kvm/error.ts';
@@ -96,6 +98,12 @@ export interface Refusal {
   readonly theirs?: bigint;
 }
 
+/** Registers that another name clears, not sets, on some kernels: all their bits are cleared before they are set. */
+const CLEARS: readonly RegId[] = [SYSREGS.PMCNTENCLR_EL0, SYSREGS.PMINTENCLR_EL1, SYSREGS.PMOVSCLR_EL0].map(
+  (key) => sysregId(key),
+);
+const ALL_COUNTERS = 0xffff_ffffn;
+
 /**
  * Sets all registers but the counters, then looks whether they are what they should be: some writes succeed and change
  * nothing.
@@ -105,7 +113,10 @@ export interface Refusal {
 export function restoreRegisters(vcpu: Vcpu, registers: Registers): Refusal[] {
   const errors = new Map<RegId, string>();
   const wanted = Array.from(registers).filter(([id]) => !COUNTERS.includes(id));
-  for (const [id, value] of wanted) {
+  for (const id of CLEARS.filter((each) => registers.has(each))) {
+    attempt(() => writeRegister(vcpu, id, ALL_COUNTERS));
+  }
+  for (const [id, value] of wanted.filter(([each]) => !CLEARS.includes(each))) {
     const error = attempt(() => writeRegister(vcpu, id, value));
     if (error !== undefined) errors.set(id, error);
   }
