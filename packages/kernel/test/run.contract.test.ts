@@ -54,6 +54,25 @@ const WFI = 0xd503_207f;
 const HVC = 0xd400_0002;
 const UNMASK_IRQ = 0xd503_42ff; // msr daifclr, #2
 
+/** Turns the MMU on, with a level 1 table of blocks of 1 GiB at RAM + 64 KiB; then PSCI CPU_OFF. */
+const MMU_ON_AND_CPU_OFF = [
+  0xd280_0320, // mov  x0, #25                  T0SZ
+  0xf2a0_1000, // movk x0, #0x80, lsl #16       EPD1
+  0xd518_2040, // msr  tcr_el1, x0
+  0xd280_1fe0, // mov  x0, #0xff
+  0xd518_a200, // msr  mair_el1, x0
+  0xd2a8_0020, // mov  x0, #0x40010000
+  0xd518_2000, // msr  ttbr0_el1, x0
+  0xd503_3fdf, // isb
+  0xd538_1000, // mrs  x0, sctlr_el1
+  0xb240_0000, // orr  x0, x0, #1
+  0xd518_1000, // msr  sctlr_el1, x0
+  0xd503_3fdf, // isb
+  0x52b0_8000, // mov  w0, #0x84000000
+  0x7280_0040, // movk w0, #2
+  0xd400_0002, // hvc  #0
+];
+
 /** A vCPU about to execute the words, x20 pointing to no memory. @param slice - instructions; 0 = KVM_RUN may wait */
 function guest(words: readonly number[], options: MachineOptions & { slice?: number } = {}): TestVcpu {
   const vm = new TestVm(new TestProcess(options));
@@ -470,4 +489,31 @@ describe('what EL1 alone can show', () => {
     expect(vcpu.run()).toBe('EINTR');
     expect([vcpu.get(xRegId(6)), vcpu.get(KVM_REG_PC)]).toEqual([0x8012_3456n, BigInt(RAM + 8)]);
   });
+});
+
+test('a CPU that is turned on again begins with the MMU off, whatever it had been doing', () => {
+  const vm = new TestVm(new TestProcess());
+  vm.slice(100_000);
+  const [first, second] = [new TestVcpu(vm, 0), new TestVcpu(vm, 1)];
+  first.init();
+  second.init(PSCI_0_2 | POWER_OFF);
+  vm.load([HVC, STAY]);
+  vm.load(MMU_ON_AND_CPU_OFF, 0x100);
+  vm.process.data.setBigUint64(vm.ram + 0x1_0008, 0x4000_0701n, true); // 0x40000000 alone, as it is
+  const OTHER = 0x8000_0000;
+  const other = vm.process.mapMemory(0x1000);
+  expect(vm.setMemory(1, OTHER, 0x1000, other)).toBe(0);
+  [0x52b0_8000, 0x7280_0100, HVC].forEach((word, n) => vm.process.data.setUint32(other + 4 * n, word, true)); // SYSTEM_OFF
+  const turnOn = (entry: number): void => {
+    first.set(KVM_REG_PC, BigInt(RAM));
+    [0xc400_0003n, 1n, BigInt(entry), 0n].forEach((value, n) => first.set(xRegId(n), value));
+    expect(first.run()).toBe('EINTR');
+    expect(first.get(xRegId(0))).toBe(0n);
+  };
+  turnOn(RAM + 0x100);
+  expect(second.run()).toBe(0);
+  expect(second.exitReason).toBe(VKVM_EXIT_IDLE);
+  turnOn(OTHER);
+  expect(second.run()).toBe(0);
+  expect(second.exitReason).toBe(KVM_EXIT_SYSTEM_EVENT);
 });

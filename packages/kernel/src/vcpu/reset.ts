@@ -75,9 +75,12 @@ export function dropPending(vcpu: Block): void {
   Atomics.and(words.i32, (vcpu.base + INTERRUPT_LINES) >>> 2, kept);
 }
 
-/** Applies the reset of a CPU_ON, if there is one: before the vCPU runs, and before user space looks at it. */
-export function applyPendingReset(vcpu: Block, host: Host): void {
-  if (vcpu.get32(RESET_PENDING) === 0) return;
+/**
+ * Applies the reset of a CPU_ON, if there is one: before the vCPU runs, and before user space looks at it.
+ * @returns whether there was one; the vCPU then has requests to serve
+ */
+export function applyPendingReset(vcpu: Block, host: Host): boolean {
+  if (vcpu.get32(RESET_PENDING) === 0) return false;
   withLock(vcpu.words, vcpu.get32(VM_BLOCK) + STATE_LOCK, host, () => {
     resetVcpu(vcpu, host);
     copy64(vcpu, PC, RESET_PC);
@@ -85,4 +88,5 @@ export function applyPendingReset(vcpu: Block, host: Host): void {
     if (vcpu.get32(RESET_BIG_ENDIAN) !== 0) vcpu.set32(SCTLR_EL1, vcpu.get32(SCTLR_EL1) | EE);
     vcpu.set32(RESET_PENDING, 0);
   });
+  return true;
 }

@@ -176,7 +176,8 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
       if (result === GO_ON) continue;
       return result;
     }
-    applyPendingReset(block, host);
+    // What was known of memory is from before the reset.
+    if (applyPendingReset(block, host)) continue;
     const waits = mpState === KVM_MP_STATE_SUSPENDED || block.get32(WAITING) !== 0;
     if (waits || vcpu.untilClock <= 0) {
       timerUpdate(block, host.now(), host);
