@@ -25,7 +25,9 @@ export const FILE_STATS = 6;
 export const FILE_GUEST_MEMFD = 7;
 /** An ITS of a VM. Object: address of its block. */
 export const FILE_ITS = 8;
-export type FileKind = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
+/** The registers of a secure runtime. Object: address of its vCPU's block. */
+export const FILE_SECURE = 9;
+export type FileKind = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;
 
 /** Descriptors below are user space's own streams, as on Linux. */
 export const FIRST_FD = 3;

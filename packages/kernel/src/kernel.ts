@@ -27,6 +27,7 @@ import {
   FILE_GUEST_MEMFD,
   FILE_ITS,
   FILE_NONE,
+  FILE_SECURE,
   FILE_STATS,
   FILE_SYSTEM,
   FILE_VCPU,
@@ -381,6 +382,7 @@ function closeDescriptor(words: Words, fd: number, released: Block[]): number {
       released.push(block);
       break;
     case FILE_VCPU:
+    case FILE_SECURE:
       released.push(vmOf(block));
       break;
     case FILE_ITS:

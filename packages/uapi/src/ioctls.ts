@@ -152,6 +152,8 @@ export const VKVM_FLUSH_ICACHE = 0x4010_5600;
 export const VKVM_PSCI_ROUTE = 0x4010_5601;
 /** Inject a secure runtime, once, before the VM runs. vkvm's own; since ABI revision 2. */
 export const VKVM_SECURE_LOAD = 0x4048_5602;
+/** A descriptor of the secure runtime's vCPU, which takes requests about registers only. vkvm's own; since ABI revision 2. */
+export const VKVM_SECURE_VCPU = 0x5603;
 
 /** Refused on arm64. */
 export const KVM_SET_TSS_ADDR = 0xae47;
@@ -344,8 +346,20 @@ const rows = [
     argument: kvmArmDeviceAddr,
     direction: 'in',
   },
-  { name: 'KVM_GET_ONE_REG', number: KVM_GET_ONE_REG, files: ['vcpu'], argument: kvmOneReg, direction: 'in' },
-  { name: 'KVM_SET_ONE_REG', number: KVM_SET_ONE_REG, files: ['vcpu'], argument: kvmOneReg, direction: 'in' },
+  {
+    name: 'KVM_GET_ONE_REG',
+    number: KVM_GET_ONE_REG,
+    files: ['vcpu'],
+    argument: kvmOneReg,
+    direction: 'in',
+  },
+  {
+    name: 'KVM_SET_ONE_REG',
+    number: KVM_SET_ONE_REG,
+    files: ['vcpu'],
+    argument: kvmOneReg,
+    direction: 'in',
+  },
   {
     name: 'KVM_ARM_VCPU_INIT',
     number: KVM_ARM_VCPU_INIT,
@@ -475,6 +489,13 @@ const rows = [
     files: ['vm'],
     argument: vkvmSecureLoad,
     direction: 'in',
+  },
+  {
+    name: 'VKVM_SECURE_VCPU',
+    number: VKVM_SECURE_VCPU,
+    files: ['vm'],
+    argument: 'none',
+    direction: 'none',
   },
   { name: 'KVM_SET_TSS_ADDR', number: KVM_SET_TSS_ADDR, files: [], argument: 'none', direction: 'none' },
   { name: 'KVM_GET_IRQCHIP', number: KVM_GET_IRQCHIP, files: [], argument: 'none', direction: 'none' },

@@ -8,7 +8,8 @@ import { struct, u32, u64n } from './layout.ts';
 /**
  * Argument of `VKVM_SECURE_LOAD`.
  *
- * The runtime has a memory of its own, which is user memory: so user space can save it. A call whose function id is in
+ * The runtime has a memory of its own, which is user memory: so user space can save it. Its registers user space gets
+ * and sets through the descriptor that `VKVM_SECURE_VCPU` gives; `KVM_ARM_VCPU_INIT` resets them. A call whose function id is in
  * the range begins at `entry`, at EL1 with the MMU as the runtime left it, with x0 to x7 of the caller, the other
  * registers 0, and sp at the end of the memory. `SMC #0` ends it: x0 to x3 go back to the caller. Anything else that
  * would leave the runtime, or more than `budget` instructions, is a failure: x0 of the caller is -1.
@@ -27,7 +28,11 @@ export const vkvmSecureLoad = struct('vkvm_secure_load', 72, {
   reserved: u64n(64), // 0
 });
 
-/** Guest memory that the runtime may reach, at the guest's own address. It must lie in one memslot. */
+/**
+ * Guest memory that the runtime may reach, at the guest's own address. It must lie in one memslot. What the runtime
+ * writes there is in the VM's dirty log, and in the dirty ring of the vCPU that calls; so all that the runtime may
+ * write must have room in one ring.
+ */
 export const vkvmSecureGrant = struct('vkvm_secure_grant', 24, {
   gpa: u64n(0), // a multiple of 4096, as the next
   len: u64n(8),

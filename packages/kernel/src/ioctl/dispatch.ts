@@ -11,6 +11,7 @@ import {
   FILE_GUEST_MEMFD,
   FILE_ITS,
   FILE_NONE,
+  FILE_SECURE,
   FILE_STATS,
   FILE_SYSTEM,
   FILE_VCPU,
@@ -31,6 +32,7 @@ import { ITS_VM } from '../vgic/its-state.ts';
 import { runVcpu } from '../vcpu/run.ts';
 import { deviceIoctls, itsIoctls } from './device.ts';
 import type { IoctlCall, IoctlEntry, KernelThread } from './handler.ts';
+import { secureIoctls } from './secure.ts';
 import { systemIoctls } from './system.ts';
 import { vcpuIoctls } from './vcpu.ts';
 import { vmIoctls } from './vm.ts';
@@ -77,6 +79,7 @@ const FILES: Readonly<Record<FileKind, FileRequests>> = {
   [FILE_DEVICE]: { requests: requestsOf(deviceIoctls), lock: 'vm', unknown: -ENOTTY },
   [FILE_ITS]: { requests: requestsOf(itsIoctls), lock: 'its', unknown: -ENOTTY },
   [FILE_EVENTFD]: { requests: NO_REQUESTS, lock: 'none', unknown: -ENOTTY },
+  [FILE_SECURE]: { requests: requestsOf(secureIoctls), lock: 'vcpu', unknown: -EINVAL },
   [FILE_GUEST_MEMFD]: { requests: NO_REQUESTS, lock: 'none', unknown: -ENOTTY },
   [FILE_STATS]: { requests: NO_REQUESTS, lock: 'none', unknown: -ENOTTY },
 };

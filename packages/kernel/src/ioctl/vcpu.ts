@@ -124,23 +124,8 @@ const refusedAfterCopy =
   ({ arg, thread: { words } }: IoctlCall): number =>
     isAccessible(words, arg, iocSize(request), PROT_READ) ? -EINVAL : -EFAULT;
 
-export const vcpuIoctls: readonly IoctlEntry[] = [
-  { name: 'KVM_SET_SIGNAL_MASK', handle: setSignalMask, raw: true },
-  {
-    name: 'KVM_GET_MP_STATE',
-    handle({ block, thread: { argument } }) {
-      kvmMpState.write(argument, 0, { mp_state: block.get32(MP_STATE) });
-      return 0;
-    },
-  },
-  {
-    name: 'KVM_SET_MP_STATE',
-    handle: ({ block, thread: { host, argument } }) =>
-      setMpState(block, kvmMpState.read(argument, 0).mp_state, host),
-  },
-  { name: 'KVM_SET_GUEST_DEBUG', handle: debugGuest },
-  { name: 'KVM_GET_VCPU_EVENTS', check: eventsNeedInit, handle: getVcpuEvents },
-  { name: 'KVM_SET_VCPU_EVENTS', check: eventsNeedInit, handle: setVcpuEvents },
+/** What a secure runtime's file takes, too. */
+export const registerIoctls: readonly IoctlEntry[] = [
   {
     name: 'KVM_GET_ONE_REG',
     check: isInitialised,
@@ -159,6 +144,27 @@ export const vcpuIoctls: readonly IoctlEntry[] = [
       return setOneReg(block, id, addr, host);
     },
   },
+  { name: 'KVM_GET_REG_LIST', check: isInitialised, handle: getRegList, writes: true },
+];
+
+export const vcpuIoctls: readonly IoctlEntry[] = [
+  { name: 'KVM_SET_SIGNAL_MASK', handle: setSignalMask, raw: true },
+  {
+    name: 'KVM_GET_MP_STATE',
+    handle({ block, thread: { argument } }) {
+      kvmMpState.write(argument, 0, { mp_state: block.get32(MP_STATE) });
+      return 0;
+    },
+  },
+  {
+    name: 'KVM_SET_MP_STATE',
+    handle: ({ block, thread: { host, argument } }) =>
+      setMpState(block, kvmMpState.read(argument, 0).mp_state, host),
+  },
+  { name: 'KVM_SET_GUEST_DEBUG', handle: debugGuest },
+  { name: 'KVM_GET_VCPU_EVENTS', check: eventsNeedInit, handle: getVcpuEvents },
+  { name: 'KVM_SET_VCPU_EVENTS', check: eventsNeedInit, handle: setVcpuEvents },
+  ...registerIoctls,
   {
     name: 'KVM_ARM_VCPU_INIT',
     handle({ block, thread: { host, argument } }) {
@@ -166,7 +172,6 @@ export const vcpuIoctls: readonly IoctlEntry[] = [
       return initVcpu(block, target, features, host);
     },
   },
-  { name: 'KVM_GET_REG_LIST', check: isInitialised, handle: getRegList, writes: true },
   // No feature of this CPU is to be finalised.
   { name: 'KVM_ARM_VCPU_FINALIZE', check: isInitialised, handle: () => -EINVAL },
   { name: 'KVM_SET_DEVICE_ATTR', handle: attributes(setPmuAttr, setTimerAttr, setPvtimeAttr) },

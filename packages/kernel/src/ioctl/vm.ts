@@ -70,11 +70,12 @@ import { setIoEventfd } from '../vm/ioeventfd.ts';
 import { canRoute, setGsiRouting, setIrqfd } from '../vm/irqfd.ts';
 import { setIrqLine } from '../vm/irq-line.ts';
 import { openStats } from '../vm/stats-file.ts';
-import { vcpusOf } from '../vm/vcpus.ts';
+import { readersOf } from '../vm/vcpus.ts';
 import { createVcpu, discardVcpu, retainVm } from '../vm/vm.ts';
 import { checkExtension, enableCapability } from './capabilities.ts';
 import type { IoctlCall, IoctlEntry } from './handler.ts';
 import { memoryIoctls } from './memory.ts';
+import { openSecure } from './secure.ts';
 
 function createVcpuFile({ block: vm, arg, thread: { words, host } }: IoctlCall): number {
   const vcpu = createVcpu(vm, arg, host);
@@ -185,7 +186,7 @@ function getRegWritableMasks({ block: vm, thread: { words, argument } }: IoctlCa
 function flushIcache({ block: vm, thread: { words, host, argument } }: IoctlCall): number {
   const { user_addr, len } = vkvmFlushIcache.read(argument, 0);
   if (!isAccessible(words, user_addr, len, PROT_READ | PROT_WRITE)) return -EFAULT;
-  for (const vcpu of vcpusOf(vm)) request(vcpu, REQUEST_FLUSH_CODE, host);
+  for (const vcpu of readersOf(vm)) request(vcpu, REQUEST_FLUSH_CODE, host);
   return 0;
 }
 
@@ -292,6 +293,7 @@ export const vmIoctls: readonly IoctlEntry[] = [
     handle: ({ block: vm, thread: { host, argument } }) =>
       loadSecure(vm, vkvmSecureLoad.read(argument, 0), host),
   },
+  { name: 'VKVM_SECURE_VCPU', handle: openSecure },
   {
     name: 'VKVM_PSCI_ROUTE',
     handle: ({ block: vm, thread: { host, argument } }) =>

@@ -2,10 +2,8 @@
  * Address translation in generated code: memslot lookup, stage-1 walk, TLB fill.
  * Source: Arm DDI 0487, D8.2 to D8.5 (VMSAv8-64) and D24.2.40 (ESR_ELx).
  */
-import { KVM_DIRTY_GFN_F_DIRTY, KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY, kvmDirtyGfn } from '@vkvm/uapi';
+import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from '@vkvm/uapi';
 import { EC, type I32, type I64 } from '../a64/emitter.ts';
-import { DIRTY_INDEX, DIRTY_RESET_INDEX, DIRTY_RING, DIRTY_RING_ENTRIES } from '../state/control.ts';
-import { RESERVED_ENTRIES } from '../state/dirty.ts';
 import {
   EL,
   FAULT_PA,
@@ -21,17 +19,7 @@ import {
   TLB_TABLE_SIZE,
   WALK_LEAF,
 } from '../state/vcpu-state.ts';
-import {
-  MEMSLOTS,
-  MEMSLOT_COUNT,
-  MEMSLOT_DIRTY_BITMAP,
-  MEMSLOT_FLAGS,
-  MEMSLOT_GPA,
-  MEMSLOT_ID,
-  MEMSLOT_LENGTH,
-  MEMSLOT_SIZE,
-  MEMSLOT_USER_ADDRESS,
-} from '../state/vm-state.ts';
+import { GUEST_VM, MEMSLOT_FLAGS, MEMSLOT_GPA, MEMSLOT_USER_ADDRESS } from '../state/vm-state.ts';
 import type { Local } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
 import { I32_TYPE, I64_TYPE } from '../wasm/opcode.ts';
@@ -51,6 +39,7 @@ import {
   REGIME_STACK_FAULTS,
   REGIME_WXN,
 } from './regime.ts';
+import { emitFindSlot, emitMarkDirty, emitSharedSlot } from './slots.ts';
 
 /**
  * What a translation is for: bits 1:0, with EL0's permissions if bit 2 is set. Bit 3: the access is one that Device
@@ -101,8 +90,6 @@ const TABLE_READ_ONLY = 62; // APTable[1]
 
 /** The functions of the module that translate. */
 export interface WalkFunctions {
-  /** `(gpa: i64) → slot: i32`: address of the memslot entry, 0 = none. */
-  readonly findSlot: number;
   /** `(va: i64, purpose: i32) → i32`: host address, or one of the `TRANSLATE_*` results. */
   readonly translate: number;
 }
@@ -112,49 +99,14 @@ export function emitWalk(
   module: ModuleBuilder,
   globals: { readonly vcpu: number; readonly vm: number },
 ): WalkFunctions {
-  const findSlot = emitFindSlot(module, globals.vm);
+  const findSlot = emitFindSlot(module);
   const syndrome = emitSyndrome(module, globals.vcpu);
   const fill = emitFill(module, globals.vcpu);
   const mark = emitMark(module, globals.vcpu);
+  const sharedSlot = emitSharedSlot(module, findSlot);
   const dirty = emitMarkDirty(module, globals.vcpu);
-  const translate = emitTranslate(module, globals.vcpu, { findSlot, syndrome, fill, mark, dirty });
-  return { findSlot, translate };
-}
-
-/** Binary search in the sorted memslots. */
-function emitFindSlot(module: ModuleBuilder, vmGlobal: number): number {
-  const { index, code } = module.function([I64_TYPE], [I32_TYPE]);
-  const { i32, i64 } = code.ops;
-  const gpa = code.param<I64>(0);
-  const vm = code.local<I32>(I32_TYPE);
-  const low = code.local<I32>(I32_TYPE);
-  const high = code.local<I32>(I32_TYPE);
-  const middle = code.local<I32>(I32_TYPE);
-  vm.set(code.globalGet<I32>(vmGlobal));
-  high.set(code.load<I32>('i32.load', vm.get(), MEMSLOT_COUNT));
-  const done = code.block();
-  const again = code.loop();
-  code.brIf(i32.ge_u(low.get(), high.get()), done);
-  const half = code.letI32(i32.shr_u(i32.add(low.get(), high.get()), i32.const(1)));
-  middle.set(i32.add(vm.get(), i32.mul(half.get(), i32.const(MEMSLOT_SIZE))));
-  const start = (): I64 => code.load<I64>('i64.load', middle.get(), MEMSLOTS + MEMSLOT_GPA);
-  code.if(
-    i64.lt_u(gpa.get(), start()),
-    () => high.set(half.get()),
-    () => {
-      const length = code.load<I64>('i64.load', middle.get(), MEMSLOTS + MEMSLOT_LENGTH);
-      code.if(i64.gt_u(length, i64.sub(gpa.get(), start())), () => {
-        i32.add(middle.get(), i32.const(MEMSLOTS));
-        code.return();
-      });
-      low.set(i32.add(half.get(), i32.const(1)));
-    },
-  );
-  code.br(again);
-  code.end();
-  code.end();
-  i32.const(0);
-  return index;
+  const translate = emitTranslate(module, globals, { findSlot, syndrome, fill, mark, sharedSlot, dirty });
+  return { translate };
 }
 
 /** `(va: i64, purpose: i32, status: i32) → i32`: writes SYNDROME and FAULT_VA; answers TRANSLATE_FAULT. */
@@ -239,55 +191,15 @@ function emitMark(module: ModuleBuilder, vcpuGlobal: number): number {
   return index;
 }
 
-/**
- * `(slot: i32, pa: i64) → i32`: what state/dirty.ts does for the kernel's own writes. Answers whether the ring became
- * full, so that guest code must be left.
- */
-function emitMarkDirty(module: ModuleBuilder, vcpuGlobal: number): number {
-  const { index, code } = module.function([I32_TYPE, I64_TYPE], [I32_TYPE]);
-  const { i32, i64 } = code.ops;
-  const slot = code.param<I32>(0);
-  const pa = code.param<I64>(1);
-  const offset = i64.sub(pa.get(), code.load<I64>('i64.load', slot.get(), MEMSLOT_GPA));
-  const page = code.letI32(i32.wrap_i64(i64.shr_u(offset, i64.const(12))));
-  const bit = code.letI64(i64.shl(i64.const(1), i64.extend_i32_u(page.get())));
-  const word = i32.add(
-    code.load<I32>('i32.load', slot.get(), MEMSLOT_DIRTY_BITMAP),
-    i32.shl(i32.shr_u(page.get(), i32.const(6)), i32.const(3)),
-  );
-  const before = code.letI64(code.atomic<I64>('i64.rmw.or', word, [bit.get()]));
-  const answer = (value: number): void => {
-    i32.const(value);
-    code.return();
-  };
-  code.if(i64.ne(i64.and(before.get(), bit.get()), i64.const(0)), () => answer(0));
-  const vcpu = code.letI32(code.globalGet<I32>(vcpuGlobal));
-  const ring = code.letI32(code.load<I32>('i32.load', vcpu.get(), DIRTY_RING));
-  code.if(i32.eqz(ring.get()), () => answer(0));
-  const entries = code.letI32(code.load<I32>('i32.load', vcpu.get(), DIRTY_RING_ENTRIES));
-  const count = code.letI32(code.load<I32>('i32.load', vcpu.get(), DIRTY_INDEX));
-  const place = code.letI32(i32.and(count.get(), i32.sub(entries.get(), i32.const(1))));
-  const entry = code.letI32(i32.add(ring.get(), i32.shl(place.get(), i32.const(4))));
-  const id = code.letI32(code.load<I32>('i32.load', slot.get(), MEMSLOT_ID));
-  code.store('i32.store', entry.get(), id.get(), kvmDirtyGfn.offsets.slot);
-  code.store('i64.store', entry.get(), i64.extend_i32_u(page.get()), kvmDirtyGfn.offsets.offset);
-  // The entry is whole before it is seen. Pairs with user space's load of `flags`.
-  code.atomicStore('i32.store', entry.get(), i32.const(KVM_DIRTY_GFN_F_DIRTY), kvmDirtyGfn.offsets.flags);
-  count.set(i32.add(count.get(), i32.const(1)));
-  code.store('i32.store', vcpu.get(), count.get(), DIRTY_INDEX);
-  const used = i32.sub(count.get(), code.load<I32>('i32.load', vcpu.get(), DIRTY_RESET_INDEX));
-  i32.ge_u(used, i32.sub(entries.get(), i32.const(RESERVED_ENTRIES)));
-  return index;
-}
-
 function emitTranslate(
   module: ModuleBuilder,
-  vcpuGlobal: number,
+  globals: { readonly vcpu: number; readonly vm: number },
   functions: {
     readonly findSlot: number;
     readonly syndrome: number;
     readonly fill: number;
     readonly mark: number;
+    readonly sharedSlot: number;
     readonly dirty: number;
   },
 ): number {
@@ -331,7 +243,7 @@ function emitTranslate(
     code.if(i32.and(unaligned, device.get()), () => fault(i32.const(ALIGNMENT_FAULT)));
   };
 
-  vcpu.set(code.globalGet<I32>(vcpuGlobal));
+  vcpu.set(code.globalGet<I32>(globals.vcpu));
   user.set(
     i32.or(
       i32.eqz(word(EL)),
@@ -389,7 +301,7 @@ function emitTranslate(
       const tableAddress = i64.and(descriptor.get(), i64.const(ADDRESS_MASK));
       const entryIndex = i64.and(i64.shr_u(va.get(), i64.extend_i32_u(shift.get())), indexMask.get());
       pa.set(i64.or(tableAddress, i64.shl(entryIndex, i64.const(3))));
-      slot.set(code.call<I32>(functions.findSlot, pa.get()));
+      slot.set(code.call<I32>(functions.findSlot, code.globalGet<I32>(globals.vm), pa.get()));
       code.if(i32.eqz(slot.get()), () => levelFault(EXTERNAL_ABORT_ON_WALK));
       const hostOf = (): I32 =>
         i32.add(
@@ -517,7 +429,7 @@ function emitTranslate(
   );
 
   code.store('i64.store', vcpu.get(), pa.get(), FAULT_PA);
-  slot.set(code.call<I32>(functions.findSlot, pa.get()));
+  slot.set(code.call<I32>(functions.findSlot, code.globalGet<I32>(globals.vm), pa.get()));
   const flags = (): I32 => code.load<I32>('i32.load', slot.get(), MEMSLOT_FLAGS);
   code.if(i32.eqz(slot.get()), () => {
     code.if(isKind(TRANSLATE_FETCH), () => fault(i32.const(EXTERNAL_ABORT)));
@@ -549,18 +461,22 @@ function emitTranslate(
     host.get();
     code.return();
   });
-  code.if(
-    i32.and(
-      isKind(TRANSLATE_WRITE),
-      i32.ne(i32.and(flags(), i32.const(KVM_MEM_LOG_DIRTY_PAGES)), i32.const(0)),
-    ),
-    () => {
-      code.if(code.call<I32>(functions.dirty, slot.get(), pa.get()), () => {
+  code.if(isKind(TRANSLATE_WRITE), () => {
+    const logged = code.letI32(
+      code.select(slot.get(), i32.const(0), i32.and(flags(), i32.const(KVM_MEM_LOG_DIRTY_PAGES))),
+    );
+    // The memslots of a secure runtime have no log of their own.
+    const guest = code.letI32(code.load<I32>('i32.load', code.globalGet<I32>(globals.vm), GUEST_VM));
+    code.if(i32.ne(guest.get(), i32.const(0)), () =>
+      logged.set(code.call<I32>(functions.sharedSlot, slot.get(), guest.get(), pa.get())),
+    );
+    code.if(i32.ne(logged.get(), i32.const(0)), () => {
+      code.if(code.call<I32>(functions.dirty, logged.get(), pa.get()), () => {
         i32.const(TRANSLATE_AGAIN);
         code.return();
       });
-    },
-  );
+    });
+  });
 
   // A hit of several words does not look at their alignment, nor any hit at that of SP, so no entry may exist where it
   // is demanded. And a full log is emptied by its reader; until then this page is translated at every access.

@@ -19,11 +19,27 @@ export const RESERVED_ENTRIES = 64;
 /** Bytes of one bitmap: a bit a page, in words of 64. */
 export const dirtyBitmapSize = (pages: number): number => Math.ceil(pages / 64) * 8;
 
+/** How many pages a vCPU may still dirty before its ring overflows; Infinity without a ring. */
+export function ringRoom(vcpu: Block): number {
+  if (vcpu.get32(DIRTY_RING) === 0) return Infinity;
+  return vcpu.get32(DIRTY_RING_ENTRIES) - ((vcpu.get32(DIRTY_INDEX) - vcpu.get32(DIRTY_RESET_INDEX)) >>> 0);
+}
+
+/** Has a secure runtime's vCPU fill the ring of the vCPU that calls it, until {@link takeRingBack}. */
+export function lendRing(caller: Block, secure: Block): void {
+  for (const word of [DIRTY_RING, DIRTY_RING_ENTRIES, DIRTY_INDEX, DIRTY_RESET_INDEX]) {
+    secure.set32(word, caller.get32(word));
+  }
+}
+
+export function takeRingBack(caller: Block, secure: Block): void {
+  caller.set32(DIRTY_INDEX, secure.get32(DIRTY_INDEX));
+  secure.set32(DIRTY_RING, 0);
+}
+
 /** Whether user space must take entries out before the vCPU runs on. */
 export function isRingFull(vcpu: Block): boolean {
-  if (vcpu.get32(DIRTY_RING) === 0) return false;
-  const used = (vcpu.get32(DIRTY_INDEX) - vcpu.get32(DIRTY_RESET_INDEX)) >>> 0;
-  return used >= vcpu.get32(DIRTY_RING_ENTRIES) - RESERVED_ENTRIES;
+  return ringRoom(vcpu) <= RESERVED_ENTRIES;
 }
 
 /** Marks the page of a guest-physical address, which the kernel has written for this vCPU. */

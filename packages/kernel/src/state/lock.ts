@@ -2,7 +2,7 @@
  * Locks as words of the process memory: 0 free, 1 held, 2 held and waited for.
  *
  * Order: VM_LOCK → VCPU_MUTEX → STATE_LOCK → VGIC_LOCK; the process lock (arena.ts) is taken last and alone. In guest code
- * only the vCPU's own mutex is held.
+ * only the vCPU's own mutex is held, and in a call of a secure runtime that of its vCPU.
  */
 import type { Host } from '../host.ts';
 import { InternalError } from './internal-error.ts';

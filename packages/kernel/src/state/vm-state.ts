@@ -29,8 +29,11 @@ export const VM_TIMER = 0x7_0000;
 export const VM_PMU = 0x7_c000;
 /** The secure runtime: vcpu/secure.ts. Written under the VM lock, before the VM runs. */
 export const VM_SECURE = 0x7_8000;
-/** Block of the secure runtime's VM, which goes with this one; 0 = none. */
+/** Blocks of the secure runtime's VM, which goes with this one, and of its vCPU; 0 = none. */
 export const SECURE_VM = VM_SECURE + 0x00;
+export const SECURE_VCPU = VM_SECURE + 0x04;
+/** Of a secure runtime's VM: block of the VM whose calls it serves; 0 in all others. The page walk reads it. */
+export const GUEST_VM = VM_SECURE + 0x08;
 
 /**
  * Memslots, sorted by guest-physical address and without overlap: u32 count, then entries. The page walk in generated

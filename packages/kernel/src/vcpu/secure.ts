@@ -1,7 +1,7 @@
 /**
  * The secure runtime: code that user space injects, run apart from the guest to serve its calls.
  *
- * It is a VM of one vCPU that nobody has a descriptor of: its memslots are the runtime's own memory and what the guest
+ * It is a VM of one vCPU, of which user space has the registers and no more: its memslots are the runtime's own memory and what the guest
  * grants, so what it can reach is what the page walk finds there, and its engine has TLBs and decoded code of its own.
  * It runs inside of the caller's HVC or SMC, on the caller's thread.
  */
@@ -28,6 +28,8 @@ import type { Leave } from '../interp/leave.ts';
 import { PROCESS_LOCK } from '../state/arena.ts';
 import type { Block } from '../state/block.ts';
 import { setResult } from '../state/call-registers.ts';
+import { INITIALISED, VCPU_MUTEX } from '../state/control.ts';
+import { lendRing, ringRoom, takeRingBack } from '../state/dirty.ts';
 import { withLock } from '../state/lock.ts';
 import { isAccessible } from '../state/mappings.ts';
 import { findMemslot } from '../state/memslots.ts';
@@ -35,31 +37,31 @@ import { kickIndex, takeRequests } from '../state/requests.ts';
 import { CPACR_EL1, PC, SP_SLOT, X } from '../state/vcpu-state.ts';
 import { IPA_BITS, VM_HAS_RUN } from '../state/vm-control.ts';
 import {
+  GUEST_VM,
   MEMSLOT_GPA,
   MEMSLOT_LENGTH,
   MEMSLOT_USER_ADDRESS,
+  SECURE_VCPU,
   SECURE_VM,
+  VCPU_TABLE,
   VM_SECURE,
 } from '../state/vm-state.ts';
 import { copyFromUser } from '../uaccess.ts';
+import { fitsDirtyRing } from '../vm/dirty-ring.ts';
 import { setMemoryRegion } from '../vm/memslots.ts';
-import { createVcpu, createVm, releaseVm } from '../vm/vm.ts';
+import { createVcpu, createVm, destroyVm } from '../vm/vm.ts';
 import { writePstate } from './pstate.ts';
-import { resetVcpu } from './reset.ts';
+import { dropPending, resetVcpu } from './reset.ts';
 
-/** Of the guest's VM: block of the runtime's vCPU (0 = no runtime), beside SECURE_VM. */
-const SECURE_VCPU = VM_SECURE + 0x04;
-/** One call at a time, whichever vCPU makes it. */
-const SECURE_LOCK = VM_SECURE + 0x08;
-/** First function id without bit 30, and how many. */
+/** Of the guest's VM, beside SECURE_VM. First function id without bit 30, and how many. */
 const BASE = VM_SECURE + 0x0c;
 const COUNT = VM_SECURE + 0x10;
 /** 64 bits each. */
 const ENTRY = VM_SECURE + 0x18;
 const STACK = VM_SECURE + 0x20;
 const BUDGET = VM_SECURE + 0x28;
-/** Of the runtime's VM: not 0. */
-const IS_SECURE = VM_SECURE + 0x30;
+/** Pages that the runtime may write of the guest's. */
+const WRITABLE_PAGES = VM_SECURE + 0x30;
 
 const MAX_BUDGET = 2 ** 32;
 /** Bit 31 of a function id: a fast call, the only kind that a runtime serves. Bit 30: the 64-bit convention. */
@@ -94,7 +96,7 @@ type LoadFields = ReturnType<typeof vkvmSecureLoad.read>;
  *
  * @returns 0 or -errno, in this order: EBUSY a vCPU has run; EEXIST there is a runtime; EINVAL alignment, sizes, entry,
  *   ids, flags or reserved words; EFAULT memory that user space may not write, or a grant outside of the guest's
- *   memslots; EEXIST memory and grants overlap; ENOMEM
+ *   memslots; EEXIST memory and grants overlap; EINVAL a dirty ring that may not hold what one call writes; ENOMEM
  */
 export function loadSecure(vm: Block, load: LoadFields, host: Host): number {
   if (vm.get32(VM_HAS_RUN) !== 0) return -EBUSY;
@@ -106,10 +108,12 @@ export function loadSecure(vm: Block, load: LoadFields, host: Host): number {
   if (!secure) return -ENOMEM;
   const error = fill(secure, vm, load, host);
   if (error !== 0) {
-    withLock(words, PROCESS_LOCK, host, () => releaseVm(secure));
+    destroyVm(secure, host);
     return error;
   }
   vm.set32(SECURE_VM, secure.base);
+  vm.set32(SECURE_VCPU, secure.get32(VCPU_TABLE));
+  vm.set32(WRITABLE_PAGES, secure.get32(WRITABLE_PAGES));
   vm.set32(BASE, (load.base & ~CONVENTION) >>> 0);
   vm.set32(COUNT, load.count);
   vm.setNumber(ENTRY, load.entry);
@@ -139,13 +143,20 @@ function fill(secure: Block, vm: Block, load: LoadFields, host: Host): number {
     const refused = grant(secure, vm, load.grants + i * vkvmSecureGrant.size, i + 1, host);
     if (refused !== 0) return refused;
   }
+  if (!fitsDirtyRing(vm, secure.get32(WRITABLE_PAGES))) return -EINVAL;
   const vcpu = createVcpu(secure, 0, host);
   if (typeof vcpu === 'number') return vcpu;
-  secure.set32(IS_SECURE, 1);
+  secure.set32(GUEST_VM, vm.base);
+  resetSecure(vcpu, host);
+  return 0;
+}
+
+/** Gives every register of a runtime what it has before the first call. Its mutex is held, or nobody knows it yet. */
+export function resetSecure(vcpu: Block, host: Host): void {
+  dropPending(vcpu);
   resetVcpu(vcpu, host);
   vcpu.set64(CPACR_EL1, FPEN);
-  vm.set32(SECURE_VCPU, vcpu.base);
-  return 0;
+  vcpu.set32(INITIALISED, 1);
 }
 
 /** Shares guest memory with the runtime. @param address - user address of a vkvm_secure_grant @returns 0 or -errno */
@@ -161,11 +172,12 @@ function grant(secure: Block, vm: Block, address: number, slot: number, host: Ho
   if (offset + len > vm.getNumber(entry + MEMSLOT_LENGTH)) return -EFAULT;
   const userAddress = vm.get32(entry + MEMSLOT_USER_ADDRESS) + offset;
   const readonly = (flags & VKVM_SECURE_GRANT_WRITE) === 0 ? KVM_MEM_READONLY : 0;
+  if (readonly === 0) secure.set32(WRITABLE_PAGES, secure.get32(WRITABLE_PAGES) + len / PAGE_SIZE);
   return setMemoryRegion(secure, { slot, flags: readonly, gpa, size: len, userAddress }, host);
 }
 
 /** Whether a VM is a secure runtime's own. */
-export const isSecureVm = (vm: Block): boolean => vm.get32(IS_SECURE) !== 0;
+export const isSecureVm = (vm: Block): boolean => vm.get32(GUEST_VM) !== 0;
 
 /** @returns block of the vCPU that serves a function id, or 0 */
 export function secureVcpuFor(vm: Block, id: number): number {
@@ -175,11 +187,19 @@ export function secureVcpuFor(vm: Block, id: number): number {
   return offset >= 0 && offset < vm.get32(COUNT) ? vcpu : 0;
 }
 
+/** Whether all that a call may write has room in the dirty ring of the vCPU that makes it. */
+export const hasRoomForCall = (vm: Block, caller: Block): boolean =>
+  ringRoom(caller) >= vm.get32(WRITABLE_PAGES);
+
 /** Serves a call of a guest's vCPU: its x0 to x3 become the runtime's, or x0 becomes -1. */
 export function callSecure(vm: Block, caller: Block, cpu: SecureCpu, host: Host): void {
-  withLock(vm.words, vm.base + SECURE_LOCK, host, () => {
+  // One call at a time, whichever vCPU makes it.
+  withLock(vm.words, cpu.block.base + VCPU_MUTEX, host, () => {
     enter(vm, caller, cpu);
-    if (!run(cpu, vm.getNumber(BUDGET))) {
+    lendRing(caller, cpu.block);
+    const hasReturned = run(cpu, vm.getNumber(BUDGET));
+    takeRingBack(caller, cpu.block);
+    if (!hasReturned) {
       setResult(caller, SMCCC_RET_NOT_SUPPORTED);
       return;
     }
@@ -210,6 +230,7 @@ function run({ engine, traps }: SecureCpu, budget: number): boolean {
   for (let left = budget; left > 0; left -= engine.retired + 1) {
     const leave = engine.run(left);
     if (leave === LEAVE_PORT && traps.hasReturned) return true;
+    // A dirty ring that is nearly full ends a run early, too. There is room for this call: hasRoomForCall.
     if (leave !== LEAVE_BUDGET) return false;
   }
   return false;

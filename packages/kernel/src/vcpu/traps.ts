@@ -5,6 +5,7 @@ import type { Traps } from '../interp/traps.ts';
 import { ACCESS_WRITE, accessBytes } from '../mmu/access.ts';
 import type { Block } from '../state/block.ts';
 import { MP_STATE, VCPU_ID, WAITING } from '../state/control.ts';
+import { exitDirtyRingFull } from '../state/exit.ts';
 import { HVC_EXITS, MMIO_EXITS_KERNEL, MMIO_EXITS_USER, count } from '../state/stats.ts';
 import { holds, releases } from '../state/profile.ts';
 import { SCRATCH, SYNDROME, FAULT_PA, EL, PC, X } from '../state/vcpu-state.ts';
@@ -20,7 +21,7 @@ import type { Thread } from '../vm/thread.ts';
 import { ESR_UNDEFINED } from './exception.ts';
 import { beginMmio } from './mmio.ts';
 import { stepPc, stepPcBack } from './pstate.ts';
-import { callSecure, isSecureVm, secureVcpuFor } from './secure.ts';
+import { callSecure, hasRoomForCall, isSecureVm, secureVcpuFor } from './secure.ts';
 import type { SecureCpu } from './secure.ts';
 import { SYSREG_TABLE } from './sysregs.ts';
 
@@ -114,6 +115,7 @@ export class VcpuTraps implements Traps {
     }
     const secure = secureVcpuFor(vm, vcpu.get32(X));
     if (secure !== 0) {
+      if (!hasRoomForCall(vm, vcpu)) return this.#repeat(exitDirtyRingFull);
       callSecure(vm, vcpu, this.#thread.vcpuAt(secure), host);
       return GO_ON;
     }
@@ -210,6 +212,14 @@ export class VcpuTraps implements Traps {
     this.action = PORT_EXIT;
     this.result = result;
     return LEAVE;
+  }
+
+  /** KVM_RUN returns, and the next one makes the call again. */
+  #repeat(exit: (vcpu: Block) => void): number {
+    const vcpu = this.#vcpu;
+    stepPcBack(vcpu);
+    exit(vcpu);
+    return this.#exit(0);
   }
 
   #raise(syndrome: number): number {

@@ -12,7 +12,7 @@ import { addMapping, removeFile } from '../state/mappings.ts';
 import { REQUEST_FLUSH_TLB } from '../state/requests.ts';
 import { VM_BLOCK } from '../state/vcpu-state.ts';
 import { DIRTY_RING_SIZE, DIRTY_RING_WITH_BITMAP } from '../state/vm-control.ts';
-import { VCPU_COUNT } from '../state/vm-state.ts';
+import { SECURE_VM, VCPU_COUNT } from '../state/vm-state.ts';
 import { findById, hasNoMemslots } from './memslots.ts';
 import { withVcpusPaused } from './pause.ts';
 import { vcpusOf } from './vcpus.ts';
@@ -28,6 +28,8 @@ export function enableDirtyRing(vm: Block, size: number): number {
   if (size < RESERVED_ENTRIES * kvmDirtyGfn.size || size < PAGE_SIZE) return -EINVAL;
   if (size > MAX_DIRTY_RING_SIZE) return -E2BIG;
   if (vm.get32(DIRTY_RING_SIZE) !== 0 || vm.get32(VCPU_COUNT) !== 0) return -EINVAL;
+  // A secure runtime was loaded without regard to rings.
+  if (vm.get32(SECURE_VM) !== 0) return -EINVAL;
   vm.set32(DIRTY_RING_SIZE, size);
   return 0;
 }
@@ -37,6 +39,12 @@ export function enableRingWithBitmap(vm: Block): number {
   if (vm.get32(DIRTY_RING_SIZE) === 0 || !hasNoMemslots(vm)) return -EINVAL;
   vm.set32(DIRTY_RING_WITH_BITMAP, 1);
   return 0;
+}
+
+/** Whether a ring that user space has just emptied has room for so many pages; also where there are no rings. */
+export function fitsDirtyRing(vm: Block, pages: number): boolean {
+  const size = vm.get32(DIRTY_RING_SIZE);
+  return size === 0 || pages <= size / kvmDirtyGfn.size - RESERVED_ENTRIES;
 }
 
 /** Gives a new vCPU its ring, if it is to have one. The process lock is held. @returns whether there was room */

@@ -75,16 +75,17 @@ export function destroyVm(vm: Block, host: Host): void {
   killVm(vm, host);
   lock(words, vm.base + VM_LOCK, host);
   for (const vcpu of vcpus) lock(words, vcpu.base + VCPU_MUTEX, host);
-  withLock(words, PROCESS_LOCK, host, () => {
+  const secure = vm.get32(SECURE_VM);
+  const secureEnds = withLock(words, PROCESS_LOCK, host, () => {
     releaseMemslots(vm);
-    const secure = vm.get32(SECURE_VM);
-    if (secure !== 0) releaseVm(new Block(vm.words, secure));
     releaseIoEventfds(vm);
     releaseIrqfds(vm);
     releaseItses(vm);
     for (const vcpu of vcpus.toReversed()) freeVcpu(vcpu);
     freeBlock(words, vm.base, VM_BLOCK_SIZE);
+    return secure !== 0 && releaseVm(new Block(words, secure));
   });
+  if (secureEnds) destroyVm(new Block(words, secure), host);
 }
 
 /** Whether the id is taken is asked before the interrupt controller. Before, after it. */

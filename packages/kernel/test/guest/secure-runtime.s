@@ -17,6 +17,10 @@ entry:
 	b.eq	poke
 	cmp	w9, #6
 	b.eq	registers
+	cmp	w9, #7
+	b.eq	keep
+	cmp	w9, #8
+	b.eq	sweep
 	mov	x0, #-1
 	smc	#0
 
@@ -72,6 +76,26 @@ registers:
 	stp	x8, x8, [sp, #-16]!
 	mov	x0, #0
 	mov	x3, x7
+	smc	#0
+
+// x1, x2: kept in a system register and a vector register; x1 and x2 are what was there before.
+keep:
+	mrs	x10, tpidr_el1
+	umov	x11, v31.d[1]
+	msr	tpidr_el1, x1
+	ins	v31.d[1], x2
+	mov	x1, x10
+	mov	x2, x11
+	mov	x0, #0
+	smc	#0
+
+// x1 = address, x2 = number of pages: writes one byte into each.
+sweep:
+	strb	w2, [x1], #1
+	add	x1, x1, #4095
+	subs	x2, x2, #1
+	b.ne	sweep
+	mov	x0, #0
 	smc	#0
 
 	.balign	8
