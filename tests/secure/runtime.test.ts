@@ -1,19 +1,12 @@
-import { readFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { createVirtualMachine } from 'vkvm';
 import { vkvm } from '../boot/command.ts';
-import { imageOf } from './image.ts';
+import { caller as kernel, runtimeCode } from './programs.ts';
 
-const words = (path: string): Uint8Array => {
-  const text = readFileSync(join(import.meta.dirname, path), 'utf8');
-  const lines = text.split('\n').filter((line) => /^[0-9a-f]{8} /.test(line));
-  return new Uint8Array(Uint32Array.from(lines, (line) => Number.parseInt(line, 16)).buffer);
-};
-
-const secureRuntime = words('../../packages/kernel/test/guest/secure-runtime.hex');
-const kernel = imageOf(words('caller.hex'));
+const secureRuntime = { code: runtimeCode };
 const MIB = 1024 * 1024;
 
 describe('a machine with a secure runtime', () => {
@@ -39,18 +32,25 @@ describe('a machine with a secure runtime', () => {
     expect(printed).toBe('12-\n12-\n');
   });
 
-  test('is not saved as if it had none', async () => {
-    const config = { kernel, secureRuntime, memory: 16 * MIB, smp: 1, output: () => {} };
-    using machine = await createVirtualMachine(config);
-    await expect(machine.save(() => {})).rejects.toThrow('cannot be saved');
-  });
-
   test('refuses a runtime without code, and one that is too large', async () => {
     const config = { kernel, memory: 16 * MIB, smp: 1, output: () => {} };
     for (const size of [0, 16 * MIB]) {
-      const machine = createVirtualMachine({ ...config, secureRuntime: new Uint8Array(size) });
+      const machine = createVirtualMachine({ ...config, secureRuntime: { code: new Uint8Array(size) } });
       await expect(machine).rejects.toThrow('give AArch64 code');
     }
+  });
+
+  test.each([
+    ['no pages', { base: 0x4000_0800, size: 0x1000, writable: false }],
+    ['not in RAM', { base: 0x5000_0000, size: 0x1000, writable: true }],
+    ['the runtime’s own', { base: 0x0e00_0000, size: 0x1000, writable: true }],
+  ])('refuses grants that are %s', async (_, grant) => {
+    const config = { kernel, memory: 16 * MIB, smp: 1, output: () => {} };
+    const machine = createVirtualMachine({
+      ...config,
+      secureRuntime: { code: runtimeCode, grants: [grant] },
+    });
+    await expect(machine).rejects.toThrow('whole pages of RAM');
   });
 });
 
@@ -61,7 +61,7 @@ describe('vkvm run --secure-runtime', () => {
   test('loads the runtime from a file', { timeout: 30_000 }, async () => {
     const files = { kernel: join(folder, 'kernel'), runtime: join(folder, 'runtime') };
     writeFileSync(files.kernel, kernel);
-    writeFileSync(files.runtime, secureRuntime);
+    writeFileSync(files.runtime, runtimeCode);
     const outcome = await vkvm(['run', '--kernel', files.kernel, '--secure-runtime', files.runtime]);
     expect(outcome).toEqual({ status: 0, stdout: '12-\n', stderr: '' });
   });

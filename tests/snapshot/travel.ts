@@ -46,7 +46,10 @@ export interface Place {
 }
 
 /** How a guest starts. */
-export interface Start extends Pick<MachineConfig, 'psci' | 'psciOwner' | 'services' | 'pmu'> {
+export interface Start extends Pick<
+  MachineConfig,
+  'psci' | 'psciOwner' | 'services' | 'pmu' | 'secureRuntime'
+> {
   readonly profile?: ProfileName;
 }
 
@@ -101,7 +104,7 @@ export class Traveller {
     return this.#now;
   }
 
-  #system(config: { memory: number; smp: number }): Pick<Place, 'syscalls' | 'process'> {
+  #system(config: Parameters<typeof processSize>[0]): Pick<Place, 'syscalls' | 'process'> {
     const process = createProcess({ size: processSize(config), shared: false });
     const kernel = createKernel({
       host: { now: () => this.#look() },

@@ -1,7 +1,8 @@
 /** User space of a KVM for arm64: typed descriptors over the ioctls, devices, loaders, and whole machines. */
 export { openKvm } from './kvm/kvm.ts';
 export type { Kvm } from './kvm/kvm.ts';
-export type { FunctionRange, Memslot, Vm } from './kvm/vm.ts';
+export type { FunctionRange, Memslot, SecureGrant, SecureLoad, Vm } from './kvm/vm.ts';
+export type { RegisterFile } from './kvm/register-file.ts';
 export type { Vcpu } from './kvm/vcpu.ts';
 export type { Attribute, AttributeFile } from './kvm/attributes.ts';
 export type { KvmDevice } from './kvm/device.ts';
@@ -33,7 +34,7 @@ export type { PsciConduit } from './smccc/psci-tree.ts';
 export { createMachine } from './machine/machine.ts';
 export type { Machine, MachineParts } from './machine/machine.ts';
 export { ConfigError, memoryMax, processSize } from './machine/config.ts';
-export type { MachineConfig } from './machine/config.ts';
+export type { MachineConfig, SecureRuntimeConfig } from './machine/config.ts';
 export { restoreMachine } from './snapshot/restore.ts';
 export type { RestoreParts } from './snapshot/restore.ts';
 export { openSnapshot } from './snapshot/snapshot.ts';

@@ -105,7 +105,7 @@ export async function machineConfig(
     kernel,
     ...(initrd && { initrd }),
     ...(dtb && { dtb }),
-    ...(secureRuntime && { secureRuntime }),
+    ...(secureRuntime && { secureRuntime: { code: secureRuntime } }),
     bootargs: options.append ?? '',
     memory,
     smp,

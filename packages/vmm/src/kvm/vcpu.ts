@@ -1,33 +1,22 @@
 /** One virtual CPU. */
 import {
-  KVM_ARM_VCPU_INIT,
   KVM_EXIT_UNKNOWN,
   KVM_GET_MP_STATE,
-  KVM_GET_ONE_REG,
-  KVM_GET_REG_LIST,
   KVM_GET_VCPU_EVENTS,
   KVM_RUN,
   KVM_SET_MP_STATE,
-  KVM_SET_ONE_REG,
   KVM_SET_VCPU_EVENTS,
   VKVM_KICK_OFFSET,
   VKVM_KICK_REQUEST,
   kvmMpState,
-  kvmOneReg,
-  kvmRegList,
   kvmRun,
   kvmVcpuEvents,
-  kvmVcpuInit,
-  regSize,
 } from '@vkvm/uapi';
-import type { RegId, UserAddress } from '@vkvm/uapi';
+import type { UserAddress } from '@vkvm/uapi';
 import { ExitReader } from './exit.ts';
 import type { Exit24, VcpuExit } from './exit.ts';
-import { AttributeFile } from './attributes.ts';
 import type { UserSpace } from './process.ts';
-
-/** Distance from a request's struct to the value it points to, in the scratch page. */
-const VALUE = 64;
+import { RegisterFile } from './register-file.ts';
 
 /** An SError that waits for the guest to unmask it. */
 export interface PendingSerror {
@@ -44,7 +33,7 @@ export interface VcpuOptions {
 }
 
 /** A vCPU descriptor. All of its methods but {@link kick} belong to the thread that runs it. */
-export class Vcpu extends AttributeFile {
+export class Vcpu extends RegisterFile {
   readonly id: number;
   /** User address of `kvm_run`. */
   readonly runPage: UserAddress;
@@ -54,25 +43,12 @@ export class Vcpu extends AttributeFile {
 
   /** @param fd - what `KVM_CREATE_VCPU` answered */
   constructor(user: UserSpace, fd: number, { id, mmapSize, exit24 }: VcpuOptions) {
-    super(user, fd, 'vcpu');
+    super(user, fd);
     this.id = id;
     this.#mmapSize = mmapSize;
     this.runPage = user.mapFile(fd, mmapSize);
     this.#exits = new ExitReader(user.memory, this.runPage, exit24);
     this.#kick = new Int32Array(user.memory.buffer, this.runPage + VKVM_KICK_OFFSET, 1);
-  }
-
-  /**
-   * Resets the vCPU and fixes its features; may be repeated.
-   *
-   * @param target - from {@link Vm.preferredTarget}
-   * @param features - `KVM_ARM_VCPU_*` bit numbers
-   * @throws {KvmError} `ENOENT` an unknown feature; `EINVAL` one this kernel lacks, or other than the VM's first set
-   */
-  init(target: number, features: readonly number[]): void {
-    const word = features.reduce((bits, feature) => bits | (1 << feature), 0) >>> 0;
-    kvmVcpuInit.write(this.user.memory, this.scratch, { target, features: [word] });
-    this.ioctl(KVM_ARM_VCPU_INIT, this.scratch);
   }
 
   /**
@@ -105,6 +81,7 @@ export class Vcpu extends AttributeFile {
       run.immediate_exit = 0;
     }
   }
+
   /** Makes `KVM_RUN` return with `intr`, now or at its next call. From any thread. */
   kick(): void {
     Atomics.add(this.#kick, 0, 1);
@@ -119,56 +96,6 @@ export class Vcpu extends AttributeFile {
   /** Takes back signals that came while the vCPU was not running; requests of the kernel stay. */
   clearKick(): void {
     Atomics.and(this.#kick, 0, VKVM_KICK_REQUEST | 0);
-  }
-
-  /**
-   * Reads a register of up to 8 bytes.
-   *
-   * @throws {KvmError} `ENOENT` no such register; `ENOEXEC` the vCPU is not initialised
-   */
-  getReg(id: RegId): bigint {
-    new DataView(this.user.memory.buffer).setBigUint64(this.scratch + VALUE, 0n, true);
-    this.#oneReg(KVM_GET_ONE_REG, id);
-    return new DataView(this.user.memory.buffer).getBigUint64(this.scratch + VALUE, true);
-  }
-
-  /**
-   * Writes a register of up to 8 bytes.
-   *
-   * @throws {KvmError} `ENOENT` no such register; `EINVAL` a value it cannot hold; `EBUSY` it is frozen since the VM ran
-   */
-  setReg(id: RegId, value: bigint): void {
-    new DataView(this.user.memory.buffer).setBigUint64(this.scratch + VALUE, value, true);
-    this.#oneReg(KVM_SET_ONE_REG, id);
-  }
-
-  /** Reads a register of any size. @throws {KvmError} as {@link getReg} */
-  getRegBytes(id: RegId): Uint8Array {
-    this.#oneReg(KVM_GET_ONE_REG, id);
-    return this.user.bytes(this.scratch + VALUE, regSize(id)).slice();
-  }
-
-  /** Writes a register of any size. @throws {KvmError} as {@link setReg} */
-  setRegBytes(id: RegId, value: Uint8Array): void {
-    this.user.bytes(this.scratch + VALUE, regSize(id)).set(value);
-    this.#oneReg(KVM_SET_ONE_REG, id);
-  }
-
-  /** Ids of all registers. @throws {KvmError} `ENOEXEC` not initialised */
-  regList(): RegId[] {
-    const { memory, syscalls } = this.user;
-    kvmRegList.write(memory, this.scratch, { n: 0 });
-    syscalls.ioctl(this.fd, KVM_GET_REG_LIST, this.scratch); // answers E2BIG, and the true count
-    const { n } = kvmRegList.view(memory, this.scratch);
-    const length = kvmRegList.size + 8 * n;
-    const list = this.user.map(length);
-    try {
-      kvmRegList.write(memory, list, { n });
-      this.ioctl(KVM_GET_REG_LIST, list);
-      return [...new BigUint64Array(memory.buffer, list + kvmRegList.size, n)];
-    } finally {
-      this.user.unmap(list, length);
-    }
   }
 
   /** @returns `KVM_MP_STATE_*` */
@@ -202,10 +129,5 @@ export class Vcpu extends AttributeFile {
       ...(syndrome !== undefined && { serror_has_esr: 1, serror_esr: syndrome }),
     });
     this.ioctl(KVM_SET_VCPU_EVENTS, this.scratch);
-  }
-
-  #oneReg(request: number, id: RegId): void {
-    kvmOneReg.write(this.user.memory, this.scratch, { id, addr: this.scratch + VALUE });
-    this.ioctl(request, this.scratch);
   }
 }

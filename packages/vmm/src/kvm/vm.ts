@@ -16,7 +16,10 @@ import {
   KVM_SET_DEVICE_ATTR,
   KVM_SET_USER_MEMORY_REGION,
   VKVM_PSCI_ROUTE,
+  VKVM_SECURE_GRANT_WRITE,
   VKVM_SECURE_LOAD,
+  VKVM_SECURE_MAX_GRANTS,
+  VKVM_SECURE_VCPU,
   kvmArmCounterOffset,
   kvmArmDeviceAddr,
   kvmCreateDevice,
@@ -27,12 +30,14 @@ import {
   kvmUserspaceMemoryRegion,
   kvmVcpuInit,
   vkvmPsciRoute,
+  vkvmSecureGrant,
   vkvmSecureLoad,
 } from '@vkvm/uapi';
 import type { UserAddress } from '@vkvm/uapi';
 import { KvmDevice } from './device.ts';
 import { KvmFile } from './file.ts';
 import type { UserSpace } from './process.ts';
+import { RegisterFile } from './register-file.ts';
 import { Vcpu } from './vcpu.ts';
 
 /** A secure runtime in user memory. */
@@ -48,6 +53,17 @@ export interface SecureLoad {
   readonly budget: number;
   /** SMCCC function ids that it serves; bit 30 does not count. */
   readonly functions: FunctionRange;
+  /** Guest memory that it may reach; 16 at most. */
+  readonly grants: readonly SecureGrant[];
+}
+
+/** Guest memory that a secure runtime may reach, at the guest's own address. It lies in one memslot. */
+export interface SecureGrant {
+  /** Guest-physical address; a multiple of the page size, as the length. */
+  readonly base: number;
+  /** Bytes. */
+  readonly size: number;
+  readonly writable: boolean;
 }
 
 /** A guest-physical range backed by user memory. */
@@ -182,10 +198,18 @@ export class Vm extends KvmFile {
   /**
    * Injects a secure runtime.
    *
-   * @throws {KvmError} `EBUSY` a vCPU has run; `EEXIST` there is one; `EINVAL` misaligned, or no function ids; `EFAULT` the
-   *   memory is not mapped; `ENOMEM`
+   * @throws {KvmError} `EBUSY` a vCPU has run; `EEXIST` there is one, or grants overlap; `EINVAL` misaligned, no function
+   *   ids, or more grants than there can be; `EFAULT` the memory is not mapped, or a grant is in no memslot; `ENOMEM`
    */
-  loadSecure({ userAddress, base, size, entry, budget, functions }: SecureLoad): void {
+  loadSecure({ userAddress, base, size, entry, budget, functions, grants }: SecureLoad): void {
+    const list = this.scratch + vkvmSecureLoad.size;
+    grants.slice(0, VKVM_SECURE_MAX_GRANTS).forEach((grant, n) =>
+      vkvmSecureGrant.write(this.user.memory, list + n * vkvmSecureGrant.size, {
+        gpa: grant.base,
+        len: grant.size,
+        flags: grant.writable ? VKVM_SECURE_GRANT_WRITE : 0,
+      }),
+    );
     vkvmSecureLoad.write(this.user.memory, this.scratch, {
       user_addr: userAddress,
       ram_gpa: base,
@@ -194,8 +218,15 @@ export class Vm extends KvmFile {
       budget,
       base: functions.base,
       count: functions.count,
+      grants: list,
+      nr_grants: grants.length,
     });
     this.ioctl(VKVM_SECURE_LOAD, this.scratch);
+  }
+
+  /** The registers of the secure runtime. @throws {KvmError} `ENOENT` there is none; `EMFILE` */
+  openSecure(): RegisterFile {
+    return new RegisterFile(this.user, this.ioctl(VKVM_SECURE_VCPU));
   }
 
   #prepareFilter(): void {

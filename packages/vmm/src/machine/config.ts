@@ -1,6 +1,7 @@
 /** What a machine is made of, and what bounds it. */
 import type { PsciVersion } from '@vkvm/uapi';
 import { PROCESS_MAX_SIZE } from '../kvm/process.ts';
+import type { SecureGrant } from '../kvm/vm.ts';
 import { MIB } from '../loader/ram.ts';
 import type { PowerMeans } from '../fdt/machine-tree.ts';
 import type { PsciOwner, PsciRoute, SmcccFilter } from '../smccc/ownership.ts';
@@ -39,12 +40,22 @@ export interface MachineConfig {
   readonly power?: PowerMeans;
   /** How our device tree tells the guest to call PSCI. Default: `hvc`. */
   readonly psciConduit?: PsciConduit;
-  /** AArch64 code that serves the guest's SiP calls, apart from the guest. */
-  readonly secureRuntime?: Uint8Array;
+  /** Serves the guest's SiP calls, apart from the guest. */
+  readonly secureRuntime?: SecureRuntimeConfig;
   /** Takes what the guest writes to its console. The bytes are valid during the call only. */
   readonly output: (bytes: Uint8Array) => void;
   /** Told of accesses to addresses where nothing is. They read as zero. */
   readonly unmapped?: (address: number, width: number, isWrite: boolean) => void;
+}
+
+/** A secure runtime to be loaded. */
+export interface SecureRuntimeConfig {
+  /** AArch64 code for `0x0E000000`, position-independent or linked there; calls begin at its start. */
+  readonly code: Uint8Array;
+  /** Instructions after which a call has failed. Default: a million. */
+  readonly budget?: number;
+  /** RAM that it may reach. Default: none. */
+  readonly grants?: readonly SecureGrant[];
 }
 
 /** A configuration that cannot be. The message says what would be possible. */
@@ -70,7 +81,7 @@ export const processSize = ({
   memory,
   smp,
   secureRuntime,
-}: Pick<MachineConfig, 'memory' | 'smp' | 'secureRuntime'>): number => {
+}: Pick<MachineConfig, 'memory' | 'smp'> & { readonly secureRuntime?: object }): number => {
   const runtime = secureRuntime ? overhead(1) : 0; // a VM of its own
   return Math.min(PROCESS_MAX_SIZE, memory + overhead(smp) + runtime + 64 * MIB);
 };

@@ -115,8 +115,9 @@ export function createHardware(
   const userAddress = fitting(config, () => kvm.mapMemory(config.memory));
   resources.defer(() => syscalls.munmap(userAddress, config.memory));
   vm.setMemslot({ slot: 0, base: RAM_BASE, size: config.memory, userAddress });
-  const { secureRuntime: image } = config;
-  const secureRuntime = image && new SecureRuntime({ kvm, vm, identity, process }, image);
+  const secureRuntime =
+    config.secureRuntime &&
+    resources.use(new SecureRuntime({ kvm, vm, target, identity, syscalls, process }, config.secureRuntime));
   const mpidr = sysregId(SYSREGS.MPIDR_EL1);
   return {
     identity,

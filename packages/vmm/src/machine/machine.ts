@@ -184,7 +184,6 @@ export class Machine implements Disposable {
   /**
    * Tells beforehand that {@link save} would never do.
    *
-   * @throws {ConfigError} the machine has something that a snapshot cannot hold
    * @throws {AbiMismatchError} the kernel does not tell all that a snapshot holds
    */
   checkSave(): void {

@@ -1,12 +1,15 @@
 /** The secure runtime of a machine: code that serves the guest's SiP calls, injected into the kernel. */
-import type { Process } from '@vkvm/uapi';
+import type { Process, Syscalls } from '@vkvm/uapi';
 import type { KernelIdentity } from '../kvm/abi-check.ts';
 import { AbiMismatchError } from '../kvm/error.ts';
 import type { KvmError } from '../kvm/error.ts';
 import type { Kvm } from '../kvm/kvm.ts';
+import type { RegisterFile } from '../kvm/register-file.ts';
 import type { Vm } from '../kvm/vm.ts';
 import { alignUp } from '../loader/ram.ts';
+import type { RamRange } from '../loader/ram.ts';
 import { ConfigError } from './config.ts';
+import type { SecureRuntimeConfig } from './config.ts';
 import { SECURE_RAM } from './layout.ts';
 
 /** What a runtime has besides its code: data behind it, and a stack. */
@@ -19,28 +22,39 @@ const BUDGET = 1_000_000;
 /** The first ABI revision that has secure runtimes. */
 const REVISION = 2;
 
-/** Where it goes. */
+/** Where it goes. RAM is there already. */
 export interface SecureRuntimeParts {
   readonly kvm: Kvm;
   readonly vm: Vm;
+  /** For {@link RegisterFile.init}. */
+  readonly target: number;
   readonly identity: KernelIdentity;
+  readonly syscalls: Syscalls;
   readonly process: Process;
 }
 
-/** Its memory, so that it can be saved, and started afresh at a reset. */
-export class SecureRuntime {
-  readonly #image: Uint8Array;
-  readonly #memory: Uint8Array;
+/** A runtime that is loaded. All of its state is its memory and its registers. */
+export class SecureRuntime implements Disposable {
+  readonly registers: RegisterFile;
+  /** Bytes of the process memory. */
+  readonly ram: Uint8Array;
+  /** Where the runtime finds them. */
+  readonly range: RamRange;
+  readonly #code: Uint8Array;
+  readonly #target: number;
+  readonly #resources: DisposableStack;
 
   /**
-   * @param image - AArch64 code for `0x0E000000`, position-independent or linked there; calls begin at its start
    * @throws {AbiMismatchError} the kernel has no secure runtimes
-   * @throws {ConfigError} there is no code, or too much
+   * @throws {ConfigError} there is no code, or too much; grants that are not pages of RAM; no room
    */
-  constructor({ kvm, vm, identity, process }: SecureRuntimeParts, image: Uint8Array) {
-    if (image.length === 0 || image.length > SECURE_RAM.size - ROOM) {
+  constructor(
+    { kvm, vm, target, identity, syscalls, process }: SecureRuntimeParts,
+    { code, budget = BUDGET, grants = [] }: SecureRuntimeConfig,
+  ) {
+    if (code.length === 0 || code.length > SECURE_RAM.size - ROOM) {
       throw new ConfigError(
-        `a secure runtime has 1 to ${SECURE_RAM.size - ROOM} bytes, not ${image.length}; give AArch64 code without a header`,
+        `a secure runtime has 1 to ${SECURE_RAM.size - ROOM} bytes, not ${code.length}; give AArch64 code without a header`,
       );
     }
     if (identity.revision < REVISION) {
@@ -49,32 +63,48 @@ export class SecureRuntime {
           `runtime; use a newer @vkvm/kernel, or none`,
       );
     }
-    const size = alignUp(image.length + ROOM, 0x1000);
-    const userAddress = kvm.mapMemory(size);
-    this.#image = image;
-    this.#memory = new Uint8Array(process.memory.buffer, userAddress, size);
-    this.reset();
+    const { base } = SECURE_RAM;
+    const size = alignUp(code.length + ROOM, 0x1000);
+    const functions = { base: SIP_BASE, count: SIP_COUNT };
+    using resources = new DisposableStack();
     try {
-      vm.loadSecure({
-        userAddress,
-        base: SECURE_RAM.base,
-        size,
-        entry: SECURE_RAM.base,
-        budget: BUDGET,
-        functions: { base: SIP_BASE, count: SIP_COUNT },
-      });
+      const userAddress = kvm.mapMemory(size);
+      resources.defer(() => syscalls.munmap(userAddress, size));
+      this.ram = new Uint8Array(process.memory.buffer, userAddress, size);
+      this.ram.set(code);
+      vm.loadSecure({ userAddress, base, size, entry: base, budget, functions, grants });
     } catch (error) {
-      if ((error as KvmError).errno !== 'ENOMEM') throw error;
-      throw new ConfigError(
-        'a secure runtime does not fit into the address space that RAM shares with the kernel; use less --memory',
-        { cause: error },
-      );
+      const remedy = REMEDIES[(error as KvmError).errno];
+      if (remedy === undefined) throw error;
+      throw new ConfigError(remedy, { cause: error });
     }
+    this.registers = resources.use(vm.openSecure());
+    this.range = { base, size };
+    this.#code = code;
+    this.#target = target;
+    this.#resources = resources.move();
   }
 
-  /** Puts the memory back to the image as it was given. */
+  /** Puts it back to where it was before its first call. */
   reset(): void {
-    this.#memory.fill(0);
-    this.#memory.set(this.#image);
+    this.ram.fill(0);
+    this.ram.set(this.#code);
+    this.registers.init(this.#target, []);
+  }
+
+  [Symbol.dispose](): void {
+    this.#resources.dispose();
   }
 }
+
+const GRANTS =
+  'a secure runtime has a budget of 1 to 2^32 instructions, and up to 16 grants: whole pages of RAM, each page once';
+
+/** What to say of an errno of the load. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  ENOMEM:
+    'a secure runtime does not fit into the address space that RAM shares with the kernel; use less --memory',
+  EINVAL: GRANTS,
+  EFAULT: GRANTS,
+  EEXIST: GRANTS,
+};

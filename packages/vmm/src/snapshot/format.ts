@@ -41,8 +41,8 @@ export const PAYLOAD_MAX = 0x4000_0000;
 export const MEMORY_PIECE = 0x40_0000;
 
 /**
- * Sections in the order in which they come. Each is there once, but for memory, which is there for each piece that is
- * not all zero, and vCPUs.
+ * Sections in the order in which they come. Each is there once, but for both kinds of memory, which are there for each
+ * piece that is not all zero, and vCPUs.
  */
 export const SECTION = {
   /** JSON: the machine. */
@@ -58,6 +58,11 @@ export const SECTION = {
   gic: 'GICD',
   /** JSON: the devices of the VMM. */
   devices: 'DEVS',
+  /** The secure runtime, if there is one: its code, deflated, which it needs when the machine is reset; its registers, JSON. */
+  secureCode: 'SCOD',
+  secureVcpu: 'SCPU',
+  /** Its memory. */
+  secureMemory: 'SRAM',
   /** Guest memory. */
   memory: 'RAMP',
   /** Empty: the file is complete. */

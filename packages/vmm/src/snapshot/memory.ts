@@ -4,6 +4,7 @@ import type { RamRange } from '../loader/ram.ts';
 import { deflate, inflate } from './deflate.ts';
 import { SnapshotError } from './error.ts';
 import { MEMORY_PIECE, SECTION } from './format.ts';
+import type { SectionType } from './format.ts';
 import type { SnapshotWriter } from './writer.ts';
 
 const BITMAP = MEMORY_PIECE / PAGE_SIZE / 8;
@@ -19,21 +20,25 @@ const memoryPiece = struct('vkvm_snapshot_memory', 16 + BITMAP, {
 /** Pieces that are deflated at a time: platforms do it on other threads. */
 const AT_ONCE = 4;
 
-/** Guest RAM, and where it is for the guest. */
+/** RAM of the guest, or of its secure runtime, and where it is for whom it is. */
 export interface GuestMemory {
   /** Bytes of the process memory, at a page boundary. */
   readonly ram: Uint8Array;
   readonly range: RamRange;
 }
 
-/** Writes all of RAM. Beside it there are never more than a few pieces in memory. */
-export async function saveMemory({ ram, range }: GuestMemory, writer: SnapshotWriter): Promise<void> {
+/** Writes all of it. Beside it there are never more than a few pieces in memory. */
+export async function saveMemory(
+  { ram, range }: GuestMemory,
+  writer: SnapshotWriter,
+  type: SectionType = SECTION.memory,
+): Promise<void> {
   for (let offset = 0; offset < ram.length; offset += AT_ONCE * MEMORY_PIECE) {
     const batch = Array.from({ length: AT_ONCE }, (_, index) => offset + index * MEMORY_PIECE)
       .filter((at) => at < ram.length)
       .map((at) => encodePiece(ram.subarray(at, at + MEMORY_PIECE), range.base + at));
     for (const payload of await Promise.all(batch)) {
-      if (payload) await writer.section(SECTION.memory, payload);
+      if (payload) await writer.section(type, payload);
     }
   }
 }

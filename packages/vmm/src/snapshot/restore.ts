@@ -16,6 +16,8 @@ import { createMachineHost } from '../machine/host.ts';
 import type { MachineHost } from '../machine/host.ts';
 import { PL011, PL031, PL061 } from '../machine/layout.ts';
 import { Machine, ramOf } from '../machine/machine.ts';
+import type { SecureRuntime } from '../machine/secure-runtime.ts';
+import type { Registers } from './droppable.ts';
 import { SnapshotError } from './error.ts';
 import { describeMisfit, distinct, gicMisfits, registerMisfits } from './fit.ts';
 import type { Misfit } from './fit.ts';
@@ -25,8 +27,8 @@ import type { GicState } from './gic.ts';
 import { Json } from './json.ts';
 import { restoreMemory } from './memory.ts';
 import { gicContext } from './save.ts';
-import type { Snapshot, SnapshotConfig } from './snapshot.ts';
-import { attempt, decodeVcpu, restoreCounters, restoreRegisters } from './vcpu.ts';
+import type { SecureState, Snapshot, SnapshotConfig } from './snapshot.ts';
+import { attempt, decodeRegisters, decodeVcpu, restoreCounters, restoreRegisters } from './vcpu.ts';
 import type { VcpuState } from './vcpu.ts';
 
 /** What a machine is made from, if not from a kernel. */
@@ -78,8 +80,12 @@ export async function restoreMachine(parts: RestoreParts): Promise<Machine> {
   const state = await snapshot.readState();
   const file = (type: (typeof SECTION)['kernel' | 'initrd' | 'userTree']) => state.files.get(type);
   const [initrd, dtb] = [file(SECTION.initrd), file(SECTION.userTree)];
+  const { secureRuntime: given, ...rest } = saved;
+  const { secure } = state;
+  const secureRuntime = given && secure && { ...given, code: secure.code };
   const config: MachineConfig = {
-    ...saved,
+    ...rest,
+    ...(secureRuntime && { secureRuntime }),
     kernel: file(SECTION.kernel) as Uint8Array,
     ...(initrd && { initrd }),
     ...(dtb && { dtb }),
@@ -91,7 +97,7 @@ export async function restoreMachine(parts: RestoreParts): Promise<Machine> {
   using resources = new DisposableStack();
   // The version is a register like others: it comes with them, and is refused with them. If this VMM answers all calls,
   // it is the VMM's alone.
-  const { psci, ...unversioned } = saved;
+  const { psci, ...unversioned } = { ...rest, ...(secureRuntime && { secureRuntime }) };
   const isOurs = saved.psciOwner === 'user' && saved.psciRoutes.every(({ to }) => to === 'user');
   const fresh = isOurs || psci === PSCI_0_1 ? { ...unversioned, psci } : unversioned;
   const hardware = { ...createHardware({ syscalls, process, config: fresh }, resources), psci };
@@ -108,12 +114,14 @@ export async function restoreMachine(parts: RestoreParts): Promise<Machine> {
   const sample = new Board({ vm: hardware.vm, host, output }).save();
   const devices = Json.parse(state.devices, 'the devices').like(sample);
 
-  const misfits = restoreHardware(hardware, vcpus, gic);
+  const registers = secure && decodeRegisters(Json.parse(secure.vcpu, 'the secure runtime').get('registers'));
+  const misfits = restoreHardware(hardware, vcpus, gic, registers);
   judge(misfits, saved, hardware.identity, parts);
   if (hardware.gic.version === 2) raiseLines(hardware, devices);
   const memory = { ram: hardware.ram, range: ramOf(config) };
+  if (secure && hardware.secureRuntime) await restoreSecureMemory(hardware.secureRuntime, secure);
   for await (const piece of snapshot.memory()) await restoreMemory(memory, piece);
-  restoreTime(hardware, vcpus);
+  restoreTime(hardware, vcpus, registers);
   return new Machine({
     config,
     host,
@@ -146,7 +154,12 @@ function checkWanted(saved: SnapshotConfig, { memory, smp }: NonNullable<Restore
 }
 
 /** Sets everything that the kernel holds but memory and time. @returns what it did not take */
-export function restoreHardware(hardware: Hardware, vcpus: readonly VcpuState[], gic: GicState): Misfit[] {
+export function restoreHardware(
+  hardware: Hardware,
+  vcpus: readonly VcpuState[],
+  gic: GicState,
+  secure?: Registers,
+): Misfit[] {
   const misfits = vcpus.flatMap((state, index) => {
     const vcpu = hardware.vcpus[index];
     if (!vcpu) return [];
@@ -164,7 +177,18 @@ export function restoreHardware(hardware: Hardware, vcpus: readonly VcpuState[],
     const lost = serror && attempt(() => vcpu.injectSerror(serror));
     if (lost !== undefined) misfits.push({ name: 'SError', value: serror?.syndrome ?? 0n, how: lost });
   });
+  if (secure && hardware.secureRuntime) {
+    const { registers } = hardware.secureRuntime;
+    const refusals = [...restoreRegisters(registers, secure), ...restoreCounters(registers, secure)];
+    misfits.push(...registerMisfits(refusals, secure));
+  }
   return distinct(misfits);
+}
+
+/** The code was loaded there: what is zero now is in no piece. */
+async function restoreSecureMemory(runtime: SecureRuntime, { memory }: SecureState): Promise<void> {
+  runtime.ram.fill(0);
+  for (const piece of memory) await restoreMemory(runtime, piece);
 }
 
 /** @throws {AbiMismatchError} the guest cannot do without something that was refused, or may not */
@@ -200,7 +224,12 @@ function raiseLines({ vm }: Hardware, { lines }: BoardState): void {
   new SpiLine(vm, PL061.spi).drive(lines.pl061);
 }
 
-/** Counters of all vCPUs go on from where they were, now. */
-function restoreTime({ vcpus: [first] }: Hardware, [state]: readonly VcpuState[]): void {
+/** Counters of all vCPUs, and of the secure runtime, go on from where they were, now. */
+function restoreTime(
+  { vcpus: [first], secureRuntime }: Hardware,
+  [state]: readonly VcpuState[],
+  secure: Registers | undefined,
+): void {
   if (first && state) restoreCounters(first, state.registers);
+  if (secureRuntime && secure) restoreCounters(secureRuntime.registers, secure);
 }

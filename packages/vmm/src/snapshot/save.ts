@@ -2,7 +2,6 @@
 import { KVM_CAP_MP_STATE } from '@vkvm/uapi';
 import { AbiMismatchError } from '../kvm/error.ts';
 import type { BoardState } from '../machine/board.ts';
-import { ConfigError } from '../machine/config.ts';
 import type { MachineConfig } from '../machine/config.ts';
 import type { Hardware } from '../machine/hardware.ts';
 import { NR_IRQS, RAM_BASE } from '../machine/layout.ts';
@@ -12,7 +11,8 @@ import type { SectionType } from './format.ts';
 import { encodeGic, saveGic } from './gic.ts';
 import type { GicContext } from './gic.ts';
 import { saveMemory } from './memory.ts';
-import { encodeVcpu, saveVcpu } from './vcpu.ts';
+import { encodeSecureConfig } from './snapshot.ts';
+import { encodeRegisters, encodeVcpu, saveRegisters, saveVcpu } from './vcpu.ts';
 import { SnapshotWriter } from './writer.ts';
 import type { SnapshotSink } from './writer.ts';
 
@@ -47,31 +47,23 @@ export function gicContext({ identity, vm, gic, vcpus, affinities }: Hardware): 
   };
 }
 
-/**
- * Whether a machine can be saved at all.
- *
- * @throws {ConfigError} it has a secure runtime, whose memory has no section yet
- * @throws {AbiMismatchError} the kernel does not tell all of it
- */
-export function checkSave({ config, hardware }: Pick<SavedMachine, 'config' | 'hardware'>): void {
-  if (config.secureRuntime) {
-    throw new ConfigError('a machine with a secure runtime cannot be saved; run it without --secure-runtime');
-  }
+/** @throws {AbiMismatchError} the kernel does not tell all of the machine */
+export function checkSave({ hardware }: Pick<SavedMachine, 'hardware'>): void {
   gicContext(hardware);
 }
 
-/** @throws as {@link checkSave} */
+/** Hands the parts of a snapshot to `sink`. @throws as {@link checkSave} */
 export async function saveMachine(
   { config, dtb, hardware, devices }: SavedMachine,
   sink: SnapshotSink,
 ): Promise<void> {
-  checkSave({ config, hardware });
-  const { vcpus, identity, psci } = hardware;
+  const { vcpus, identity, psci, secureRuntime } = hardware;
   const context = gicContext(hardware);
   for (const vcpu of vcpus) vcpu.settle();
   // All that the kernel holds is read before the first byte is handed on: the sink may take its time.
   const states = vcpus.map(saveVcpu);
   const gic = saveGic(context);
+  const secure = secureRuntime && saveRegisters(secureRuntime.registers);
 
   const writer = new SnapshotWriter(sink);
   await writer.start();
@@ -87,12 +79,14 @@ export async function saveMachine(
     psciOwner: config.psciOwner ?? 'kernel',
     psciRoutes: config.psciRoutes ?? [],
     smcccFilters: config.smcccFilters ?? [],
+    ...(config.secureRuntime && { secureRuntime: encodeSecureConfig(config.secureRuntime) }),
   });
   const files: readonly (readonly [SectionType, Uint8Array | undefined])[] = [
     [SECTION.kernel, config.kernel],
     [SECTION.initrd, config.initrd],
     [SECTION.userTree, config.dtb],
     [SECTION.tree, dtb],
+    [SECTION.secureCode, config.secureRuntime?.code],
   ];
   for (const [type, bytes] of files) {
     if (bytes) await writer.section(type, await deflate(bytes));
@@ -100,6 +94,8 @@ export async function saveMachine(
   for (const state of states) await writer.json(SECTION.vcpu, encodeVcpu(state));
   await writer.json(SECTION.gic, encodeGic(gic));
   await writer.json(SECTION.devices, devices);
+  if (secure) await writer.json(SECTION.secureVcpu, { registers: encodeRegisters(secure) });
+  if (secureRuntime) await saveMemory(secureRuntime, writer, SECTION.secureMemory);
   await saveMemory({ ram: hardware.ram, range: { base: RAM_BASE, size: config.memory } }, writer);
   await writer.end();
 }

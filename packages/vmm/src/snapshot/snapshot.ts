@@ -4,6 +4,7 @@ import type { PsciVersion } from '@vkvm/uapi';
 import type { PowerMeans } from '../fdt/machine-tree.ts';
 import type { FunctionRange } from '../kvm/vm.ts';
 import { GIB } from '../loader/ram.ts';
+import type { SecureRuntimeConfig } from '../machine/config.ts';
 import { PSCI_OWNERS } from '../smccc/ownership.ts';
 import type { PsciOwner, PsciRoute, SmcccFilter } from '../smccc/ownership.ts';
 import { inflate } from './deflate.ts';
@@ -30,6 +31,29 @@ export interface SnapshotConfig {
   readonly psciOwner: PsciOwner;
   readonly psciRoutes: readonly PsciRoute[];
   readonly smcccFilters: readonly SmcccFilter[];
+  /** Of the secure runtime, if there was one. */
+  readonly secureRuntime?: SecureConfig;
+}
+
+/** What a secure runtime was given, besides its code. */
+type SecureConfig = Omit<SecureRuntimeConfig, 'code'>;
+
+export const encodeSecureConfig = ({ budget, grants = [] }: SecureRuntimeConfig): unknown => ({
+  ...(budget !== undefined && { budget }),
+  grants,
+});
+
+function decodeSecureConfig(json: Json): SecureConfig {
+  const budget = json.get('budget');
+  const grants = json
+    .get('grants')
+    .items()
+    .map((grant) => ({
+      base: grant.get('base').integer(),
+      size: grant.get('size').integer(),
+      writable: grant.get('writable').boolean(),
+    }));
+  return { grants, ...(!budget.isAbsent && { budget: budget.integer() }) };
 }
 
 /** What lies before the memory. */
@@ -39,6 +63,16 @@ export interface SnapshotState {
   readonly vcpus: readonly Uint8Array[];
   readonly gic: Uint8Array;
   readonly devices: Uint8Array;
+  readonly secure?: SecureState;
+}
+
+/** A secure runtime. */
+export interface SecureState {
+  readonly code: Uint8Array;
+  /** JSON. */
+  readonly vcpu: Uint8Array;
+  /** Pieces of its memory. */
+  readonly memory: readonly Uint8Array[];
 }
 
 const incomplete = (what: string): SnapshotError =>
@@ -49,6 +83,7 @@ const FILES: ReadonlySet<SectionType> = new Set([
   SECTION.initrd,
   SECTION.userTree,
   SECTION.tree,
+  SECTION.secureCode,
 ]);
 
 /** One snapshot, read once. Made by {@link openSnapshot}; `restoreMachine` uses it up. */
@@ -66,6 +101,7 @@ export class Snapshot implements AsyncDisposable {
   async readState(): Promise<SnapshotState> {
     const files = new Map<SectionType, Uint8Array>();
     const vcpus: Uint8Array[] = [];
+    const secureMemory: Uint8Array[] = [];
     const single = new Map<SectionType, Uint8Array>();
     for (;;) {
       const section = await this.#reader.next();
@@ -74,8 +110,9 @@ export class Snapshot implements AsyncDisposable {
         break;
       }
       const { type, payload } = section;
-      if (type === SECTION.vcpu) {
-        vcpus.push(payload);
+      const repeated = { [SECTION.vcpu]: vcpus, [SECTION.secureMemory]: secureMemory }[type as string];
+      if (repeated) {
+        repeated.push(payload);
         continue;
       }
       if (files.has(type) || single.has(type) || type === SECTION.configuration) {
@@ -92,7 +129,13 @@ export class Snapshot implements AsyncDisposable {
     if (vcpus.length !== this.config.smp) {
       throw incomplete(`it has ${vcpus.length} of ${this.config.smp} vCPUs`);
     }
-    return { files, vcpus, gic, devices };
+    const code = files.get(SECTION.secureCode);
+    const vcpu = single.get(SECTION.secureVcpu);
+    const secure = code && vcpu && { code, vcpu, memory: secureMemory };
+    if ((this.config.secureRuntime === undefined) !== (secure === undefined)) {
+      throw incomplete('a part of the secure runtime is missing');
+    }
+    return { files, vcpus, gic, devices, ...(secure && { secure }) };
   }
 
   /** The pieces of guest memory; after the last one the whole file has been checked. */
@@ -134,6 +177,7 @@ const SMP_MAX = 512;
 
 function decodeConfig(payload: Uint8Array): SnapshotConfig {
   const json = Json.parse(payload, 'the configuration');
+  const secureRuntime = json.get('secureRuntime');
   const found = json.get('psci').integer();
   const psci = PSCI_VERSIONS.find((version) => version === found);
   const gicVersion = json.get('gicVersion').integer(3);
@@ -160,6 +204,7 @@ function decodeConfig(payload: Uint8Array): SnapshotConfig {
       .get('smcccFilters')
       .items()
       .map((filter) => ({ ...range(filter), action: filter.get('action').oneOf(['deny', 'forward']) })),
+    ...(!secureRuntime.isAbsent && { secureRuntime: decodeSecureConfig(secureRuntime) }),
   };
 }
 

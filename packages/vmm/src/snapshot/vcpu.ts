@@ -11,6 +11,7 @@ import {
 import type { RegId } from '@vkvm/uapi';
 import type { KvmError } from '../kvm/error.ts';
 import { formatRegId } from '../kvm/register-name.ts';
+import type { RegisterFile } from '../kvm/register-file.ts';
 import type { PendingSerror, Vcpu } from '../kvm/vcpu.ts';
 import { Json, hex } from './json.ts';
 import type { Registers } from './droppable.ts';
@@ -31,19 +32,36 @@ const toBytes = (value: bigint, length: number): Uint8Array =>
   Uint8Array.from({ length }, (_, index) => Number((value >> BigInt(8 * index)) & 0xffn));
 
 /** Any register, as a number. */
-export const readRegister = (vcpu: Vcpu, id: RegId): bigint =>
+export const readRegister = (vcpu: RegisterFile, id: RegId): bigint =>
   regSize(id) <= 8 ? vcpu.getReg(id) : fromBytes(vcpu.getRegBytes(id));
 
-function writeRegister(vcpu: Vcpu, id: RegId, value: bigint): void {
+function writeRegister(vcpu: RegisterFile, id: RegId, value: bigint): void {
   if (regSize(id) <= 8) vcpu.setReg(id, value);
   else vcpu.setRegBytes(id, toBytes(value, regSize(id)));
 }
 
+/** All registers. */
+export const saveRegisters = (vcpu: RegisterFile): Registers =>
+  new Map(vcpu.regList().map((id) => [id, readRegister(vcpu, id)]));
+
 /** Reads a vCPU that is settled. */
 export function saveVcpu(vcpu: Vcpu): VcpuState {
-  const registers = new Map(vcpu.regList().map((id) => [id, readRegister(vcpu, id)]));
-  const { serror } = vcpu;
-  return { id: vcpu.id, mpState: vcpu.mpState, registers, ...(serror && { serror }) };
+  const { id, mpState, serror } = vcpu;
+  return { id, mpState, registers: saveRegisters(vcpu), ...(serror && { serror }) };
+}
+
+/** An object: values by id, in hexadecimal. */
+export const encodeRegisters = (registers: Registers): unknown =>
+  Object.fromEntries(Array.from(registers, ([register, value]) => [formatRegId(register), hex(value)]));
+
+/** @throws {SnapshotError} it is not what {@link encodeRegisters} makes */
+export function decodeRegisters(json: Json): Registers {
+  return new Map(
+    json.entries().map(([name, value]) => {
+      const id = new Json(name, 'the id of a register').word(64);
+      return [id, value.word(8 * Math.min(regSize(id), 32))];
+    }),
+  );
 }
 
 export function encodeVcpu({ id, mpState, registers, serror }: VcpuState): unknown {
@@ -53,9 +71,7 @@ export function encodeVcpu({ id, mpState, registers, serror }: VcpuState): unkno
     ...(serror && {
       serror: serror.syndrome === undefined ? {} : { syndrome: hex(serror.syndrome) },
     }),
-    registers: Object.fromEntries(
-      Array.from(registers, ([register, value]) => [formatRegId(register), hex(value)]),
-    ),
+    registers: encodeRegisters(registers),
   };
 }
 
@@ -64,17 +80,12 @@ const MP_STATE_MAX = 10;
 /** @throws {SnapshotError} it is not what {@link encodeVcpu} makes */
 export function decodeVcpu(payload: Uint8Array): VcpuState {
   const json = Json.parse(payload, 'a vCPU');
-  const registers = new Map<RegId, bigint>();
-  for (const [name, value] of json.get('registers').entries()) {
-    const id = new Json(name, 'the id of a register').word(64);
-    registers.set(id, value.word(8 * Math.min(regSize(id), 32)));
-  }
   const serror = json.get('serror');
   const syndrome = serror.isAbsent ? undefined : serror.get('syndrome');
   return {
     id: json.get('id').integer(0xffff),
     mpState: json.get('mpState').integer(MP_STATE_MAX),
-    registers,
+    registers: decodeRegisters(json.get('registers')),
     ...(syndrome && { serror: syndrome.isAbsent ? {} : { syndrome: syndrome.word(64) } }),
   };
 }
@@ -110,7 +121,7 @@ const ALL_COUNTERS = 0xffff_ffffn;
  *
  * @returns those that are not
  */
-export function restoreRegisters(vcpu: Vcpu, registers: Registers): Refusal[] {
+export function restoreRegisters(vcpu: RegisterFile, registers: Registers): Refusal[] {
   const errors = new Map<RegId, string>();
   const wanted = Array.from(registers).filter(([id]) => !COUNTERS.includes(id));
   for (const id of CLEARS.filter((each) => registers.has(each))) {
@@ -131,7 +142,7 @@ export function restoreRegisters(vcpu: Vcpu, registers: Registers): Refusal[] {
 }
 
 /** Lets time go on: the last thing before the machine runs. @returns the counters that could not be set */
-export function restoreCounters(vcpu: Vcpu, registers: Registers): Refusal[] {
+export function restoreCounters(vcpu: RegisterFile, registers: Registers): Refusal[] {
   return COUNTERS.flatMap((id) => {
     const value = registers.get(id);
     const how = value === undefined ? undefined : attempt(() => writeRegister(vcpu, id, value));
