@@ -1,4 +1,5 @@
-// One guest, four set-ups of PSCI. For each: which calls leave KVM_RUN, in what form, and who answers.
+// One guest, five set-ups: the four positions of the debate, and mainline's own way to the third. For each: which calls
+// leave KVM_RUN, in what form, and who answers.
 import { createKernel } from '@vkvm/kernel';
 import {
   KVM_ARM_VCPU_POWER_OFF,
@@ -23,7 +24,10 @@ import { builtinGuest, createMachine, createProcess, openKvm, processSize } from
 const PROGRAM = 0x4000_0000;
 
 const program = Uint32Array.of(
-  0x52b0_8000, // movz w0, #0x8400, lsl #16      vCPU 0 starts here
+  0x52b8_4000, // movz w0, #0xc200, lsl #16      vCPU 0 starts here
+  0xd400_0002, // hvc  #0                        a call of the SiP range: nobody's, as a rule
+  0xaa00_03f4, // mov  x20, x0                   what it answered
+  0x52b0_8000, // movz w0, #0x8400, lsl #16
   0xd400_0002, // hvc  #0                        PSCI_VERSION
   0x52b8_8000, // movz w0, #0xc400, lsl #16
   0x7280_0060, // movk w0, #3
@@ -45,10 +49,18 @@ const program = Uint32Array.of(
   0x0000_0000, // flag
 );
 
+/** Two instructions are a secure runtime, too. */
+const runtime = Uint32Array.of(
+  0xd280_0540, // movz x0, #42
+  0xd400_0003, // smc  #0                        back to the guest
+);
+const RUNTIME = 0x0e00_0000;
+
 const nameOf = (id: number): string =>
   PSCI_FUNCTIONS.find(({ smc32, smc64 }) => id === smc32 || id === smc64)?.name ?? `0x${id.toString(16)}`;
 
-type Vm = ReturnType<ReturnType<typeof openKvm>['createVm']>;
+type Kvm = ReturnType<typeof openKvm>;
+type Vm = ReturnType<Kvm['createVm']>;
 type Vcpu = ReturnType<Vm['createVcpu']>;
 
 /** PSCI in user space, as far as this guest needs it. Power states are set in the kernel, so both sides see them. */
@@ -77,13 +89,13 @@ function answer(
 }
 
 /** Runs the guest on a new VM that `setUp` has prepared, and prints every exit that is about PSCI. */
-function demonstrate(title: string, setUp: (vm: Vm) => void): void {
+function demonstrate(title: string, setUp: (vm: Vm, kvm: Kvm, memory: ArrayBufferLike) => void): void {
   console.log(`\n${title}`);
   const memory = createProcess({ size: 256 * 1024 * 1024, shared: false });
   using kvm = openKvm(createKernel().attach(memory), memory);
   using vm = kvm.createVm();
   vm.enableCap(VKVM_CAP_SLICE, 1000n); // both vCPUs take turns on this thread
-  setUp(vm);
+  setUp(vm, kvm, memory.memory.buffer);
   const vcpus = [vm.createVcpu(0), vm.createVcpu(1)];
   const userAddress = kvm.mapMemory(PAGE_SIZE);
   new Uint32Array(memory.memory.buffer, userAddress).set(program);
@@ -116,6 +128,7 @@ function demonstrate(title: string, setUp: (vm: Vm) => void): void {
       if (!isRunning) break;
     }
   }
+  console.log(`  guest:  its SiP call answered ${BigInt.asIntN(64, (vcpus[0] as Vcpu).getReg(xRegId(20)))}`);
   for (const vcpu of vcpus.toReversed()) vcpu[Symbol.dispose]();
 }
 
@@ -134,6 +147,17 @@ demonstrate("filter: the reverse by mainline's means, since Linux 6.4.", (vm) =>
   for (const base of [0x8400_0000, 0xc400_0000])
     vm.filterCalls({ base, count: 0x20 }, KVM_SMCCC_FILTER_FWD_TO_USER);
 });
+
+demonstrate(
+  'secure: a runtime that user space injects, and the kernel runs apart from the guest.',
+  (vm, kvm, memory) => {
+    const userAddress = kvm.mapMemory(PAGE_SIZE);
+    new Uint32Array(memory, userAddress).set(runtime);
+    const functions = { base: 0x8200_0000, count: 0x1_0000 };
+    const place = { userAddress, base: RUNTIME, size: PAGE_SIZE, entry: RUNTIME };
+    vm.loadSecure({ ...place, functions, budget: 1000, grants: [] });
+  },
+);
 
 console.log('\nTwo owners of one function: a machine is refused before its guest runs.');
 const config = {
