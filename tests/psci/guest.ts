@@ -31,7 +31,7 @@ export type LastCall = readonly [id: number, x1?: number, x2?: number];
 
 export interface GuestOptions extends Pick<
   MachineConfig,
-  'psci' | 'psciOwner' | 'psciRoutes' | 'smcccFilters' | 'psciConduit' | 'dtb'
+  'psci' | 'psciOwner' | 'psciRoutes' | 'smcccFilters' | 'psciConduit' | 'dtb' | 'secureRuntime'
 > {
   readonly last?: LastCall;
 }

@@ -4,6 +4,7 @@ import type { PsciVersion } from '@vkvm/uapi';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { addressOf, observe } from './guest.ts';
 import type { GuestOptions, LastCall, Observation } from './guest.ts';
+import { runtimeCode } from '../secure/programs.ts';
 
 /** Mainline's way: the kernel owns PSCI by name, and the filter forwards all of it. */
 const FORWARD_ALL = [
@@ -28,7 +29,10 @@ const OWNERS: readonly (readonly [string, GuestOptions])[] = [
 
 const format = (version: PsciVersion): string => `${version >>> 16}.${version & 0xffff}`;
 
-describe.each(PSCI_VERSIONS)('a guest that is given PSCI %#x', (psci) => {
+/** Machines that run tests are busy. */
+const timeout = 30_000;
+
+describe.each(PSCI_VERSIONS)('a guest that is given PSCI %#x', { timeout }, (psci) => {
   let reference: Observation;
   beforeAll(async () => {
     reference = await observe({ psci });
@@ -49,11 +53,19 @@ describe.each(PSCI_VERSIONS)('a guest that is given PSCI %#x', (psci) => {
     const { text, stop } = await observe({ psci, ...options, psciConduit: 'smc' });
     expect({ text, stop }).toEqual({ text: reference.text, stop: reference.stop });
   });
+
+  test.each(OWNERS)('sees the same, and its VMM too, beside a secure runtime: %s', async (_, options) => {
+    const alone = await observe({ psci, ...options });
+    expect(await observe({ psci, ...options, secureRuntime })).toEqual(alone);
+    expect(alone.text).toBe(reference.text);
+  });
 });
+
+const secureRuntime = { code: runtimeCode };
 
 const SAMPLE = [PSCI_0_1, PSCI_1_1, PSCI_1_3] as const;
 
-test('what a VMM sees of the same guest', async () => {
+test('what a VMM sees of the same guest', { timeout }, async () => {
   const lines: string[] = [];
   for (const [name, options] of OWNERS) {
     const cells = SAMPLE.map(async (psci) => {
@@ -84,11 +96,12 @@ const ENDS: readonly (readonly [string, LastCall, string])[] = [
   ['SYSTEM_SUSPEND, and after it SYSTEM_OFF', [0xc400_000e, addressOf('resumed'), 0x77], 'shutdown'],
 ];
 
-describe.each(ENDS)('%s', (_, last, kind) => {
+describe.each(ENDS)('%s', { timeout }, (_, last, kind) => {
   test.each(OWNERS)('ends the run alike: %s', async (_name, options) => {
     const { stop, text } = await observe({ ...options, last });
     expect(stop).toEqual({ kind });
     // A guest that is suspended goes on from its entry point, with its context and nothing else.
     if (last[2] === 0x77) expect(text.trimEnd().split('\n').at(-1)).toBe('77 0 0 0 4 3c0');
+    expect(await observe({ ...options, last, secureRuntime })).toMatchObject({ stop, text });
   });
 });
