@@ -23,12 +23,13 @@ const root = `${import.meta.dirname}/..`;
 const option = (name: string, value: string | undefined): string[] =>
   value === undefined ? [] : [name, value];
 
-/** This project, from source. PSCI 1.1 is what QEMU offers: both guests shall see the same machine. */
+/** This project as it is published. PSCI 1.1 is what QEMU offers: both guests shall see the same machine. */
 export const vkvm: Contender = {
   name: 'vkvm',
   command: ({ kernel, initrd, append, memory }) => [
     process.execPath,
-    `${root}/packages/vkvm/src/bin.ts`,
+    '--conditions=built',
+    `${root}/packages/vkvm/dist/bin.js`,
     'run',
     ...option('--kernel', kernel),
     ...option('--initrd', initrd),

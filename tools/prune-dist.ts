@@ -5,7 +5,7 @@
 
 import { existsSync, globSync, rmSync } from 'node:fs';
 
-for (const file of globSync('dist/**/*.{js,js.map,d.ts,d.ts.map}')) {
-  const source = file.replace(/^dist/, 'src').replace(/\.(?:js|d\.ts)(?:\.map)?$/, '.ts');
+for (const file of globSync('dist/**/*.{d.ts,d.ts.map}')) {
+  const source = file.replace(/^dist/, 'src').replace(/\.d\.ts(?:\.map)?$/, '.ts');
   if (!existsSync(source)) rmSync(file);
 }
