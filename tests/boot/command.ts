@@ -16,12 +16,17 @@ export interface RunOptions {
   readonly input?: string;
   /** Ends the run once it holds of what was printed so far. */
   readonly until?: (stdout: string) => boolean;
+  /** Variables of the environment, beside those of the test. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Runs `vkvm` with these arguments. */
-export function vkvm(args: readonly string[], { input = '', until }: RunOptions = {}): Promise<Outcome> {
+export function vkvm(args: readonly string[], { input = '', until, env }: RunOptions = {}): Promise<Outcome> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [COMMAND, ...args], { stdio: 'pipe' });
+    const child = spawn(process.execPath, [COMMAND, ...args], {
+      stdio: 'pipe',
+      env: { ...process.env, ...env },
+    });
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {

@@ -40,7 +40,7 @@ import {
 import { defaultHost } from './host.ts';
 import type { Host } from './host.ts';
 import { createInterpreter, Engine } from './engine/engine.ts';
-import type { Interpreter } from './engine/engine.ts';
+import type { Interpreter, Tier } from './engine/engine.ts';
 import { ARGUMENT_SIZE, dispatch } from './ioctl/dispatch.ts';
 import type { KernelThread } from './ioctl/handler.ts';
 import { LAYOUT_VERSION, PROCESS_LOCK, formatArena, formattedVersion } from './state/arena.ts';
@@ -70,6 +70,8 @@ export interface KernelOptions {
   readonly host?: Partial<Host>;
   /** Where tracepoints go. Absent: nothing is traced, at no cost. */
   readonly trace?: TraceSink;
+  /** What of the guest's code is compiled. A guest cannot tell. Default: what is hot. */
+  readonly tier?: Tier;
 }
 
 /** What a kernel is, on whatever thread. */
@@ -191,7 +193,7 @@ function interpreterFor(isShared: boolean): Interpreter {
 
 function createSyscalls(
   words: Words,
-  { host: given, trace, createEngine }: KernelOptions & EngineOverride,
+  { host: given, trace, tier, createEngine }: KernelOptions & EngineOverride,
 ): Syscalls {
   const host: Host = { ...defaultHost(), ...given };
   const reported = new Set<string>();
@@ -203,7 +205,11 @@ function createSyscalls(
     createEngine:
       createEngine ??
       ((options: Parameters<EngineFactory>[0]) => {
-        return new Engine({ ...options, interpreter: interpreterFor(words.isShared) });
+        return new Engine({
+          ...options,
+          interpreter: interpreterFor(words.isShared),
+          ...(tier && { tier }),
+        });
       }),
     reportOnce(cause: string): void {
       if (reported.has(cause)) return;

@@ -5,6 +5,6 @@ import { runCommand } from '@vkvm/vmm/node';
 /** @param argv - without the interpreter and the program @returns the exit status */
 export const command = (argv: readonly string[]): Promise<number> =>
   runCommand(argv, {
-    createSyscalls: (process, report, { now, ...identity } = {}) =>
-      createKernel({ host: { report, ...(now ? { now } : {}) }, ...identity }).attach(process),
+    createSyscalls: (process, report, { now, ...choice } = {}) =>
+      createKernel({ host: { report, ...(now ? { now } : {}) }, ...choice }).attach(process),
   });

@@ -76,7 +76,7 @@ export function createInterpreter(shared: boolean): Interpreter {
   return { table: new DecodeTable(INSNS), plan, module };
 }
 
-/** Whether hot code is compiled, none, or all of it before it runs. */
+/** Whether hot code is compiled, none, or all of it before it runs: for tests. */
 export type Tier = 'hot' | 'none' | 'all';
 
 export interface EngineOptions {

@@ -36,12 +36,17 @@ export interface ConsoleInput {
   readonly backlog: () => number;
 }
 
+/** What of the guest's code is compiled: what is hot, nothing, or everything before it runs. */
+export const TIERS = ['hot', 'none', 'all'] as const;
+
 /** What can be chosen of a kernel. */
 export interface KernelChoice {
   /** Its monotonic clock, in nanoseconds. Default: the machine's. */
   readonly now?: () => number;
   /** The kernel it behaves as. Default: the newest. */
   readonly profile?: ProfileName;
+  /** Default: `hot`. */
+  readonly tier?: (typeof TIERS)[number];
 }
 
 /** Files, streams, time, and the two things that cannot be had everywhere: a kernel and Debian. */

@@ -9,7 +9,7 @@ import type { Options } from './args.ts';
 import type { CliHost } from './host.ts';
 import { RUN_OPTIONS, UnmappedAccesses, runToEnd } from './run.ts';
 import { UsageError } from './status.ts';
-import { parseCount, parseSeconds, parseSize, profileChoice } from './values.ts';
+import { kernelChoice, parseCount, parseSeconds, parseSize } from './values.ts';
 
 export const RESTORE_OPTIONS = {
   profile: RUN_OPTIONS.profile,
@@ -19,6 +19,7 @@ export const RESTORE_OPTIONS = {
   timeout: RUN_OPTIONS.timeout,
   'no-reboot': RUN_OPTIONS['no-reboot'],
   stats: RUN_OPTIONS.stats,
+  'no-jit': RUN_OPTIONS['no-jit'],
 } as const;
 
 /** Text of `vkvm restore --help`. */
@@ -47,7 +48,7 @@ export async function restore(
     ...(options.memory !== undefined && { memory: alignUp(parseSize('--memory', options.memory), 2 * MIB) }),
     ...(options.smp !== undefined && { smp: parseCount('--smp', options.smp) }),
   };
-  const kernel = profileChoice(options.profile);
+  const kernel = kernelChoice(options);
   const unmapped = new UnmappedAccesses();
   using machine = await read();
   return await runToEnd(host, machine, {

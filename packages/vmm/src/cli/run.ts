@@ -21,13 +21,14 @@ import {
 } from './status.ts';
 import {
   PROFILE_OPTION,
+  TIER_OPTION,
+  kernelChoice,
   parseCount,
   parsePsci,
   parsePsciOwner,
   parseSeconds,
   parseServices,
   parseSize,
-  profileChoice,
 } from './values.ts';
 
 /** What a machine is made of. */
@@ -61,6 +62,7 @@ export const RUN_OPTIONS = {
   timeout: { value: 'SECONDS', help: 'end with status 124 after this time' },
   'no-reboot': { help: 'end with status 3 when the guest asks for a reset' },
   stats: { help: 'say at the end what the machine did' },
+  ...TIER_OPTION,
 } as const;
 
 /** Text of `vkvm run --help`. */
@@ -150,7 +152,7 @@ export async function runGuest(
     timeout,
     noReboot: options['no-reboot'],
     stats: options.stats,
-    kernel: profileChoice(options.profile),
+    kernel: kernelChoice(options),
     label: options,
     save,
   });

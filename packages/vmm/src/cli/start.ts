@@ -7,7 +7,7 @@ import type { CliHost, GuestFiles } from './host.ts';
 import { RUN_OPTIONS, machineConfig, runGuest, runMachine } from './run.ts';
 import type { SaveMoment } from './save-moment.ts';
 import { UsageError } from './status.ts';
-import { parseSeconds, profileChoice } from './values.ts';
+import { kernelChoice, parseSeconds } from './values.ts';
 
 export const START_OPTIONS = {
   ...RUN_OPTIONS,
@@ -102,7 +102,7 @@ async function runBuiltin(
     timeout,
     noReboot: options['no-reboot'],
     stats: options.stats,
-    kernel: profileChoice(options.profile),
+    kernel: kernelChoice(options),
     label: {},
     save,
   });

@@ -7,6 +7,7 @@ import { PSCI_OWNERS } from '../smccc/ownership.ts';
 import type { PsciOwner } from '../smccc/ownership.ts';
 import { GUEST_SERVICES } from '../smccc/services.ts';
 import type { GuestService } from '../smccc/services.ts';
+import type { KernelChoice } from './host.ts';
 import { UsageError } from './status.ts';
 
 const UNITS: Readonly<Record<string, number>> = { '': MIB, K: 1024, M: MIB, G: 1024 * MIB };
@@ -65,6 +66,17 @@ export function parseProfile(option: string, value: string): ProfileName {
 /** What `--profile` chooses; nothing without it. */
 export const profileChoice = (value: string | undefined): { readonly profile?: ProfileName } =>
   value === undefined ? {} : { profile: parseProfile('--profile', value) };
+
+/** The option that has guest code interpreted only. */
+export const TIER_OPTION = {
+  'no-jit': { help: 'interpret all guest code, compile none' },
+} as const;
+
+/** What options choose of the kernel. */
+export const kernelChoice = (options: {
+  readonly profile: string | undefined;
+  readonly 'no-jit': boolean;
+}): KernelChoice => ({ ...profileChoice(options.profile), ...(options['no-jit'] && { tier: 'none' }) });
 
 /** Services of a guest: names with commas between, or `none`. */
 export function parseServices(option: string, value: string): readonly GuestService[] {

@@ -1,9 +1,10 @@
 /** The command on Node: streams, files, signals, apt. */
 import { createReadStream } from 'node:fs';
 import { open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
-import type { CliHost } from '../../cli/host.ts';
 import { main } from '../../cli/main.ts';
 import { UsageError } from '../../cli/status.ts';
+import { TIERS } from '../../cli/host.ts';
+import type { CliHost, KernelChoice } from '../../cli/host.ts';
 import { createMachineHost } from '../../machine/host.ts';
 import { openConsole } from './console.ts';
 import { debianGuest } from './debian.ts';
@@ -52,7 +53,8 @@ export function runCommand(argv: readonly string[], { createSyscalls }: CommandO
       return { [Symbol.dispose]: () => clearTimeout(timer) };
     },
     machineHost: createMachineHost(),
-    createSyscalls,
+    createSyscalls: (memory, report, choice) =>
+      createSyscalls(memory, report, { ...tierChoice(process.env[TIER_VARIABLE]), ...choice }),
     debianGuest: async (request) => {
       try {
         return await debianGuest(request, { progress: (line) => status.show(line) });
@@ -65,6 +67,17 @@ export function runCommand(argv: readonly string[], { createSyscalls }: CommandO
 }
 
 const NEWLINE = 0x0a;
+
+/** The variable of the environment that chooses what is compiled, for tests. */
+const TIER_VARIABLE = 'VKVM_TIER';
+
+/** @throws {UsageError} there is no such tier */
+function tierChoice(value: string | undefined): Pick<KernelChoice, 'tier'> {
+  if (value === undefined || value === '') return {};
+  const tier = TIERS.find((known) => known === value);
+  if (tier === undefined) throw new UsageError(`${TIER_VARIABLE}=${value}: there are ${TIERS.join(', ')}`);
+  return { tier };
+}
 
 /** Why a file cannot be read, for the errors people meet. */
 const READ_ERRORS: Readonly<Record<string, string>> = {
