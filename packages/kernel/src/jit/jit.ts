@@ -16,7 +16,7 @@ const INTERVAL = 4096;
 const EAGER_INTERVAL = 64;
 const MAX_INTERVAL = INTERVAL * 32;
 /** Samples that make an op the entry of a region. */
-const HOT = 3;
+const HOT = 5;
 /** Instructions of one batch, after which no further region is begun. */
 const BATCH_OPS = 1200;
 
