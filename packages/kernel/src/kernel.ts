@@ -40,6 +40,8 @@ import {
 import { defaultHost } from './host.ts';
 import type { Host } from './host.ts';
 import { createInterpreter, Engine } from './engine/engine.ts';
+import { CompilerHub } from './jit/compiler-hub.ts';
+import type { RegionCompiler } from './jit/compiler.ts';
 import type { Interpreter, Tier } from './engine/engine.ts';
 import { ARGUMENT_SIZE, dispatch } from './ioctl/dispatch.ts';
 import type { KernelThread } from './ioctl/handler.ts';
@@ -72,6 +74,8 @@ export interface KernelOptions {
   readonly trace?: TraceSink;
   /** What of the guest's code is compiled. A guest cannot tell. Default: what is hot. */
   readonly tier?: Tier;
+  /** Called once, if hot code is compiled: another thread to do it. Absent: this thread does, between instructions. */
+  readonly compiler?: () => RegionCompiler;
 }
 
 /** What a kernel is, on whatever thread. */
@@ -193,10 +197,16 @@ function interpreterFor(isShared: boolean): Interpreter {
 
 function createSyscalls(
   words: Words,
-  { host: given, trace, tier, createEngine }: KernelOptions & EngineOverride,
+  { host: given, trace, tier, compiler, createEngine }: KernelOptions & EngineOverride,
 ): Syscalls {
   const host: Host = { ...defaultHost(), ...given };
   const reported = new Set<string>();
+  let hub: CompilerHub | undefined;
+  const client = (): RegionCompiler | undefined => {
+    if (!compiler || (tier ?? 'hot') !== 'hot') return undefined;
+    hub ??= new CompilerHub(compiler());
+    return hub.client();
+  };
   const base = {
     words,
     host,
@@ -205,8 +215,10 @@ function createSyscalls(
     createEngine:
       createEngine ??
       ((options: Parameters<EngineFactory>[0]) => {
+        const regionCompiler = client();
         return new Engine({
           ...options,
+          ...(regionCompiler && { compiler: regionCompiler }),
           interpreter: interpreterFor(words.isShared),
           ...(tier && { tier }),
         });

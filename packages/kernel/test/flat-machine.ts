@@ -3,6 +3,7 @@ import { ACCESS_SIZE } from '../src/mmu/access.ts';
 import { Engine, createInterpreter, type Interpreter, type Tier } from '../src/engine/engine.ts';
 import type { Leave } from '../src/interp/leave.ts';
 import type { Traps } from '../src/interp/traps.ts';
+import type { RegionCompiler } from '../src/jit/compiler.ts';
 import { Block } from '../src/state/block.ts';
 import {
   CPACR_EL1,
@@ -95,8 +96,9 @@ export class FlatMachine {
   /**
    * @param shared - whether another thread could kick
    * @param tier - which code is compiled
+   * @param compiler - who compiles; absent = this thread
    */
-  constructor(shared = false, tier: Tier = 'hot') {
+  constructor(shared = false, tier: Tier = 'hot', compiler?: RegionCompiler) {
     this.words = new Words(new WebAssembly.Memory({ initial: PAGES, maximum: PAGES, shared }));
     this.vm = new Block(this.words, VM_AT);
     this.vcpu = new Block(this.words, VCPU_AT);
@@ -114,6 +116,7 @@ export class FlatMachine {
       },
       plainSysreg: () => -1,
       tier,
+      ...(compiler && { compiler }),
     });
     this.engine.format();
     this.reset();

@@ -1,10 +1,15 @@
 /** The command, put together: the VMM's command line on this package's kernel. */
 import { createKernel } from '@vkvm/kernel';
 import { runCommand } from '@vkvm/vmm/node';
+import { startCompiler } from './compiler-thread.ts';
 
 /** @param argv - without the interpreter and the program @returns the exit status */
 export const command = (argv: readonly string[]): Promise<number> =>
   runCommand(argv, {
     createSyscalls: (process, report, { now, ...choice } = {}) =>
-      createKernel({ host: { report, ...(now ? { now } : {}) }, ...choice }).attach(process),
+      createKernel({
+        host: { report, ...(now ? { now } : {}) },
+        compiler: startCompiler,
+        ...choice,
+      }).attach(process),
   });

@@ -5,6 +5,12 @@
  */
 import { DecodeTable } from '../a64/decode.ts';
 import { INSNS } from '../a64/table.ts';
+import {
+  regionCompiler,
+  type CompileAnswer,
+  type CompileRequest,
+  type RegionCompiler,
+} from '../jit/compiler.ts';
 import { Jit } from '../jit/jit.ts';
 import { Tlb } from '../mmu/tlb.ts';
 import { unpackRegime, unpackStack } from '../mmu/regime.ts';
@@ -79,6 +85,13 @@ export function createInterpreter(shared: boolean): Interpreter {
 /** Whether hot code is compiled, none, or all of it before it runs: for tests. */
 export type Tier = 'hot' | 'none' | 'all';
 
+/**
+ * What a thread does that compiles for others: see `compiler` of `createKernel`.
+ * @returns a function that answers a request
+ */
+export const createCompiler = (): ((request: CompileRequest) => CompileAnswer) =>
+  regionCompiler(planHandlers(INSNS));
+
 export interface EngineOptions {
   readonly interpreter: Interpreter;
   readonly words: Words;
@@ -89,6 +102,8 @@ export interface EngineOptions {
   readonly plainSysreg: PlainSysreg;
   /** Absent = `hot`. */
   readonly tier?: Tier;
+  /** Who compiles; absent = this thread. */
+  readonly compiler?: RegionCompiler;
 }
 
 /** What a translation is for. */
@@ -133,7 +148,7 @@ export class Engine {
   readonly #exports: Exports;
   readonly #jit: Jit | undefined;
 
-  constructor({ interpreter, words, vcpu, vm, traps, plainSysreg, tier = 'hot' }: EngineOptions) {
+  constructor({ interpreter, words, vcpu, vm, traps, plainSysreg, tier = 'hot', compiler }: EngineOptions) {
     this.#vcpu = new Block(words, vcpu);
     this.#tlb = new Tlb(this.#vcpu);
     this.#decoder = new Decoder(words, interpreter.table, interpreter.plan, plainSysreg);
@@ -157,6 +172,7 @@ export class Engine {
     if (tier !== 'none') {
       this.#jit = new Jit({
         isEager: tier === 'all',
+        compiler,
         words,
         plan: interpreter.plan,
         imports: { ...this.#exports, ...imports },

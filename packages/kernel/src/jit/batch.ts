@@ -1,5 +1,6 @@
 /** Several regions as one Wasm module: a module costs more than a function. */
 import type { Routine } from '../a64/emitter.ts';
+import { firstRegion, tableIndexOf, type HandlerPlan } from '../interp/build.ts';
 import type { HandlerImports } from '../interp/frame.ts';
 import { HandlerEmitter, TRAP_FP } from '../interp/handlers.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
@@ -11,19 +12,13 @@ const ENV = 'vkvm';
 const MAX_PAGES = 65536;
 const TYPE_OF = { i32: I32_TYPE, i64: I64_TYPE, v128: V128_TYPE } as const;
 
-/** Where regions lie: see frame.ts of the interpreter. */
-export interface RegionNumbers {
-  readonly firstRegion: number;
-  readonly firstEntry: number;
-}
-
 /** Name of a region's function among the exports. */
 export const regionName = (place: number): string => `region${place}`;
 
 /** Translates regions. The exports are {@link regionName} by place in the list. */
 export function buildBatch(
+  plan: HandlerPlan,
   regions: readonly Region[],
-  numbers: RegionNumbers,
   shared: boolean,
 ): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
@@ -70,7 +65,8 @@ export function buildBatch(
   for (const [place, region] of regions.entries()) {
     const { index, code } = functions[place]!;
     emitRegion(code, region, {
-      ...numbers,
+      firstRegion: firstRegion(plan),
+      firstEntry: tableIndexOf(plan, firstRegion(plan)),
       vcpu,
       jump,
       regionType,

@@ -6,19 +6,22 @@
  * the same run compiles the same code, whatever the clock says.
  */
 import { firstRegion, MAX_REGIONS, tableIndexOf, type HandlerPlan } from '../interp/build.ts';
-import { HANDLER_DECODE, OP_SIZE } from '../interp/uop.ts';
+import { DECODED_PAGE_SIZE, HANDLER_DECODE, OPS_PER_PAGE, OP_SIZE } from '../interp/uop.ts';
 import type { Words } from '../state/words.ts';
-import { buildBatch, regionName } from './batch.ts';
-import { RegionReader, type Region } from './region.ts';
+import { regionName } from './batch.ts';
+import { regionCompiler, type CompileAnswer, type CompileRequest, type RegionCompiler } from './compiler.ts';
 
 /** Instructions between two samples: where code is still interpreted, and at most. */
 const INTERVAL = 4096;
 const EAGER_INTERVAL = 64;
 const MAX_INTERVAL = INTERVAL * 32;
-/** Samples that make an op the entry of a region. */
+/** Samples that make an op the entry of a region, where this thread compiles. */
 const HOT = 5;
-/** Instructions of one batch, after which no further region is begun. */
-const BATCH_OPS = 1200;
+/** Where another thread does: it is asked earlier, and when it lets us wait for long this one does it after all. */
+const HOT_ELSEWHERE = 3;
+const URGENT = 20;
+/** Bytes of modules that are kept; V8 makes about as much of them again, twice. The oldest go first. */
+const MAX_BYTES = 16 << 20;
 
 export interface JitOptions {
   /** All code is compiled before it runs: for tests. */
@@ -30,14 +33,16 @@ export interface JitOptions {
   /** Address of the decoded page that an op belongs to. */
   readonly pageOf: (op: number) => number;
   readonly decode: (op: number) => void;
+  /** Absent = this thread compiles. */
+  readonly compiler: RegionCompiler | undefined;
 }
 
 /** The regions of one module, all of one page: they call each other directly, so they go together. */
 interface Batch {
   readonly page: number;
-  readonly regions: Installed[];
-  /** The ops that it was made of: from an index to one past the last. */
-  readonly ranges: readonly (readonly [from: number, to: number])[];
+  readonly regions: readonly Installed[];
+  readonly ranges: CompileAnswer['ranges'];
+  readonly bytes: number;
 }
 
 interface Installed {
@@ -52,24 +57,28 @@ export class Jit {
   interval = INTERVAL;
   readonly isEager: boolean;
   readonly #options: JitOptions;
-  readonly #reader: RegionReader;
   readonly #first: number;
   readonly #firstEntry: number;
+  readonly #compileHere: (request: CompileRequest) => CompileAnswer;
   readonly #samples = new Map<number, number>();
   readonly #bySlot: (Installed | undefined)[] = [];
   readonly #freeSlots: number[] = [];
+  /** In the order in which they came. */
+  readonly #batches = new Set<Batch>();
   readonly #byPage = new Map<number, Batch[]>();
+  #bytes = 0;
+  #requests = 0;
+  /** Ops of the requests that another thread has, and whose code has not changed since. */
+  readonly #pending = new Map<number, number>();
 
   constructor(options: JitOptions) {
     this.#options = options;
     this.isEager = options.isEager;
     if (this.isEager) this.interval = EAGER_INTERVAL;
-    const { words, plan, decode } = options;
+    const { plan } = options;
     this.#first = firstRegion(plan);
     this.#firstEntry = tableIndexOf(plan, this.#first);
-    this.#reader = new RegionReader(words, plan, this.isEager ? decode : undefined, (op) =>
-      this.#originalOf(op),
-    );
+    this.#compileHere = regionCompiler(plan);
   }
 
   /** The region that begins at an op. */
@@ -85,6 +94,12 @@ export class Jit {
   /** Guest code was left at an op after {@link interval} instructions. */
   sample(op: number): void {
     if (this.isEager) return;
+    const { compiler } = this.#options;
+    for (let answer = compiler?.take(); answer; answer = compiler?.take()) {
+      const asked = this.#pending.get(answer.id);
+      this.#pending.delete(answer.id);
+      if (asked !== undefined && !this.#at(asked)) this.#install(this.#options.pageOf(asked), answer);
+    }
     if (this.#at(op)) {
       this.interval = Math.min(2 * this.interval, MAX_INTERVAL);
       return;
@@ -92,57 +107,63 @@ export class Jit {
     this.interval = INTERVAL;
     const count = (this.#samples.get(op) ?? 0) + 1;
     this.#samples.set(op, count);
-    if (count === HOT) this.compile(op);
+    const isUrgent = count === (compiler ? URGENT : HOT);
+    if (!isUrgent && !(compiler && count === HOT_ELSEWHERE)) return;
+    const page = this.#options.pageOf(op);
+    const request = this.#request(page, op);
+    if (compiler && !isUrgent) {
+      this.#pending.set(request.id, op);
+      compiler.post(request);
+    } else {
+      this.#install(page, this.#compileHere(request));
+    }
   }
 
-  /** Compiles the region that begins at an op, unless that is done. */
+  /** Compiles the region that begins at an op, and all of its page, unless that is done. */
   compile(op: number): void {
     if (this.#at(op)) return;
-    const page = this.#options.pageOf(op);
-    const regions = this.#regionsFrom(page, (op - page) / OP_SIZE);
-    if (regions.length === 0) return;
-    if (this.#bySlot.length + regions.length - this.#freeSlots.length > MAX_REGIONS) this.dropAll();
-    const { words, imports } = this.#options;
-    const numbers = { firstRegion: this.#first, firstEntry: this.#firstEntry };
-    const module = new WebAssembly.Module(buildBatch(regions, numbers, words.isShared));
-    const { exports } = new WebAssembly.Instance(module, { vkvm: imports });
-    const installed = regions.map((region, place) =>
-      this.#install(page + region.entry * OP_SIZE, exports[regionName(place)] as () => void),
-    );
-    const ranges = regions.flatMap(({ blocks }) =>
-      blocks.map(({ first, ops }) => [first, first + ops.length] as const),
-    );
-    const batches = this.#byPage.get(page);
-    const batch = { page, regions: installed, ranges };
-    if (batches) batches.push(batch);
-    else this.#byPage.set(page, [batch]);
-  }
-
-  /** The region at an op, and those where control comes back from what the interpreter does in it. */
-  #regionsFrom(page: number, first: number): Region[] {
-    const regions: Region[] = [];
-    const waiting = [first];
-    const seen = new Set(waiting);
-    let ops = 0;
-    for (let entry = waiting.shift(); entry !== undefined && ops < BATCH_OPS; entry = waiting.shift()) {
-      if (this.#at(page + entry * OP_SIZE)) continue;
-      const region = this.#reader.read(page, entry);
-      const all = region.blocks.flatMap((block) => block.ops);
-      const interpreted = all.filter(({ footprint }) => footprint.flow.kind === 'interpret');
-      for (const { index, handler } of interpreted) {
-        if (!handler || seen.has(index + 1)) continue;
-        seen.add(index + 1);
-        waiting.push(index + 1);
-      }
-      // An op that is not decoded any more has no region, nor has one that only the interpreter does.
-      if ((region.blocks[0]?.ops[0]?.footprint.flow.kind ?? 'interpret') === 'interpret') continue;
-      ops += all.length;
-      regions.push(region);
+    const { words, pageOf, decode } = this.#options;
+    const page = pageOf(op);
+    for (let at = page; at < page + OPS_PER_PAGE * OP_SIZE; at += OP_SIZE) {
+      if (words.u16[at >>> 1] === HANDLER_DECODE) decode(at);
     }
-    return regions;
+    this.#install(page, this.#compileHere(this.#request(page, op)));
   }
 
-  #install(op: number, code: () => void): Installed {
+  #request(page: number, op: number): CompileRequest {
+    const { words } = this.#options;
+    const indexOf = (at: number): number => (at - page) / OP_SIZE;
+    const copy = words.u8.slice(page, page + DECODED_PAGE_SIZE);
+    const handlers = new Uint16Array(copy.buffer);
+    const regions = (this.#byPage.get(page) ?? []).flatMap((batch) => batch.regions);
+    for (const { entry, original } of regions) handlers[(entry - page) >>> 1] = original;
+    const compiled = regions.map(({ entry }) => indexOf(entry));
+    return { id: ++this.#requests, shared: words.isShared, page: copy, entry: indexOf(op), compiled };
+  }
+
+  #install(page: number, { entries, ranges, code }: CompileAnswer): void {
+    if (entries.length === 0) return;
+    if (this.#bySlot.length + entries.length - this.#freeSlots.length > MAX_REGIONS) this.dropAll();
+    const { imports } = this.#options;
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), { vkvm: imports });
+    const regions = entries.map((index, place) =>
+      // batch.ts exports a function for each.
+      this.#enter(page + index * OP_SIZE, exports[regionName(place)] as () => void),
+    );
+    const batch = { page, regions, ranges, bytes: code.length };
+    const others = this.#byPage.get(page);
+    if (others) others.push(batch);
+    else this.#byPage.set(page, [batch]);
+    this.#batches.add(batch);
+    this.#bytes += batch.bytes;
+    for (const oldest of this.#batches) {
+      if (this.#bytes <= MAX_BYTES) break;
+      this.#remove(oldest);
+    }
+  }
+
+  /** Has an op lead to a region. */
+  #enter(op: number, code: () => void): Installed {
     const slot = this.#freeSlots.pop() ?? this.#bySlot.length;
     const installed = { entry: op, slot, original: this.#originalOf(op) };
     this.#bySlot[slot] = installed;
@@ -151,33 +172,41 @@ export class Jit {
     return installed;
   }
 
-  #remove({ entry, slot }: Installed): void {
+  #remove(batch: Batch): void {
     const { words, imports } = this.#options;
-    if (words.u16[entry >>> 1] === this.#first + slot) words.u16[entry >>> 1] = HANDLER_DECODE;
-    imports.table.set(this.#firstEntry + slot, null);
-    this.#bySlot[slot] = undefined;
-    this.#freeSlots.push(slot);
+    for (const { entry, slot } of batch.regions) {
+      if (words.u16[entry >>> 1] === this.#first + slot) words.u16[entry >>> 1] = HANDLER_DECODE;
+      imports.table.set(this.#firstEntry + slot, null);
+      this.#bySlot[slot] = undefined;
+      this.#freeSlots.push(slot);
+      this.#samples.delete(entry);
+    }
+    this.#batches.delete(batch);
+    this.#bytes -= batch.bytes;
+    const others = this.#byPage.get(batch.page)!.filter((each) => each !== batch);
+    if (others.length === 0) this.#byPage.delete(batch.page);
+    else this.#byPage.set(batch.page, others);
   }
 
   /** The instructions of some ops of a page have changed: [from, to). */
   drop(page: number, from: number, to: number): void {
-    const batches = this.#byPage.get(page);
-    if (!batches) return;
-    const isHit = ({ ranges }: Batch): boolean => ranges.some((range) => range[0] < to && from < range[1]);
-    for (const batch of batches.filter(isHit)) for (const region of batch.regions) this.#remove(region);
-    this.#byPage.set(
-      page,
-      batches.filter((batch) => !isHit(batch)),
-    );
+    for (const [id, op] of this.#pending) {
+      if (this.#options.pageOf(op) !== page) continue;
+      this.#pending.delete(id);
+      this.#samples.delete(op);
+    }
+    for (const batch of this.#byPage.get(page) ?? []) {
+      if (batch.ranges.some((range) => range[0] < to && from < range[1])) this.#remove(batch);
+    }
   }
 
   /** All decoded code is gone. */
   dropAll(): void {
-    for (const each of this.#bySlot) if (each) this.#remove(each);
+    for (const batch of this.#batches) this.#remove(batch);
     this.#bySlot.length = 0;
     this.#freeSlots.length = 0;
-    this.#byPage.clear();
     this.#samples.clear();
+    this.#pending.clear();
   }
 
   /** Runs something while no region begins at an op. */

@@ -13,7 +13,6 @@ import {
   OP_SIZE,
   SPECIAL_HANDLERS,
 } from '../interp/uop.ts';
-import type { Words } from '../state/words.ts';
 import { footprintOf, isCall, type Footprint } from './footprint.ts';
 
 /** One instruction of a region. */
@@ -43,8 +42,6 @@ export interface Block {
 }
 
 export interface Region {
-  /** Address of the decoded page. */
-  readonly page: number;
   /** Index of the entry op; the first block begins with it. */
   readonly entry: number;
   readonly blocks: readonly Block[];
@@ -76,27 +73,18 @@ const PAGE_END: Footprint = {
   flow: { kind: 'jump', branch: 'jump' },
 };
 
+/** The ops of one decoded page, with the handlers they have where no region begins. */
+export interface DecodedPage {
+  readonly u16: Uint16Array;
+  readonly u32: Uint32Array;
+}
+
 export class RegionReader {
-  readonly #words: Words;
   readonly #plan: HandlerPlan;
-  readonly #decode: ((op: number) => void) | undefined;
-  readonly #originalOf: (op: number) => number;
   readonly #footprints = new Map<Handler, Footprint>();
 
-  /**
-   * @param decode - decodes the op at an address; absent = regions end where code is not decoded
-   * @param originalOf - the handler of an op, seen through a compiled region that begins at it
-   */
-  constructor(
-    words: Words,
-    plan: HandlerPlan,
-    decode: ((op: number) => void) | undefined,
-    originalOf: (op: number) => number,
-  ) {
-    this.#words = words;
+  constructor(plan: HandlerPlan) {
     this.#plan = plan;
-    this.#decode = decode;
-    this.#originalOf = originalOf;
   }
 
   #footprint(handler: Handler): Footprint {
@@ -107,9 +95,9 @@ export class RegionReader {
     return footprint;
   }
 
-  #op(page: number, index: number): RegionOp {
-    const { u16, u32 } = this.#words;
-    const at = page + index * OP_SIZE;
+  /** `undefined` where code is not decoded: it was never executed, and is not worth to be compiled. */
+  #op({ u16, u32 }: DecodedPage, index: number): RegionOp | undefined {
+    const at = index * OP_SIZE;
     const fields = {
       index,
       a: u16[(at + OP_A) >>> 1]!,
@@ -119,23 +107,16 @@ export class RegionReader {
       immHigh: u32[(at + OP_IMM + 4) >>> 2]! | 0,
     };
     if (index === OPS_PER_PAGE) return { ...fields, handler: undefined, footprint: PAGE_END };
-    const number = this.#originalOf(at);
+    const number = u16[at >>> 1]!;
+    if (number === HANDLER_DECODE) return undefined;
     if (number < SPECIAL_HANDLERS) return { ...fields, handler: undefined, footprint: INTERPRET };
     const found = this.#plan.handlers[number - SPECIAL_HANDLERS]!;
     const handler = found.head ?? found;
     return { ...fields, handler, footprint: this.#footprint(handler) };
   }
 
-  /** Whether an op is decoded. What is not was never executed, and is not worth to be compiled. */
-  #isDecoded(page: number, index: number): boolean {
-    const at = page + index * OP_SIZE;
-    if (index === OPS_PER_PAGE || this.#words.u16[at >>> 1] !== HANDLER_DECODE) return true;
-    this.#decode?.(at);
-    return this.#decode !== undefined;
-  }
-
-  /** @param entry - index of an op that is decoded */
-  read(page: number, entry: number): Region {
+  /** @param entry - index of an op @returns a region without blocks if the op is not decoded */
+  read(page: DecodedPage, entry: number): Region {
     const ops = new Map<number, RegionOp>();
     const leaders = new Set<number>([entry]);
     const waiting = [entry];
@@ -145,8 +126,8 @@ export class RegionReader {
           leaders.add(at);
           break;
         }
-        if (!this.#isDecoded(page, at)) break;
-        const op: RegionOp = this.#op(page, at);
+        const op: RegionOp | undefined = this.#op(page, at);
+        if (!op) break;
         ops.set(at, op);
         const { taken, next } = successorsOf(op);
         if (taken !== undefined) {
@@ -157,7 +138,7 @@ export class RegionReader {
         at = next;
       }
     }
-    return { page, entry, blocks: blocksOf(entry, ops, leaders) };
+    return { entry, blocks: blocksOf(entry, ops, leaders) };
   }
 }
 

@@ -1,0 +1,85 @@
+/**
+ * From a decoded page to the bytes of a module with the regions of it that are hot. It needs nothing else, so another
+ * thread can do it.
+ */
+import type { HandlerPlan } from '../interp/build.ts';
+import { buildBatch } from './batch.ts';
+import { RegionReader, type DecodedPage, type Region } from './region.ts';
+
+/** What a compiler is asked. It survives a structured clone. */
+export interface CompileRequest {
+  readonly id: number;
+  /** Whether the process memory is shared. */
+  readonly shared: boolean;
+  /** The ops of the page, with the handlers they have where no region begins: a copy. */
+  readonly page: Uint8Array<ArrayBuffer>;
+  /** Index of the op that is hot. */
+  readonly entry: number;
+  /** Ops at which regions begin already. */
+  readonly compiled: readonly number[];
+}
+
+/** Its answer: nothing to compile if there are no entries. */
+export interface CompileAnswer {
+  readonly id: number;
+  /** Index of the op at which each region begins; its function is `regionName` of its place here. */
+  readonly entries: readonly number[];
+  /** The ops that they were made of: from an index to one past the last. */
+  readonly ranges: readonly (readonly [from: number, to: number])[];
+  readonly code: Uint8Array<ArrayBuffer>;
+}
+
+/** Another thread that compiles. */
+export interface RegionCompiler {
+  /** Asks. It never waits. */
+  post(request: CompileRequest): void;
+  /** An answer that has come and was not taken yet. It never waits. */
+  take(): CompileAnswer | undefined;
+}
+
+/** Instructions of one batch, after which no further region is begun. */
+const BATCH_OPS = 1200;
+
+/** Compiles at once. @param plan - the numbers of the handlers in the pages */
+export function regionCompiler(plan: HandlerPlan): (request: CompileRequest) => CompileAnswer {
+  const reader = new RegionReader(plan);
+  return ({ id, shared, page, entry, compiled }) => {
+    const view = { u16: new Uint16Array(page.buffer), u32: new Uint32Array(page.buffer) };
+    const regions = regionsFrom(reader, view, entry, new Set(compiled));
+    return {
+      id,
+      entries: regions.map((region) => region.entry),
+      ranges: regions.flatMap(({ blocks }) =>
+        blocks.map(({ first, ops }) => [first, first + ops.length] as const),
+      ),
+      code: regions.length === 0 ? new Uint8Array() : buildBatch(plan, regions, shared),
+    };
+  };
+}
+
+/** The region at an op, and those where control comes back from what the interpreter does in it. */
+function regionsFrom(
+  reader: RegionReader,
+  page: DecodedPage,
+  first: number,
+  compiled: ReadonlySet<number>,
+): Region[] {
+  const regions: Region[] = [];
+  const waiting = [first];
+  const seen = new Set([...compiled, first]);
+  let count = 0;
+  for (let entry = waiting.shift(); entry !== undefined && count < BATCH_OPS; entry = waiting.shift()) {
+    const region = reader.read(page, entry);
+    const ops = region.blocks.flatMap((block) => block.ops);
+    for (const { index, handler, footprint } of ops) {
+      if (footprint.flow.kind !== 'interpret' || !handler || seen.has(index + 1)) continue;
+      seen.add(index + 1);
+      waiting.push(index + 1);
+    }
+    // What is not decoded has no region, nor has what only the interpreter does.
+    if ((region.blocks[0]?.ops[0]?.footprint.flow.kind ?? 'interpret') === 'interpret') continue;
+    count += ops.length;
+    regions.push(region);
+  }
+  return regions;
+}

@@ -1,0 +1,18 @@
+/** A thread beside the vCPU's that compiles, so that the guest does not wait for it. */
+import { MessageChannel, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import type { CompileAnswer, RegionCompiler } from '@vkvm/kernel';
+
+/** Starts it. It does not keep the process alive. */
+export function startCompiler(): RegionCompiler {
+  const { port1, port2 } = new MessageChannel();
+  const worker = new Worker(new URL(import.meta.resolve('vkvm/compile-worker')), {
+    workerData: { port: port2 },
+    transferList: [port2],
+  });
+  worker.unref();
+  port1.unref();
+  return {
+    post: (request) => port1.postMessage(request, [request.page.buffer]),
+    take: () => (receiveMessageOnPort(port1) as { readonly message: CompileAnswer } | undefined)?.message,
+  };
+}
