@@ -2,6 +2,7 @@
 import { KVM_MP_STATE_RUNNABLE } from '@vkvm/uapi';
 
 import type { Host } from '../src/host.ts';
+import { initPsciVersion } from '../src/psci/versions.ts';
 import { PROTECTION_MAP, formatArena } from '../src/state/arena.ts';
 import { Block } from '../src/state/block.ts';
 import { INITIALISED, MP_STATE, REQUESTS, VCPU_ID, VCPU_INDEX } from '../src/state/control.ts';
@@ -41,6 +42,7 @@ export function bareVm(ids: readonly number[] = [0]): BareVm {
   const vm = new Block(words, VM_ADDRESS);
   vm.set32(IPA_BITS, 40);
   vm.set32(VCPU_COUNT, ids.length);
+  initPsciVersion(vm);
   const vcpus = ids.map((id, index) => {
     const vcpu = new Block(words, VCPUS_ADDRESS + index * (STATE_SIZE + PAGE));
     vm.set32(VCPU_TABLE + 4 * index, vcpu.base);

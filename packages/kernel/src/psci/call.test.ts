@@ -55,7 +55,7 @@ function call(
 ): number | string {
   for (let n = 1; n <= 3; n++) vcpu.set64(X + 8 * n, args[n - 1] ?? SENTINEL + BigInt(n));
   vcpu.set64(X, BigInt(id));
-  if (psciCall(vcpu, id, host) === 'resume') return Number(BigInt.asIntN(64, vcpu.get64(X)));
+  if (psciCall(vcpu, host) === 'resume') return Number(BigInt.asIntN(64, vcpu.get64(X)));
   const { type, ndata, data } = kvmRunSystemEvent.read(vcpu.words.memory, vcpu.get32(RUN_PAGE));
   return `event ${type}${ndata === 0 ? '' : ` flags ${data[0]}`}`;
 }

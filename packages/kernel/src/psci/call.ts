@@ -111,7 +111,8 @@ function serve01(vcpu: Block, id: number, host: Host): number | 'exit' | 'undefi
   return (row && HANDLERS_0_1[row.name])?.(vcpu, host) ?? PSCI_NOT_SUPPORTED;
 }
 
-function serve(vcpu: Block, id: number, host: Host): number | 'exit' | 'undefined' {
+function serve(vcpu: Block, host: Host): number | 'exit' | 'undefined' {
+  const id = argumentLow(vcpu, 0);
   const version = psciVersion(vcpu);
   if (version === PSCI_0_1) return serve01(vcpu, id, host);
   const call = callOf(id, version);
@@ -124,11 +125,11 @@ function serve(vcpu: Block, id: number, host: Host): number | 'exit' | 'undefine
 const KEEPS_ARGUMENTS = releases({ until: '4.16' });
 
 /**
- * Serves a call that nobody else owns.
+ * Serves the call in x0 to x3, which nobody else owns.
  * @returns whether KVM_RUN goes on, returns with the exit that is written, or finds an undefined instruction
  */
-export function psciCall(vcpu: Block, id: number, host: Host): CallOutcome {
-  const result = serve(vcpu, id, host);
+export function psciCall(vcpu: Block, host: Host): CallOutcome {
+  const result = serve(vcpu, host);
   if (typeof result !== 'number') return result;
   if (holds(vcpu, KEEPS_ARGUMENTS)) setResult(vcpu, result);
   else setResults(vcpu, result);

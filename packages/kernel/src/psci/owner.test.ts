@@ -8,6 +8,8 @@ import {
 import { describe, expect, test } from 'vitest';
 
 import { bareVm } from '../../test/bare-vm.ts';
+import type { Block } from '../state/block.ts';
+import { X } from '../state/vcpu-state.ts';
 import { arePsci, isPsci } from './ids.ts';
 import { isUserPsci, setPsciOwner } from './owner.ts';
 
@@ -20,9 +22,14 @@ const ids = [
 ];
 
 function ownedBy(user: boolean, owner: number): string[] {
-  const { vm, words, host } = bareVm();
+  const { vm, vcpus, host } = bareVm([0]);
+  const [vcpu] = vcpus as [Block];
   setPsciOwner(vm, BigInt(owner), host);
-  return ids.filter(([, id]) => isUserPsci(words, vm.base, id) === user).map(([name]) => name);
+  const isOwned = (id: number): boolean => {
+    vcpu.set64(X, BigInt(id));
+    return isUserPsci(vcpu) === user;
+  };
+  return ids.filter(([, id]) => isOwned(id)).map(([name]) => name);
 }
 
 test('a function id is PSCI’s by its range', () => {

@@ -13,9 +13,11 @@ import {
 
 import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
+import { argumentLow } from '../state/call-registers.ts';
 import { addRange, findRange, overlapsRange } from '../state/id-ranges.ts';
 import { withLock } from '../state/lock.ts';
 import { RFC_2013, releaseOf } from '../state/profile.ts';
+import { VM_BLOCK } from '../state/vcpu-state.ts';
 import { STATE_LOCK, VM_HAS_RUN } from '../state/vm-control.ts';
 import type { Words } from '../state/words.ts';
 import { arePsci, isAboutOneCpu } from './ids.ts';
@@ -74,10 +76,13 @@ function ownerOf(words: Words, vm: number): number {
   return chosen === 0 ? defaultOwner(words) : chosen - 1;
 }
 
-/** Whether calls of a PSCI function exit. @param vm - address of the VM block */
-export function isUserPsci(words: Words, vm: number, id: number): boolean {
+/** Whether the PSCI call that a vCPU makes exits. */
+export function isUserPsci(vcpu: Block): boolean {
+  const { words } = vcpu;
+  const vm = vcpu.get32(VM_BLOCK);
   const owner = ownerOf(words, vm);
   if (owner === VKVM_PSCI_OWNER_KERNEL) return false;
+  const id = argumentLow(vcpu, 0);
   const route = findRange(words, vm, ROUTES, id);
   if (route >= 0) return route === VKVM_PSCI_ROUTE_TO_USER;
   return owner === VKVM_PSCI_OWNER_USER || !isAboutOneCpu(id);

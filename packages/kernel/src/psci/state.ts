@@ -3,7 +3,7 @@ import { ID_RANGE_SIZE } from '../state/id-ranges.ts';
 import type { IdRanges } from '../state/id-ranges.ts';
 import { VM_SMCCC } from '../state/vm-state.ts';
 
-/** The version that user space chose; 0 = none. */
+/** The version of guests that have PSCI 0.2: the newest of the profile, until user space chooses. */
 export const VERSION = VM_SMCCC + 0x00;
 /** A VKVM_PSCI_OWNER_*, plus 1; 0 = that of the profile. Fixed at the first run. */
 export const OWNER = VM_SMCCC + 0x04;

@@ -51,11 +51,12 @@ function newest(release: number): PsciVersion {
   return PSCI_0_1;
 }
 
-/** The version a vCPU's guest has: 0.1 without the feature, else the one chosen, else the newest of the profile. */
-export function psciVersion(vcpu: Block): number {
-  if (!hasPsci02(vcpu)) return PSCI_0_1;
-  return vcpu.words.get32(vcpu.get32(VM_BLOCK) + VERSION) || newest(releaseOf(vcpu.words));
-}
+/** Gives a new VM the version that it has if user space chooses none. */
+export const initPsciVersion = (vm: Block): void => vm.set32(VERSION, newest(releaseOf(vm.words)));
+
+/** The version a vCPU's guest has: 0.1 without the feature, else the VM's. */
+export const psciVersion = (vcpu: Block): number =>
+  hasPsci02(vcpu) ? vcpu.words.get32(vcpu.get32(VM_BLOCK) + VERSION) : PSCI_0_1;
 
 export const versionRow = (version: number): PsciVersionRow =>
   VERSIONS.find((row) => row.version === version)!;

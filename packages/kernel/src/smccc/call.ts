@@ -21,7 +21,7 @@ import { argumentLow, setResult, setResults } from '../state/call-registers.ts';
 import { exitHypercall } from '../state/exit.ts';
 import { holds, releases } from '../state/profile.ts';
 import type { Releases } from '../state/profile.ts';
-import { VM_BLOCK, X } from '../state/vcpu-state.ts';
+import { X } from '../state/vcpu-state.ts';
 import { archServices, isWorkaround } from './arch.ts';
 import { filterAction } from './filter.ts';
 import { bitmapOf } from './firmware-regs.ts';
@@ -54,9 +54,10 @@ const UNKNOWN_IS_UNDEFINED = releases({ until: '4.16' });
 /** Calls of a workaround by HVC are answered. */
 const HAS_WORKAROUNDS = releases({ since: '4.16' });
 
-function serve(vcpu: Block, smc: boolean, id: number, host: Host): CallOutcome {
+function serve(vcpu: Block, smc: boolean, host: Host): CallOutcome {
+  const id = argumentLow(vcpu, 0);
   if (isPsci(id)) {
-    if (!isUserPsci(vcpu.words, vcpu.get32(VM_BLOCK), id)) return psciCall(vcpu, id, host);
+    if (!isUserPsci(vcpu)) return psciCall(vcpu, host);
     beginPsci(vcpu, smc);
     return 'exit';
   }
@@ -68,7 +69,8 @@ function serve(vcpu: Block, smc: boolean, id: number, host: Host): CallOutcome {
 }
 
 /**
- * Serves an HVC or SMC of a vCPU. The pc is already after the instruction.
+ * Serves an HVC or SMC of a vCPU. The pc is already after the instruction. The function id stays in x0, where everybody
+ * reads it: a number above 2³¹ costs an allocation wherever it is passed on.
  * @param immediate - of the instruction: HVC's is ignored, an SMC's must be 0 since Linux 6.4
  */
 export function smccc(vcpu: Block, smc: boolean, immediate: number, host: Host): CallOutcome {
@@ -76,20 +78,19 @@ export function smccc(vcpu: Block, smc: boolean, immediate: number, host: Host):
     setResult(vcpu, SMCCC_RET_NOT_SUPPORTED);
     return 'resume';
   }
-  const id = argumentLow(vcpu, 0);
-  if (!smc && isWorkaround(id) && holds(vcpu, HAS_WORKAROUNDS)) {
+  if (!smc && isWorkaround(argumentLow(vcpu, 0)) && holds(vcpu, HAS_WORKAROUNDS)) {
     setResult(vcpu, SMCCC_RET_SUCCESS);
     vcpu.set64(X + 8, 0n);
     return 'resume';
   }
-  switch (filterAction(vcpu.words, vcpu.get32(VM_BLOCK), id)) {
+  switch (filterAction(vcpu)) {
     case KVM_SMCCC_FILTER_DENY:
       setResults(vcpu, SMCCC_RET_NOT_SUPPORTED);
       return 'resume';
     case KVM_SMCCC_FILTER_FWD_TO_USER:
-      exitHypercall(vcpu, id, smc ? KVM_HYPERCALL_EXIT_SMC : 0);
+      exitHypercall(vcpu, argumentLow(vcpu, 0), smc ? KVM_HYPERCALL_EXIT_SMC : 0);
       return 'exit';
     default:
-      return serve(vcpu, smc, id, host);
+      return serve(vcpu, smc, host);
   }
 }

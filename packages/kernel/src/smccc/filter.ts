@@ -12,10 +12,11 @@ import {
 
 import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
+import { argumentLow } from '../state/call-registers.ts';
 import { addRange, findRange, overlapsRange } from '../state/id-ranges.ts';
 import { withLock } from '../state/lock.ts';
+import { VM_BLOCK } from '../state/vcpu-state.ts';
 import { STATE_LOCK, VM_HAS_RUN } from '../state/vm-control.ts';
-import type { Words } from '../state/words.ts';
 import { copyFromUser } from '../uaccess.ts';
 import { FILTER } from './state.ts';
 
@@ -50,8 +51,8 @@ export function addFilter(vm: Block, userAddress: number, host: Host): number {
   });
 }
 
-/** The action for a function id: a KVM_SMCCC_FILTER_*. @param vm - address of the VM block */
-export function filterAction(words: Words, vm: number, id: number): number {
-  const action = findRange(words, vm, FILTER, id);
+/** The action for the call that a vCPU makes: a KVM_SMCCC_FILTER_*. */
+export function filterAction(vcpu: Block): number {
+  const action = findRange(vcpu.words, vcpu.get32(VM_BLOCK), FILTER, argumentLow(vcpu, 0));
   return action < 0 ? KVM_SMCCC_FILTER_HANDLE : action;
 }

@@ -23,10 +23,13 @@ export interface Releases {
   readonly until: number;
 }
 
+/** Later than any release, and a small integer: comparing with Infinity is a comparison of doubles. */
+const NEVER = 0x3fff_ffff;
+
 /** Makes a range ready to be asked for. */
 export const releases = ({ since, until }: ReleaseRange): Releases => ({
   from: since === undefined ? 0 : releaseNumber(since),
-  until: until === undefined ? Infinity : releaseNumber(until),
+  until: until === undefined ? NEVER : releaseNumber(until),
 });
 
 /** The release of the profile: major << 16 | minor. */

@@ -9,6 +9,8 @@ export class Words {
   readonly u32: Uint32Array;
   readonly i64: BigInt64Array;
   readonly u64: BigUint64Array;
+  /** By where they begin. There are as many as blocks. */
+  readonly #views = new Map<number, Uint32Array>();
 
   constructor(memory: WebAssembly.Memory) {
     const { buffer } = memory;
@@ -20,6 +22,16 @@ export class Words {
     this.u32 = new Uint32Array(buffer);
     this.i64 = new BigInt64Array(buffer);
     this.u64 = new BigUint64Array(buffer);
+  }
+
+  /** The words from a block on. @param base - its byte address */
+  from(base: number): Uint32Array {
+    let view = this.#views.get(base);
+    if (!view) {
+      view = this.u32.subarray(base >>> 2);
+      this.#views.set(base, view);
+    }
+    return view;
   }
 
   /** @param address - byte address, a multiple of 4 */

@@ -179,11 +179,11 @@ function grant(secure: Block, vm: Block, address: number, slot: number, host: Ho
 /** Whether a VM is a secure runtime's own. */
 export const isSecureVm = (vm: Block): boolean => vm.get32(GUEST_VM) !== 0;
 
-/** @returns block of the vCPU that serves a function id, or 0 */
-export function secureVcpuFor(vm: Block, id: number): number {
+/** @returns block of the vCPU that serves the call that a guest's vCPU makes, or 0 */
+export function secureVcpuFor(vm: Block, caller: Block): number {
   const vcpu = vm.get32(SECURE_VCPU);
   if (vcpu === 0) return 0;
-  const offset = ((id & ~CONVENTION) >>> 0) - vm.get32(BASE);
+  const offset = ((caller.get32(X) & ~CONVENTION) >>> 0) - vm.get32(BASE);
   return offset >= 0 && offset < vm.get32(COUNT) ? vcpu : 0;
 }
 

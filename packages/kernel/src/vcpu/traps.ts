@@ -113,7 +113,7 @@ export class VcpuTraps implements Traps {
       if (smc === 0) trace.kvm_hvc_arm64?.(id, functionId, immediate);
       else trace.kvm_smc_arm64?.(id, functionId, immediate);
     }
-    const secure = secureVcpuFor(vm, vcpu.get32(X));
+    const secure = secureVcpuFor(vm, vcpu);
     if (secure !== 0) {
       if (!hasRoomForCall(vm, vcpu)) return this.#repeat(exitDirtyRingFull);
       callSecure(vm, vcpu, this.#thread.vcpuAt(secure), host);

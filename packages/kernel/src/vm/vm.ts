@@ -3,6 +3,7 @@ import { EBUSY, EEXIST, EINVAL, ENOMEM, KVM_MP_STATE_RUNNABLE } from '@vkvm/uapi
 
 import type { Host } from '../host.ts';
 import { PROCESS_LOCK, allocateBlock, freeBlock, nextGeneration } from '../state/arena.ts';
+import { initPsciVersion } from '../psci/versions.ts';
 import { Block } from '../state/block.ts';
 import { GENERATION, MP_STATE, VCPU_ID, VCPU_INDEX, VCPU_MUTEX } from '../state/control.ts';
 import { lock, withLock } from '../state/lock.ts';
@@ -45,6 +46,7 @@ export function createVm(words: Words, ipaBits: number): Block | undefined {
   vm.set32(MAX_VCPUS, KVM_MAX_VCPUS);
   vm.set32(VM_REFERENCES, 1);
   initIdRegisters(vm);
+  initPsciVersion(vm);
   return vm;
 }
 
