@@ -294,3 +294,13 @@ export const BIG_ENDIAN = {
   register: 'ID_AA64MMFR0_EL1',
   field: 8,
 } as const satisfies { name: string; register: SysregName; field: number };
+
+/** Modes of PSTATE with AArch32 at EL0, by the field of the ID register that announces it. Source: Arm DDI 0487, C5.2.19. */
+export const AARCH32_EL0 = {
+  name: 'AArch32 at EL0',
+  register: 'ID_AA64PFR0_EL1',
+  field: 0,
+  /** The field where EL0 has AArch32, too. */
+  least: 2,
+  modes: { mask: 0x1fn, value: 0x10n },
+} as const satisfies { name: string; register: SysregName; [key: string]: unknown };

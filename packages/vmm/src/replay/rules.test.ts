@@ -7,15 +7,24 @@ import { RULES } from './rules.ts';
 import { parseScenario } from './scenario.ts';
 import type { Session } from './session.ts';
 
-/** What is made of a step that a kernel without SVE and without any vCPU answers otherwise. */
-function excuse(step: JsonObject, expected: JsonObject, got: JsonObject): Excuse | undefined {
+/**
+ * What is made of a step that a kernel without SVE answers otherwise.
+ *
+ * @param registers - what every register of the vCPU reads as; default: there is no vCPU
+ */
+function excuse(
+  step: JsonObject,
+  expected: JsonObject,
+  got: JsonObject,
+  registers?: number,
+): Excuse | undefined {
   const scenario = parseScenario(JSON.stringify({ name: 'a', steps: [step] }), 'a');
   const [difference] = compare(expected, got);
   const doubt: Doubt = {
     session: {
       value: () => 0,
-      call: () => -9,
-      read: () => new Uint8Array(8),
+      call: () => (registers === undefined ? -9 : 0),
+      read: () => Uint8Array.of(registers ?? 0, 0, 0, 0, 0, 0, 0, 0),
     } as unknown as Session,
     scenario,
     step: scenario.steps[0]!,
@@ -56,6 +65,20 @@ describe('a difference is the machine’s', () => {
     const step = { op: 'CREATE_DEVICE', fd: 'vm', type: KVM_DEV_TYPE_ARM_VGIC_V2 };
     expect(excuse(step, { ret: -1, errno: 'ENODEV' }, { ret: 0 })?.onward).toBe(true);
     expect(excuse({ ...step, flags: 1 }, { ret: -1, errno: 'ENODEV' }, { ret: 0 })?.onward).toBe(false);
+  });
+
+  test('where EL0 cannot be told to run AArch32, and what follows is', () => {
+    const step = { op: 'SET_ONE_REG', fd: 'vcpu0', reg: 'pstate', val: '0x800001d0' };
+    const refused = { ret: -1, errno: 'EINVAL' };
+    expect(excuse(step, { ret: 0 }, refused, 0x11)).toEqual({
+      reason: 'no AArch32 at EL0 (ID_AA64PFR0_EL1)',
+      onward: true,
+    });
+    expect(
+      excuse({ op: 'SET_REGS', fd: 'vcpu0', set: { x0: 1, pstate: '0x10' } }, { ret: 0 }, refused, 0x11),
+    ).toBeDefined();
+    expect(excuse(step, { ret: 0 }, refused, 0x12)).toBeUndefined();
+    expect(excuse({ ...step, val: '0x3d3' }, { ret: 0 }, refused, 0x11)).toBeUndefined();
   });
 
   test('in the level of a fault, and nothing else of its syndrome', () => {

@@ -15,6 +15,7 @@ import type { Doubt, Rule } from './doubt.ts';
 import { parseBytes, parseWord } from './json.ts';
 import type { Json } from './json.ts';
 import {
+  AARCH32_EL0,
   BIG_ENDIAN,
   FEATURES,
   GUEST_PMU_REGISTERS,
@@ -233,6 +234,28 @@ const bigEndian: Rule = (doubt) => {
   return { reason: `no ${BIG_ENDIAN.name} (${BIG_ENDIAN.register})`, onward: true };
 };
 
+/** What a step writes to a register, or would have if an earlier one had not been refused. */
+function writtenTo({ step: { operation, inputs } }: Doubt, id: RegId): bigint | undefined {
+  const { reg, val, set } = inputs;
+  const writes = (
+    operation.name === 'SET_ONE_REG' ? [[reg, val]] : operation.name === 'SET_REGS' ? set : []
+  ) as readonly (readonly [string, unknown])[];
+  const value = writes.find(([name]) => registerId(name) === id)?.[1];
+  return typeof value === 'bigint' ? value : undefined;
+}
+
+/** PSTATE is set to a mode of AArch32; only some CPUs have it at EL0. What the vCPU runs from then on is another set. */
+const aarch32: Rule = (doubt) => {
+  const { name, register, field, least, modes } = AARCH32_EL0;
+  const { expected, got } = doubt;
+  const pstate = writtenTo(doubt, KVM_REG_PSTATE);
+  if (pstate === undefined || (pstate & modes.mask) !== modes.value) return undefined;
+  if (expected['ret'] !== 0 || got['errno'] !== 'EINVAL') return undefined;
+  const announced = vcpuRegister(doubt, sysregId(SYSREGS[register]));
+  if (announced === undefined || ((announced >> BigInt(field)) & 0xfn) >= least) return undefined;
+  return { reason: `no ${name} (${register})`, onward: true };
+};
+
 /** The level of a fault follows from how large the host's mappings are. */
 const faultLevel: Rule = ({ difference: { path, expected, got } }) => {
   const a = registerIn(expected);
@@ -277,6 +300,7 @@ export const RULES: readonly Rule[] = [
   guestPmuReads,
   instructions,
   bigEndian,
+  aarch32,
   faultLevel,
   mitigations,
   gicRegisters,
