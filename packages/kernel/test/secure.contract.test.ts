@@ -192,6 +192,16 @@ describe('a secure runtime', () => {
     expect(machine.call(SIP + 1).slice(0, 2)).toEqual([0n, 1n]);
   });
 
+  test('may use the timers, which interrupt nobody', () => {
+    const machine = new SecureMachine();
+    // mov x1, #7; msr cntv_cval_el0, x1; msr cntp_ctl_el0, x1; mrs x1, cntv_cval_el0; mov x0, xzr; hvc #0
+    [0xd280_00e1, 0xd51b_e341, 0xd51b_e221, 0xd53b_e341, 0xaa1f_03e0, HVC].forEach((word, n) =>
+      machine.process.data.setUint32(machine.ram + 4 * n, word, true),
+    );
+    machine.load();
+    for (let n = 0; n < 2; n++) expect(machine.call(SIP, [0n, 2n, 3n])).toEqual([0n, 7n, 2n, 3n]);
+  });
+
   test('reaches no memory of the guest, and the guest none of its', () => {
     const machine = new SecureMachine();
     machine.load();

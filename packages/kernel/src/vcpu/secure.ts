@@ -50,6 +50,8 @@ import { copyFromUser } from '../uaccess.ts';
 import { fitsDirtyRing } from '../vm/dirty-ring.ts';
 import { setMemoryRegion } from '../vm/memslots.ts';
 import { createVcpu, createVm, destroyVm } from '../vm/vm.ts';
+import { PORT_AGAIN } from './port.ts';
+import type { PortAction } from './port.ts';
 import { writePstate } from './pstate.ts';
 import { dropPending, resetVcpu } from './reset.ts';
 
@@ -86,7 +88,7 @@ export interface SecureCpu {
     flushTlb(): void;
     flushCode(): void;
   };
-  readonly traps: { hasReturned: boolean };
+  readonly traps: { hasReturned: boolean; readonly action: PortAction };
 }
 
 type LoadFields = ReturnType<typeof vkvmSecureLoad.read>;
@@ -231,7 +233,8 @@ function run({ engine, traps }: SecureCpu, budget: number): boolean {
     const leave = engine.run(left);
     if (leave === LEAVE_PORT && traps.hasReturned) return true;
     // A dirty ring that is nearly full ends a run early, too. There is room for this call: hasRoomForCall.
-    if (leave !== LEAVE_BUDGET) return false;
+    // So does a write of a timer register, for interrupts that a runtime does not have.
+    if (leave !== LEAVE_BUDGET && !(leave === LEAVE_PORT && traps.action === PORT_AGAIN)) return false;
   }
   return false;
 }

@@ -26,17 +26,8 @@ import {
   returnFromException,
   takeSynchronous,
 } from './exception.ts';
-import {
-  NOWHERE_ABORT,
-  NOWHERE_FAULT,
-  NOWHERE_USER,
-  PORT_AGAIN,
-  PORT_EXCEPTION,
-  PORT_EXIT,
-  PORT_EXTERNAL_ABORT,
-  describeWord,
-  nowhere,
-} from './traps.ts';
+import { PORT_AGAIN, PORT_EXCEPTION, PORT_EXIT, PORT_EXTERNAL_ABORT } from './port.ts';
+import { NOWHERE_ABORT, NOWHERE_FAULT, NOWHERE_USER, describeWord, nowhere } from './traps.ts';
 import type { Vcpu } from './vcpu.ts';
 
 /** KVM_RUN goes on. */

@@ -20,6 +20,8 @@ import { serveStore } from '../vm/store-bus.ts';
 import type { Thread } from '../vm/thread.ts';
 import { ESR_UNDEFINED } from './exception.ts';
 import { beginMmio } from './mmio.ts';
+import { PORT_AGAIN, PORT_EXCEPTION, PORT_EXIT, PORT_EXTERNAL_ABORT } from './port.ts';
+import type { PortAction } from './port.ts';
 import { stepPc, stepPcBack } from './pstate.ts';
 import { callSecure, hasRoomForCall, isSecureVm, secureVcpuFor } from './secure.ts';
 import type { SecureCpu } from './secure.ts';
@@ -27,15 +29,6 @@ import { SYSREG_TABLE } from './sysregs.ts';
 
 const GO_ON = 0;
 const LEAVE = 1;
-
-/** What {@link VcpuTraps} left guest code for: look at interrupts, power state and requests, and go on. */
-export const PORT_AGAIN = 0;
-/** KVM_RUN returns {@link VcpuTraps.result}; the exit is written. */
-export const PORT_EXIT = 1;
-/** The exception in SYNDROME. */
-export const PORT_EXCEPTION = 2;
-/** An external abort of the access to FAULT_VA. */
-export const PORT_EXTERNAL_ABORT = 3;
 
 /** The first guest-physical address that the VM does not have. */
 const addressEnd = (vm: Block): number => (1 << (vm.get32(IPA_BITS) - 32)) * 0x1_0000_0000;
@@ -67,7 +60,7 @@ export interface TrapsThread extends Thread {
 
 export class VcpuTraps implements Traps {
   /** Why the last port left guest code. */
-  action: 0 | 1 | 2 | 3 = PORT_AGAIN;
+  action: PortAction = PORT_AGAIN;
   /** Whether real hardware would have trapped to the hypervisor. Who wants to know sets it to false before. */
   hasTrapped = false;
   /** In a secure runtime: it has ended its call. {@link callSecure} clears it. */
@@ -201,7 +194,7 @@ export class VcpuTraps implements Traps {
     }
   }
 
-  #leave(action: 0 | 2 | 3): number {
+  #leave(action: Exclude<PortAction, typeof PORT_EXIT>): number {
     this.action = action;
     this.uncounted = 0;
     return LEAVE;
