@@ -11,7 +11,15 @@ import {
   ACCESS_WIDE,
   ACCESS_WRITE,
 } from '../mmu/access.ts';
-import { ACCESS, FAULT_PA, FAULT_VA, INTERRUPT_LINES, PC, SCRATCH } from '../state/vcpu-state.ts';
+import {
+  ACCESS,
+  EXCLUSIVE_HOST,
+  FAULT_PA,
+  FAULT_VA,
+  INTERRUPT_LINES,
+  PC,
+  SCRATCH,
+} from '../state/vcpu-state.ts';
 import { LEAVE_EXCEPTION, LEAVE_INTERRUPT, LEAVE_NO_SYNDROME, LEAVE_PORT } from '../interp/leave.ts';
 
 const machine = new FlatMachine();
@@ -46,6 +54,8 @@ beforeEach(() => {
   }
   for (let n = 0; n < 31; n++) machine.setX(n, 0x1111_1111_1111_1111n * BigInt(n & 15) + 0xabcdn);
   for (let n = 0; n < 32; n++) machine.setV(n, (0x0123_4567_89ab_cdefn << 64n) + BigInt(n));
+  // A store-exclusive is an access only if something is marked.
+  vcpu.set32(EXCLUSIVE_HOST, RAM_AT);
   tables.use();
 });
 
@@ -534,6 +544,13 @@ describe('an atomic update', () => {
   test('a store-exclusive is a write, always', () => {
     machine.write64(tables.entry(VA, 3), 0n);
     expect(unchanged('stxr', VA)).toMatchObject({ syndrome: (0x25n << 26n) | IL | WNR | 0x07n });
+  });
+
+  test.each(['stxr', 'stxp'])('is not made by %s with nothing marked, which fails', (label) => {
+    machine.write64(tables.entry(VA, 3), 0n);
+    vcpu.set32(EXCLUSIVE_HOST, 0);
+    expect(isDone(run(label, VA + 1n))).toBe(true);
+    expect(machine.x(4)).toBe(1n);
   });
 
   test('of what only EL1 may touch faults at EL0', () => {
