@@ -29,6 +29,7 @@ import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
 import { VCPU_ID } from '../state/control.ts';
 import { withLock } from '../state/lock.ts';
+import { holds } from '../state/profile.ts';
 import { withVcpusLocked } from '../state/vcpu-locks.ts';
 import { VGIC_LOCK } from '../state/vm-control.ts';
 import { getUser, putUser } from '../uaccess.ts';
@@ -42,6 +43,7 @@ import type { Gic } from './interrupts.ts';
 import { WIDTH_32, findRow, userReadRegister, userWriteRegister } from './regions.ts';
 import type { RegisterRow } from './regions.ts';
 import { CPU_INTERFACE_BASE, CPU_INTERFACE_PLACED, DISTRIBUTOR_BASE, DISTRIBUTOR_PLACED } from './state.ts';
+import { VALUE_FIRST } from './value-first.ts';
 
 /** What an address reads as that was not set. */
 const UNSET = 0xffff_ffff_ffff_ffffn;
@@ -144,9 +146,10 @@ export function vgicV2SetAttr(
   host: Host,
 ): number {
   if (isRegisterGroup(group)) {
+    const value = getUser(vm.words, userAddress, 4);
+    if (value === undefined && holds(vm, VALUE_FIRST)) return -EFAULT;
     const register = registerOf(vm, group, attr, host);
     if (!register) return -EINVAL;
-    const value = getUser(vm.words, userAddress, 4);
     if (value === undefined) return -EFAULT;
     const { gic, rows, vcpu, offset } = register;
     return access(vm, host, () => userWriteRegister(gic, rows, vcpu, offset, Number(value)));
@@ -189,6 +192,7 @@ export function vgicV2GetAttr(
   }
   switch (group) {
     case KVM_DEV_ARM_VGIC_GRP_ADDR: {
+      if (holds(vm, VALUE_FIRST) && getUser(words, userAddress, 8) === undefined) return -EFAULT;
       const frame = frameOf(attr);
       if (!frame) return -ENXIO;
       return putUser(words, userAddress, 8, vm.get32(frame.placed) === 0 ? UNSET : vm.get64(frame.base));

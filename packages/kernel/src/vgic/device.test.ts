@@ -33,6 +33,7 @@ import { VCPU_MUTEX } from '../state/control.ts';
 import { VM_HAS_RUN } from '../state/vm-control.ts';
 import { createVgic } from './create.ts';
 import { mapResources, vgicGetAttr, vgicHasAttr, vgicSetAttr } from './device.ts';
+import { vgicV2GetAttr, vgicV2SetAttr } from './device-v2.ts';
 import { setPpi, setSpi } from './vgic.ts';
 
 const DIST = BigInt(KVM_VGIC_V3_ADDR_TYPE_DIST);
@@ -130,6 +131,22 @@ describe('addresses', () => {
     expect(gic.getAttr(KVM_DEV_ARM_VGIC_GRP_ADDR, REGION, 1n)).toBe(region(1, 0x90a_0000, 1));
     expect(gic.getAttr(KVM_DEV_ARM_VGIC_GRP_ADDR, REGION, 3n)).toBe(BigInt(-ENOENT));
     expect(gic.setAttr(KVM_DEV_ARM_VGIC_GRP_ADDR, REDIST, BigInt(GICR))).toBe(-EINVAL);
+    // Of the index Linux takes 8 bits.
+    expect(set(region(0x103, 0x92a_0000, 1))).toBe(0);
+    expect(gic.getAttr(KVM_DEV_ARM_VGIC_GRP_ADDR, REGION, 0x103n)).toBe(region(3, 0x92a_0000, 1));
+  });
+
+  test.each([
+    ['5.10', -EFAULT, -EFAULT],
+    ['6.0', -ENXIO, -EINVAL],
+  ] as const)('and registers that there are not, of a bad pointer: %s', (release, address, register) => {
+    const { vm, host } = created();
+    vm.words.set32(PROFILE, releaseNumber(release));
+    const noVcpu = 1n << 32n;
+    expect(vgicGetAttr(vm, KVM_DEV_ARM_VGIC_GRP_ADDR, 9n, 8, host)).toBe(address);
+    expect(vgicV2GetAttr(vm, KVM_DEV_ARM_VGIC_GRP_ADDR, 9n, 8, host)).toBe(address);
+    expect(vgicSetAttr(vm, KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, noVcpu, 8, host)).toBe(register);
+    expect(vgicV2SetAttr(vm, KVM_DEV_ARM_VGIC_GRP_DIST_REGS, noVcpu, 8, host)).toBe(register);
   });
 
   test('of redistributors over the distributor are refused', () => {

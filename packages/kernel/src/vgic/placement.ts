@@ -30,6 +30,7 @@ import {
   totalCapacity,
 } from './redistributors.ts';
 import { DISTRIBUTOR_BASE, DISTRIBUTOR_PLACED, INITIALISED } from './state.ts';
+import { VALUE_FIRST } from './value-first.ts';
 
 /** Of all frames of version 3. */
 export const ALIGNMENT = 0x1_0000n;
@@ -37,7 +38,8 @@ export const ALIGNMENT = 0x1_0000n;
 export const UNSET = 0xffff_ffff_ffff_ffffn;
 
 /** Fields of KVM_VGIC_V3_ADDR_TYPE_REDIST_REGION. */
-const INDEX_MASK = 0xfffn;
+/** The field has 12 bits, of which Linux takes 8. */
+const INDEX_MASK = 0xffn;
 const FLAGS_MASK = 0xf000n;
 const BASE_MASK = 0xf_ffff_ffff_0000n;
 const COUNT_SHIFT = 52n;
@@ -124,6 +126,7 @@ export function setAddress(vm: Block, attr: number, userAddress: number): number
 /** @returns 0 or -errno */
 export function getAddress(vm: Block, attr: number, userAddress: number): number {
   const { words, base: at } = vm;
+  if (holds(vm, VALUE_FIRST) && getUser(words, userAddress, 8) === undefined) return -EFAULT;
   const put = (value: bigint): number => putUser(words, userAddress, 8, value);
   switch (attr) {
     case KVM_VGIC_V3_ADDR_TYPE_DIST:

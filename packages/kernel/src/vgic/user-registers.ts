@@ -33,6 +33,7 @@ import { bankChanged, interruptCount, vcpuByAffinity } from './interrupts.ts';
 import type { Gic } from './interrupts.ts';
 import { WIDTH_32, findRow, userReadRegister, userWriteRegister } from './regions.ts';
 import { EDGE, INITIALISED, LINE, MAINTENANCE_INTID, PRIVATE_COUNT, SGI_COUNT, bankIndex } from './state.ts';
+import { VALUE_FIRST } from './value-first.ts';
 
 /** CPU interface registers that user space knows, by their encoding. */
 const iccByKey = new Map(
@@ -153,9 +154,10 @@ export function getRegister(vm: Block, group: number, attr: bigint, userAddress:
 export function setRegister(vm: Block, group: number, attr: bigint, userAddress: number, host: Host): number {
   const { words } = vm;
   const gic: Gic = { words, vm: vm.base, host };
+  const value = getUser(words, userAddress, bytesOf(group));
+  if (value === undefined && holds(vm, VALUE_FIRST)) return -EFAULT;
   const vcpu = vcpuOf(gic, group, attr);
   if (vcpu === 0) return -EINVAL;
-  const value = getUser(words, userAddress, bytesOf(group));
   // Of the CPU interface's registers Linux looks at the value last.
   const early = group !== KVM_DEV_ARM_VGIC_GRP_CPU_SYSREGS;
   if (early && value === undefined) return -EFAULT;
