@@ -13,7 +13,7 @@ const TIERS: readonly (readonly [name: string, options: readonly string[], tier:
 
 const withoutTimes = ({ stdout }: Outcome): string => stdout.replace(/in \d+ ms/, 'in some ms');
 
-describe('the built-in guest', () => {
+describe('the built-in guest', { timeout: 60_000 }, () => {
   const start = (options: readonly string[], tier: string): Promise<Outcome> =>
     vkvm(['start', '--guest', 'builtin', ...options], { env: { VKVM_TIER: tier } });
 

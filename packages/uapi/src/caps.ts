@@ -180,6 +180,12 @@ export const VKVM_CAP_SLICE = 0x564b_0003;
  */
 export const VKVM_CAP_PSCI_OWNER = 0x564b_0004;
 
+/**
+ * args[0]: wall-clock time to start at, nanoseconds since 1970. All that a guest finds out of time and chance follows
+ * from the instructions it retires then: see `vkvm_clock`. Before the first vCPU, else `EBUSY`. Since ABI revision 3.
+ */
+export const VKVM_CAP_DETERMINISTIC = 0x564b_0005;
+
 const rows = [
   { name: 'KVM_CAP_IRQCHIP', number: KVM_CAP_IRQCHIP },
   { name: 'KVM_CAP_USER_MEMORY', number: KVM_CAP_USER_MEMORY },
@@ -270,6 +276,7 @@ const rows = [
   { name: 'VKVM_CAP_PROFILE', number: VKVM_CAP_PROFILE },
   { name: 'VKVM_CAP_SLICE', number: VKVM_CAP_SLICE },
   { name: 'VKVM_CAP_PSCI_OWNER', number: VKVM_CAP_PSCI_OWNER },
+  { name: 'VKVM_CAP_DETERMINISTIC', number: VKVM_CAP_DETERMINISTIC },
 ] as const satisfies readonly CapRow[];
 
 /** Name of a capability. */

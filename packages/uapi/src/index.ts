@@ -15,6 +15,7 @@ export * from './one-reg.ts';
 export * from './profiles.ts';
 export * from './psci-exit.ts';
 export * from './secure.ts';
+export * from './clock.ts';
 export * from './psci.ts';
 export * from './revision.ts';
 export * from './smccc.ts';

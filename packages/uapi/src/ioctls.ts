@@ -5,6 +5,7 @@
  */
 
 import type { LinuxVersion } from './brand.ts';
+import { vkvmClock } from './clock.ts';
 import { kvmArmDeviceAddr, kvmCreateDevice, kvmDeviceAttr } from './device.ts';
 import { kvmCoalescedMmioZone, kvmIoeventfd, kvmIrqLevel, kvmIrqRouting, kvmIrqfd, kvmMsi } from './irq.ts';
 import {
@@ -154,6 +155,8 @@ export const VKVM_PSCI_ROUTE = 0x4010_5601;
 export const VKVM_SECURE_LOAD = 0x4048_5602;
 /** A descriptor of the secure runtime's vCPU, which takes requests about registers only. vkvm's own; since ABI revision 2. */
 export const VKVM_SECURE_VCPU = 0x5603;
+/** Read the clock of a deterministic VM, and let time pass. vkvm's own; since ABI revision 3. */
+export const VKVM_CLOCK = 0xc008_5604;
 
 /** Refused on arm64. */
 export const KVM_SET_TSS_ADDR = 0xae47;
@@ -497,6 +500,7 @@ const rows = [
     argument: 'none',
     direction: 'none',
   },
+  { name: 'VKVM_CLOCK', number: VKVM_CLOCK, files: ['vm'], argument: vkvmClock, direction: 'inout' },
   { name: 'KVM_SET_TSS_ADDR', number: KVM_SET_TSS_ADDR, files: [], argument: 'none', direction: 'none' },
   { name: 'KVM_GET_IRQCHIP', number: KVM_GET_IRQCHIP, files: [], argument: 'none', direction: 'none' },
   {

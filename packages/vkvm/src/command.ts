@@ -6,10 +6,11 @@ import { startCompiler } from './compiler-thread.ts';
 /** @param argv - without the interpreter and the program @returns the exit status */
 export const command = (argv: readonly string[]): Promise<number> =>
   runCommand(argv, {
-    createSyscalls: (process, report, { now, ...choice } = {}) =>
+    createSyscalls: (process, report, { now, deterministic, ...choice } = {}) =>
       createKernel({
         host: { report, ...(now ? { now } : {}) },
-        compiler: startCompiler,
+        // Another thread answers at another moment each time.
+        ...(deterministic ? {} : { compiler: startCompiler }),
         ...choice,
       }).attach(process),
   });

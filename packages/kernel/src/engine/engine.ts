@@ -43,6 +43,8 @@ import {
   POOL,
   POOL_LIMIT,
   POOL_USED,
+  RETIRED_BEFORE,
+  RETIRED_LIMIT,
   SCRATCH,
   SINK_SLOT,
   SYNDROME,
@@ -140,8 +142,6 @@ function forwardBranch(word: number): number {
 export class Engine {
   /** Instructions retired by the last {@link run}. */
   retired = 0;
-  /** Instructions that guest code was entered for last, times 16. */
-  #limit = 0;
   readonly #tlb: Tlb;
   readonly #vcpu: Block;
   readonly #decoder: Decoder;
@@ -206,17 +206,21 @@ export class Engine {
     this.#stackMoved();
     const jit = this.#jit;
     let left = Math.min(budget, MAX_BUDGET);
-    this.retired = 0;
+    if (jit?.isEager) this.#compileAtPc(jit);
+    vcpu.set32(OP, vcpu.base + ENTRY_OP);
     for (;;) {
-      if (jit?.isEager) this.#compileAtPc(jit);
       const slice = jit ? Math.min(left, jit.interval) : left;
       const retired = this.#enter(slice);
-      this.retired += retired;
       left -= retired;
       const leave = vcpu.get32(LEAVE) as Leave;
-      if (leave === LEAVE_UNDEFINED) vcpu.set32(SCRATCH, this.#wordAt(vcpu.get32(OP)));
       // Left before the slice was used up: somebody has kicked.
-      if (!jit || leave !== LEAVE_BUDGET || left <= 0 || retired < slice) return leave;
+      if (!jit || leave !== LEAVE_BUDGET || left <= 0 || retired < slice) {
+        this.retired = vcpu.get32(RETIRED_BEFORE);
+        vcpu.set32(RETIRED_BEFORE, 0);
+        if (leave === LEAVE_UNDEFINED) vcpu.set32(SCRATCH, this.#wordAt(vcpu.get32(OP)));
+        return leave;
+      }
+      // On at the same op: the pc is not translated again, so that no guest can tell.
       jit.sample(vcpu.get32(OP));
     }
   }
@@ -226,24 +230,18 @@ export class Engine {
     if (op !== undefined) jit.compile(op);
   }
 
-  /** @returns how many instructions were retired */
+  /** Enters generated code at the op word. @returns how many instructions were retired */
   #enter(budget: number): number {
     const vcpu = this.#vcpu;
-    const entry = vcpu.base + ENTRY_OP;
-    this.#limit = budget * OP_SIZE;
-    vcpu.set32(OP, entry);
-    vcpu.set32(ACC, -this.#limit - entry);
+    const limit = budget * OP_SIZE;
+    vcpu.set32(RETIRED_LIMIT, limit);
+    vcpu.set32(ACC, -limit - vcpu.get32(OP));
     this.#exports.run();
-    return this.#retiredByEntry;
-  }
-
-  get #retiredByEntry(): number {
-    return ((this.#vcpu.get32(ACC) + this.#vcpu.get32(OP) + this.#limit) | 0) / OP_SIZE;
-  }
-
-  /** For ports: instructions that {@link run} has retired before the one at hand. */
-  get retiredSoFar(): number {
-    return this.retired + this.#retiredByEntry;
+    const counted = vcpu.get32(ACC) + vcpu.get32(OP);
+    const retired = ((counted + limit) | 0) / OP_SIZE;
+    vcpu.set32(RETIRED_LIMIT, -counted);
+    vcpu.set32(RETIRED_BEFORE, vcpu.get32(RETIRED_BEFORE) + retired);
+    return retired;
   }
 
   /**

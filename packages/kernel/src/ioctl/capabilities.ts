@@ -72,6 +72,7 @@ import {
   KVM_DIRTY_LOG_INITIALLY_SET,
   KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE,
   VKVM_CAP_ABI_REVISION,
+  VKVM_CAP_DETERMINISTIC,
   VKVM_CAP_PROFILE,
   VKVM_CAP_PSCI_OWNER,
   VKVM_CAP_SLICE,
@@ -94,6 +95,7 @@ import {
 import { VCPU_COUNT } from '../state/vm-state.ts';
 import type { Words } from '../state/words.ts';
 import { BREAKPOINTS, WATCHPOINTS } from '../sysreg/debug.ts';
+import { makeDeterministic } from '../timer/clock.ts';
 import { hasIts } from '../vgic/vgic.ts';
 import { MAX_IPA_BITS, memslotLimit } from '../vm/features.ts';
 import { setManualProtect } from '../vm/dirty-log.ts';
@@ -229,6 +231,7 @@ const CAPABILITIES: readonly CapabilityRow[] = [
   { number: VKVM_CAP_ABI_REVISION, value: ABI_REVISION },
   { number: VKVM_CAP_PROFILE, value: (_vm, words) => releaseOf(words) },
   { number: VKVM_CAP_SLICE, value: 1, enable: enableSlice },
+  { number: VKVM_CAP_DETERMINISTIC, value: 1, enable: enableDeterministic },
   { number: VKVM_CAP_PSCI_OWNER, value: PSCI_OWNERS, enable: enablePsciOwner },
 ];
 
@@ -266,6 +269,12 @@ function enablePsciOwner(
 ): number {
   if (!padIsZero || rest.some((word) => word !== 0n)) return -EINVAL;
   return setPsciOwner(vm, owner, host);
+}
+
+/** args[0] the wall-clock time at which the VM's clock starts, in ns since 1970. */
+function enableDeterministic(vm: Block, { args: [epoch = 0n, ...rest], padIsZero }: EnableCap): number {
+  if (!padIsZero || rest.some((word) => word !== 0n)) return -EINVAL;
+  return makeDeterministic(vm, epoch);
 }
 
 /** args[0] instructions per KVM_RUN; 0 takes it back. Of our own structs, what is reserved must be zero. */

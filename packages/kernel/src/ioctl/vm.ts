@@ -34,6 +34,7 @@ import {
   kvmVcpuInit,
   regMaskRange,
   sysregKey,
+  vkvmClock,
   vkvmFlushIcache,
   vkvmPsciRoute,
   vkvmSecureLoad,
@@ -58,6 +59,7 @@ import { addFilter } from '../smccc/filter.ts';
 import { writableMaskOf } from '../sysreg/id-masks.ts';
 import { hideGic } from '../sysreg/id.ts';
 import { setCounterOffset } from '../timer/arch-timer.ts';
+import { advanceClock } from '../timer/clock.ts';
 import { copyFromUser, copyToUser } from '../uaccess.ts';
 import { createVgic } from '../vgic/create.ts';
 import type { GicType } from '../vgic/create.ts';
@@ -190,6 +192,15 @@ function flushIcache({ block: vm, thread: { words, host, argument } }: IoctlCall
   return 0;
 }
 
+/** What the clock of a deterministic VM shows, and time that passes while its vCPUs wait. */
+function moveClock({ block: vm, thread: { argument } }: IoctlCall): number {
+  const clock = vkvmClock.view(argument, 0);
+  const now = advanceClock(vm, clock.now);
+  if (now < 0) return now;
+  clock.now = now;
+  return 0;
+}
+
 /** The zone of a coalesced MMIO request. Its address is all 64 bits. */
 function zoneOf({ thread: { argument } }: IoctlCall): Zone {
   const { size, pio } = kvmCoalescedMmioZone.read(argument, 0);
@@ -288,6 +299,7 @@ export const vmIoctls: readonly IoctlEntry[] = [
   { name: 'KVM_GET_STATS_FD', handle: ({ block: vm, thread: { host } }) => openStats(vm, undefined, host) },
   { name: 'KVM_ARM_GET_REG_WRITABLE_MASKS', handle: getRegWritableMasks },
   { name: 'VKVM_FLUSH_ICACHE', handle: flushIcache },
+  { name: 'VKVM_CLOCK', handle: moveClock },
   {
     name: 'VKVM_SECURE_LOAD',
     handle: ({ block: vm, thread: { host, argument } }) =>

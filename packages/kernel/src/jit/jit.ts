@@ -93,7 +93,10 @@ export class Jit {
 
   /** Guest code was left at an op after {@link interval} instructions. */
   sample(op: number): void {
-    if (this.isEager) return;
+    if (this.isEager) {
+      this.compile(op);
+      return;
+    }
     const { compiler } = this.#options;
     for (let answer = compiler?.take(); answer; answer = compiler?.take()) {
       const asked = this.#pending.get(answer.id);

@@ -12,6 +12,7 @@ import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
 import { argumentHigh, argumentLow, setResults } from '../state/call-registers.ts';
 import { X } from '../state/vcpu-state.ts';
+import { fillRandom } from '../timer/clock.ts';
 import { STD } from './firmware-regs.ts';
 import type { SmcccHandler, SmcccService } from './service.ts';
 
@@ -37,7 +38,7 @@ const entropy =
 
 function fill(vcpu: Block, host: Host, bits: number, width: 32 | 64): void {
   const bytes = new Uint8Array(Math.ceil(bits / 8));
-  host.random(bytes);
+  fillRandom(vcpu, bytes, host);
   if (bits % 8 !== 0) bytes[bytes.length - 1]! &= (1 << (bits % 8)) - 1;
   const { u8 } = vcpu.words;
   for (const [index, byte] of bytes.entries()) {

@@ -13,6 +13,7 @@ import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
 import { argumentHigh, argumentLow, setResults } from '../state/call-registers.ts';
 import { PHYSICAL, VIRTUAL, userCounter } from '../timer/arch-timer.ts';
+import { wallClockTime } from '../timer/clock.ts';
 import { VENDOR_HYP, VENDOR_HYP_2, bitmapOf } from './firmware-regs.ts';
 import type { SmcccService } from './service.ts';
 
@@ -26,7 +27,7 @@ function precisionTime(vcpu: Block, host: Host): void {
     setResults(vcpu, SMCCC_RET_NOT_SUPPORTED);
     return;
   }
-  const time = host.realTime();
+  const time = wallClockTime(vcpu, host);
   const counter = userCounter(timer).get(vcpu, host);
   setResults(vcpu, high(time), low(time), high(counter), low(counter));
 }

@@ -61,6 +61,9 @@ export const FPSR = 0x404;
 /** Not 0: an FP or AdvSIMD instruction traps here and now (CPACR_EL1.FPEN and the exception level). Derived. */
 export const FP_TRAP = 0x408;
 
+/** Instructions that generated code was entered for last, times 16: with ACC and OP, how many of them have retired. */
+export const RETIRED_LIMIT = 0x40c;
+
 /** Exclusive monitor: host address of the marked bytes, 0 = open; then their size in bytes and their value. */
 export const EXCLUSIVE_HOST = 0x410;
 export const EXCLUSIVE_SIZE = 0x414;
@@ -79,6 +82,8 @@ export const TLB_BASE = 0x430;
 export const FETCH_BASE = 0x434;
 /** Address of the VM block this vCPU belongs to. */
 export const VM_BLOCK = 0x438;
+/** Instructions retired in this stay in guest code, before generated code was entered last: see state/retired.ts. */
+export const RETIRED_BEFORE = 0x43c;
 
 /** System registers with a fixed place, because generated code, the walk or exception entry use them. */
 export const SCTLR_EL1 = 0x440;

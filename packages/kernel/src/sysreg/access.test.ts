@@ -48,7 +48,6 @@ function cpu(translation: ReturnType<SysregEngine['translate']> = { syndrome: 0n
     flushCode: note('flushCode'),
     flushCodeRange: note('flushCodeRange'),
     translate: () => translation,
-    retiredSoFar: 0,
   };
   const access = (word: number): SysregOutcome => accessSysreg(SYSREG_TABLE, vcpu, word, { host, engine });
   return { vcpu, other: vcpus[1]!, calls, access };

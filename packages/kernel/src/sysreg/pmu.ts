@@ -48,6 +48,7 @@ import {
 import type { Block } from '../state/block.ts';
 import { featuresOf, hasPmu } from '../state/features.ts';
 import { holds, releases } from '../state/profile.ts';
+import { retiredSoFar } from '../state/retired.ts';
 import { EL, VM_BLOCK } from '../state/vcpu-state.ts';
 import { VM_HAS_RUN } from '../state/vm-control.ts';
 import { SYSREG_DONE, SYSREG_LEAVE, SYSREG_UNDEFINED } from './row.ts';
@@ -118,21 +119,21 @@ function pmuRow({
     key: SYSREGS[name],
     visible: isVisible,
     readEl: 0,
-    read(vcpu, to, { engine }) {
+    read(vcpu, to) {
       if (vcpu.get32(CREATED) === 0) {
         vcpu.set64(to, 0n);
         return SYSREG_DONE;
       }
       if (!read || !isOpen(vcpu, el0) || !isThere(vcpu)) return SYSREG_UNDEFINED;
-      bringUpToDate(vcpu, engine.retiredSoFar);
+      bringUpToDate(vcpu, retiredSoFar(vcpu));
       vcpu.set64(to, read(vcpu));
       return SYSREG_DONE;
     },
     writeEl: 0,
-    write(vcpu, from, { host, engine }) {
+    write(vcpu, from, { host }) {
       if (vcpu.get32(CREATED) === 0) return SYSREG_DONE;
       if (!write || !isOpen(vcpu, writeEl0) || !isThere(vcpu)) return SYSREG_UNDEFINED;
-      bringUpToDate(vcpu, engine.retiredSoFar);
+      bringUpToDate(vcpu, retiredSoFar(vcpu));
       write(vcpu, vcpu.get64(from));
       countersChanged(vcpu, host);
       return SYSREG_LEAVE; // an interrupt may be due, or due earlier than the run loop knows

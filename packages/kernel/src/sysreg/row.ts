@@ -23,7 +23,6 @@ export type SysregEngine = Pick<
   | 'flushCode'
   | 'flushCodeRange'
   | 'translate'
-  | 'retiredSoFar'
 >;
 
 /** The access is complete. */

@@ -20,6 +20,7 @@ import {
   writeTimerValue,
 } from '../timer/arch-timer.ts';
 import type { Timer } from '../timer/arch-timer.ts';
+import { monotonicTime } from '../timer/clock.ts';
 import { SYSREG_DONE, SYSREG_LEAVE, SYSREG_TRAP } from './row.ts';
 import type { SysregEnv, SysregRow, SysregUserAccess } from './row.ts';
 
@@ -74,7 +75,7 @@ const word = (vcpu: Block, to: number, value: number): void => {
 const counter =
   (timer: Timer): Read =>
   (vcpu, to, { host }) =>
-    readCounter(vcpu, timer, host.now(), vcpu.base + to);
+    readCounter(vcpu, timer, monotonicTime(vcpu, host), vcpu.base + to);
 
 /** CTL, CVAL and TVAL of one timer. @param cvalKey - under which user space knows CVAL */
 function timerRows(prefix: 'CNTV' | 'CNTP', timer: Timer, enables: number, cvalKey: number): SysregRow[] {
@@ -82,7 +83,7 @@ function timerRows(prefix: 'CNTV' | 'CNTP', timer: Timer, enables: number, cvalK
     gated(
       `${prefix}_CTL_EL0`,
       enables,
-      (vcpu, to, { host }) => word(vcpu, to, readControl(vcpu, timer, host.now())),
+      (vcpu, to, { host }) => word(vcpu, to, readControl(vcpu, timer, monotonicTime(vcpu, host))),
       (vcpu, from, { host }) => writeControl(vcpu, timer, vcpu.get32(from), host),
       userControl(timer),
     ),
@@ -100,7 +101,7 @@ function timerRows(prefix: 'CNTV' | 'CNTP', timer: Timer, enables: number, cvalK
     gated(
       `${prefix}_TVAL_EL0`,
       enables,
-      (vcpu, to, { host }) => word(vcpu, to, readTimerValue(vcpu, timer, host.now())),
+      (vcpu, to, { host }) => word(vcpu, to, readTimerValue(vcpu, timer, monotonicTime(vcpu, host))),
       (vcpu, from, { host }) => writeTimerValue(vcpu, timer, vcpu.get32(from) | 0, host),
     ),
   ];

@@ -1,7 +1,7 @@
 /**
  * The generic timer of a vCPU: virtual and physical counter and timer of EL1. Source: Arm DDI 0487, D12.
  *
- * The physical counter is the host's monotonic clock in ticks of 16 ns. It stays below 2⁵³, so whole ticks are exact
+ * The physical counter is the monotonic clock (clock.ts) in ticks of 16 ns. It stays below 2⁵³, so whole ticks are exact
  * numbers; 64-bit quantities are pairs of words, and no bigint is made on the way of the guest. A vCPU's words are
  * written by its thread; the offsets, which all vCPUs of a VM share, under the VM lock.
  */
@@ -12,6 +12,7 @@ import { TIMER, VM_BLOCK } from '../state/vcpu-state.ts';
 import { IRQCHIP } from '../state/vm-control.ts';
 import { VM_TIMER } from '../state/vm-state.ts';
 import { setPpi } from '../vgic/vgic.ts';
+import { monotonicTime } from './clock.ts';
 
 /** CNTFRQ_EL0, in Hz. */
 export const COUNTER_FREQUENCY = 62_500_000;
@@ -93,7 +94,7 @@ export const compareValueAt = (vcpu: Block, timer: Timer): number => timerAt(vcp
 /** A guest's write of CNTx_CTL_EL0. */
 export function writeControl(vcpu: Block, timer: Timer, value: number, host: Host): void {
   vcpu.words.set32(timerAt(vcpu, timer) + CTL, value & (ENABLE | IMASK));
-  timerUpdate(vcpu, host.now(), host);
+  timerUpdate(vcpu, monotonicTime(vcpu, host), host);
 }
 
 /** A guest's write of CNTx_CVAL_EL0. */
@@ -101,14 +102,14 @@ export function writeCompareValue(vcpu: Block, timer: Timer, low: number, high: 
   const at = timerAt(vcpu, timer) + CVAL;
   vcpu.words.set32(at, low);
   vcpu.words.set32(at + 4, high);
-  timerUpdate(vcpu, host.now(), host);
+  timerUpdate(vcpu, monotonicTime(vcpu, host), host);
 }
 
 /** A guest's write of CNTx_TVAL_EL0: a signed distance from now. */
 export function writeTimerValue(vcpu: Block, timer: Timer, value: number, host: Host): void {
   const { u32 } = vcpu.words;
   const at = timerAt(vcpu, timer) + CVAL;
-  const now = host.now();
+  const now = monotonicTime(vcpu, host);
   readCounter(vcpu, timer, now, at);
   const low = u32[at >>> 2]! + (value >>> 0);
   u32[at >>> 2] = low;
@@ -165,14 +166,14 @@ export function timerDeadline(vcpu: Block, now: number): number {
 export function initTimers(vcpu: Block, host: Host): void {
   const vm = vcpu.get32(VM_BLOCK);
   if (vcpu.words.get32(vm + OFFSETS_FIXED) !== 0) return;
-  setOffset(vcpu, VIRTUAL, BigInt(ticksAt(host.now())));
+  setOffset(vcpu, VIRTUAL, BigInt(ticksAt(monotonicTime(vcpu, host))));
   setOffset(vcpu, PHYSICAL, 0n);
 }
 
 /** KVM_ARM_VCPU_INIT and CPU_ON: timers off, compare values and offsets as they were. */
 export function resetTimers(vcpu: Block, host: Host): void {
   for (const timer of TIMERS) vcpu.words.set64(timerAt(vcpu, timer) + CTL, 0n);
-  timerUpdate(vcpu, host.now(), host);
+  timerUpdate(vcpu, monotonicTime(vcpu, host), host);
 }
 
 function setOffset(vcpu: Block, timer: Timer, offset: bigint): void {
@@ -200,7 +201,8 @@ const CONTROL_WRITABLE = 0xffff_fffbn;
 export const userControl = (timer: Timer): TimerRegister => ({
   get(vcpu, host) {
     const stored = vcpu.words.get64(timerAt(vcpu, timer) + CTL);
-    if (!holds(vcpu, CONTROL_COMPUTED) || ticksLeft(vcpu, timer, host.now()) > 0) return stored;
+    if (!holds(vcpu, CONTROL_COMPUTED) || ticksLeft(vcpu, timer, monotonicTime(vcpu, host)) > 0)
+      return stored;
     return stored | BigInt(ISTATUS);
   },
   set(vcpu, value) {
@@ -223,11 +225,11 @@ export const userCompareValue = (timer: Timer): TimerRegister => ({
 export const userCounter = (timer: Timer): TimerRegister => ({
   get(vcpu, host) {
     const offset = vcpu.words.get64(offsetAt(vcpu.get32(VM_BLOCK), timer));
-    return BigInt.asUintN(64, BigInt(ticksAt(host.now())) - offset);
+    return BigInt.asUintN(64, BigInt(ticksAt(monotonicTime(vcpu, host))) - offset);
   },
   set(vcpu, value, host) {
     if (vcpu.words.get32(vcpu.get32(VM_BLOCK) + OFFSETS_FIXED) === 0) {
-      setOffset(vcpu, timer, BigInt(ticksAt(host.now())) - value);
+      setOffset(vcpu, timer, BigInt(ticksAt(monotonicTime(vcpu, host))) - value);
     }
     return 0;
   },

@@ -5,7 +5,6 @@
 import { KVM_GUESTDBG_SINGLESTEP, KVM_MP_STATE_RUNNABLE, releaseNumber } from '@vkvm/uapi';
 
 import { LEAVE_EXCEPTION, LEAVE_UNDEFINED, LEAVE_WFI } from '../interp/leave.ts';
-import { endCounting } from '../pmu/counters.ts';
 import type { Block } from '../state/block.ts';
 import { MP_STATE, WAITING } from '../state/control.ts';
 import { exitDebug } from '../state/exit.ts';
@@ -16,7 +15,7 @@ import { EL, INTERRUPT_LINES, PC, SP_SLOT, SYNDROME, X } from '../state/vcpu-sta
 import { BREAKPOINTS, WATCHPOINTS } from '../sysreg/debug.ts';
 import { accessOf } from './debug-access.ts';
 import type { DebugAccess } from './debug-access.ts';
-import { GO_ON, completedByLeave, handleLeave } from './trap.ts';
+import { GO_ON, countRetired, handleLeave } from './trap.ts';
 import type { Vcpu } from './vcpu.ts';
 
 /** Syndromes: class in bits 31:26, IL in 25, ISS below. Source: Arm DDI 0487, D24.2.40. */
@@ -67,7 +66,7 @@ export function debugTurn(vcpu: Vcpu): number {
   traps.hasTrapped = false;
   const level = block.get32(EL);
   const leave = engine.step();
-  endCounting(block, level, engine.retired + completedByLeave(vcpu, leave));
+  countRetired(vcpu, level, leave);
   if (leave === LEAVE_EXCEPTION && block.get32(SYNDROME) >>> CLASS_SHIFT === CLASS_BRK) {
     exitDebug(block, block.get32(SYNDROME), 0n);
     return 0;

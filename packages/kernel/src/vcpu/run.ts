@@ -38,7 +38,7 @@ import {
   setDeviceIrqLevel,
 } from '../state/exit.ts';
 import { checkPmu, pmuIntid } from '../pmu/attributes.ts';
-import { endCounting, overflowDue, pmuLevel, untilOverflow } from '../pmu/counters.ts';
+import { overflowDue, pmuLevel, untilOverflow } from '../pmu/counters.ts';
 import { completePsci } from '../psci/exit.ts';
 import { withLock } from '../state/lock.ts';
 import { holds, releases } from '../state/profile.ts';
@@ -58,6 +58,7 @@ import { IRQCHIP, PAUSED, SLICE, STATE_LOCK, VM_HAS_RUN } from '../state/vm-cont
 import { finaliseIdRegisters } from '../sysreg/id.ts';
 import { timerDeadline, timerLevels, timerUpdate } from '../timer/arch-timer.ts';
 import { claimTimerIntids } from '../timer/attributes.ts';
+import { advanceClock, isDeterministic, monotonicTime } from '../timer/clock.ts';
 import { killVm } from '../vm/vm.ts';
 import { mapResources } from '../vgic/device.ts';
 import { advanceItses } from '../vgic/its.ts';
@@ -74,7 +75,7 @@ import { DEBUG_TURN, debugTurn, forgetStep, isDebugged } from './debug.ts';
 import { completeMmio } from './mmio.ts';
 import { PSTATE_A, PSTATE_F, PSTATE_I, PSTATE_IL } from './pstate.ts';
 import { applyPendingReset } from './reset.ts';
-import { GO_ON, completedByLeave, handleLeave } from './trap.ts';
+import { GO_ON, countRetired, handleLeave } from './trap.ts';
 import type { Vcpu } from './vcpu.ts';
 
 /** Instructions between two looks at the clock, where no timer can be late by more than a fraction of a millisecond. */
@@ -156,6 +157,7 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
   const hasTrapped = (block.base + HAS_TRAPPED) >>> 2;
   const paused = vm.base + PAUSED;
   const mayWait = slice === Infinity;
+  const instructionsAreTime = isDeterministic(vm);
   let left = slice;
   for (;;) {
     if (i32[kick] !== 0 && (Atomics.exchange(i32, kick, 0) & VKVM_KICK_SIGNAL_MASK) !== 0)
@@ -179,9 +181,10 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
     // What was known of memory is from before the reset.
     if (applyPendingReset(block, host)) continue;
     const waits = mpState === KVM_MP_STATE_SUSPENDED || block.get32(WAITING) !== 0;
-    if (waits || vcpu.untilClock <= 0) {
-      timerUpdate(block, host.now(), host);
-      vcpu.untilClock = CLOCK_INTERVAL;
+    if (waits || vcpu.untilClock <= 0 || instructionsAreTime) {
+      const now = monotonicTime(block, host);
+      timerUpdate(block, now, host);
+      vcpu.untilClock = instructionsAreTime ? timerDeadline(block, now) - now : CLOCK_INTERVAL;
     }
     if (untilOverflow(block) === 0) overflowDue(block, host);
     // A timer that has risen is told at once, where the interrupt controller is in user space; others with the next exit.
@@ -192,7 +195,7 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
       const timerIsDue = holds(block, TIMER_ENDS_WFI) && timerLevels(block) !== 0;
       if (block.get32(INTERRUPT_LINES) === 0 && !timerIsDue) {
         const why = mpState === KVM_MP_STATE_SUSPENDED ? VKVM_IDLE_SUSPENDED : VKVM_IDLE_WFI;
-        const result = waitForChange(vcpu, why, timerDeadline(block, host.now()), mayWait);
+        const result = waitForChange(vcpu, why, timerDeadline(block, monotonicTime(block, host)), mayWait);
         if (result === GO_ON) continue;
         return result;
       }
@@ -228,7 +231,7 @@ function runUntilExit(vcpu: Vcpu, slice: number): number {
     }
     const level = block.get32(EL);
     const leave = engine.run(Math.min(left, vcpu.untilClock, Math.max(1, untilOverflow(block))));
-    endCounting(block, level, engine.retired + completedByLeave(vcpu, leave));
+    countRetired(vcpu, level, leave);
     i32[inGuest] = 0;
 
     count(block, EXITS);
@@ -304,7 +307,7 @@ function serveRequests({ block, engine }: Vcpu): boolean {
  * @returns GO_ON to look again, or what KVM_RUN answers
  */
 function waitForChange(
-  { block, thread: { host } }: Vcpu,
+  { block, vm, thread: { host } }: Vcpu,
   why: number,
   deadline: number,
   mayWait: boolean,
@@ -312,6 +315,10 @@ function waitForChange(
   if (!mayWait) {
     exitIdle(block, why, deadline);
     return 0;
+  }
+  if (isDeterministic(vm) && deadline !== Infinity) {
+    advanceClock(vm, deadline);
+    return GO_ON;
   }
   return host.wait(block.words.i32, kickIndex(block), 0, deadline) ? GO_ON : -EDEADLK;
 }

@@ -46,6 +46,7 @@ import {
   VCPU_TABLE,
   VM_SECURE,
 } from '../state/vm-state.ts';
+import { inheritClock, passTime } from '../timer/clock.ts';
 import { copyFromUser } from '../uaccess.ts';
 import { fitsDirtyRing } from '../vm/dirty-ring.ts';
 import { setMemoryRegion } from '../vm/memslots.ts';
@@ -146,6 +147,7 @@ function fill(secure: Block, vm: Block, load: LoadFields, host: Host): number {
     if (refused !== 0) return refused;
   }
   if (!fitsDirtyRing(vm, secure.get32(WRITABLE_PAGES))) return -EINVAL;
+  inheritClock(secure, vm);
   const vcpu = createVcpu(secure, 0, host);
   if (typeof vcpu === 'number') return vcpu;
   secure.set32(GUEST_VM, vm.base);
@@ -228,9 +230,10 @@ function enter(vm: Block, caller: Block, { block, engine, traps }: SecureCpu): v
 }
 
 /** @returns whether the runtime has ended its call by itself */
-function run({ engine, traps }: SecureCpu, budget: number): boolean {
+function run({ block, engine, traps }: SecureCpu, budget: number): boolean {
   for (let left = budget; left > 0; left -= engine.retired + 1) {
     const leave = engine.run(left);
+    passTime(block, engine.retired);
     if (leave === LEAVE_PORT && traps.hasReturned) return true;
     // A dirty ring that is nearly full ends a run early, too. There is room for this call: hasRoomForCall.
     // So does a write of a timer register, for interrupts that a runtime does not have.

@@ -14,11 +14,13 @@ import {
 } from '../interp/leave.ts';
 import type { Leave } from '../interp/leave.ts';
 import { ACCESS_WRITE } from '../mmu/access.ts';
+import { endCounting } from '../pmu/counters.ts';
 import { VCPU_ID, WAITING } from '../state/control.ts';
 import { exitNisv } from '../state/exit.ts';
 import { WFE_EXITS, WFI_EXITS, count } from '../state/stats.ts';
 import { ACCESS, FAULT_PA, PC, SCRATCH } from '../state/vcpu-state.ts';
 import { NISV_TO_USER } from '../state/vm-control.ts';
+import { passTime } from '../timer/clock.ts';
 import {
   ESR_UNDEFINED,
   raise,
@@ -111,9 +113,17 @@ const HANDLERS: Readonly<Record<Leave, Handler>> = {
 };
 
 /** Instructions that complete on the way out of guest code, beyond those that the engine has counted. */
-export function completedByLeave({ traps }: Vcpu, leave: Leave): number {
+function completedByLeave({ traps }: Vcpu, leave: Leave): number {
   if (leave === LEAVE_ERET) return 1;
   return leave === LEAVE_PORT ? traps.uncounted : 0;
+}
+
+/** Guest code was left: what it has retired counts. @param level - the exception level it ran at */
+export function countRetired(vcpu: Vcpu, level: number, leave: Leave): void {
+  const { block, engine } = vcpu;
+  const retired = engine.retired + completedByLeave(vcpu, leave);
+  endCounting(block, level, retired);
+  passTime(block, retired);
 }
 
 /** @returns {@link GO_ON}, or what KVM_RUN answers */

@@ -45,6 +45,8 @@ export interface KernelChoice {
   readonly now?: () => number;
   /** The kernel it behaves as. Default: the newest. */
   readonly profile?: ProfileName;
+  /** The same code is compiled at the same moments each time. Default: false. */
+  readonly deterministic?: boolean;
   /** Default: `hot`. */
   readonly tier?: (typeof TIERS)[number];
 }

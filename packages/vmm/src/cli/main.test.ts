@@ -2,6 +2,7 @@ import {
   KVM_SYSTEM_EVENT_RESET,
   KVM_SYSTEM_EVENT_SHUTDOWN,
   VKVM_CAP_ABI_REVISION,
+  VKVM_CAP_DETERMINISTIC,
   KVM_CAP_ONE_REG,
 } from '@vkvm/uapi';
 import { describe, expect, test } from 'vitest';
@@ -97,6 +98,38 @@ describe('vkvm run', () => {
     expect(host.err).toContain('a kernel other than vkvm lacks KVM_CAP_ONE_REG');
   });
 
+  test('types a file on the console, and has a keyboard besides', async () => {
+    const host = hostWith((vcpu) => {
+      backlog = host.keyboard?.backlog();
+      return off(vcpu);
+    });
+    let backlog: number | undefined;
+    host.files.set('typed', new TextEncoder().encode('ls\n'));
+    expect(await run(host, 'run --kernel Image --memory 64 --input typed')).toBe(0);
+    expect(backlog).toBe(3);
+  });
+
+  test('has no keyboard with --deterministic, and says so to whoever sits at one', async () => {
+    const host = hostWith();
+    host.isTerminalInput = true;
+    expect(await run(host, 'run --kernel Image --deterministic')).toBe(2);
+    expect(host.err).toMatch(/^--deterministic: what you type .*; give --input FILE/);
+  });
+
+  test('ends with 4 where the kernel cannot be deterministic', async () => {
+    const host = hostWith(off);
+    const { createSyscalls } = host;
+    const older = Object.assign(host, {
+      createSyscalls: async (...args: Parameters<typeof createSyscalls>) => {
+        const kernel = await createSyscalls(...args);
+        host.kernel?.caps.set(VKVM_CAP_DETERMINISTIC, 0);
+        return kernel;
+      },
+    });
+    expect(await run(older, 'run --kernel Image --memory 64 --deterministic')).toBe(4);
+    expect(host.err).toContain('lacks VKVM_CAP_DETERMINISTIC');
+  });
+
   test('says what the machine did with --stats', async () => {
     const host = hostWith(...print('x'), off);
     await run(host, 'run --kernel Image --memory 64 --stats');
@@ -161,6 +194,8 @@ describe('wrong usage', () => {
     ['guest', 'guest: there is one guest to get: vkvm guest debian'],
     ['guest fedora', 'guest fedora: there is one guest to get: vkvm guest debian'],
     ['start --guest beos', '--guest beos: there are debian and builtin'],
+    ['run --kernel Image --input nothing', 'nothing: there is no such file'],
+    ['save f --kernel Image --deterministic --after 1', /^--deterministic: seconds and keys come at another/],
   ])('vkvm %s: one line, status 2', async (line, message) => {
     const host = hostWith();
     host.files.set('empty', new Uint8Array());

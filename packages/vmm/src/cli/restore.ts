@@ -7,9 +7,9 @@ import { openSnapshot } from '../snapshot/snapshot.ts';
 import { describeOptions } from './args.ts';
 import type { Options } from './args.ts';
 import type { CliHost } from './host.ts';
-import { RUN_OPTIONS, UnmappedAccesses, runToEnd } from './run.ts';
+import { RUN_OPTIONS, UnmappedAccesses, runMode, runToEnd } from './run.ts';
 import { UsageError } from './status.ts';
-import { kernelChoice, parseCount, parseSeconds, parseSize } from './values.ts';
+import { kernelChoice, parseCount, parseSize } from './values.ts';
 
 export const RESTORE_OPTIONS = {
   profile: RUN_OPTIONS.profile,
@@ -20,6 +20,8 @@ export const RESTORE_OPTIONS = {
   'no-reboot': RUN_OPTIONS['no-reboot'],
   stats: RUN_OPTIONS.stats,
   'no-jit': RUN_OPTIONS['no-jit'],
+  deterministic: RUN_OPTIONS.deterministic,
+  input: RUN_OPTIONS.input,
 } as const;
 
 /** Text of `vkvm restore --help`. */
@@ -43,7 +45,7 @@ export async function restore(
   if (path === undefined || others.length > 0) {
     throw new UsageError('vkvm restore needs one file that vkvm save wrote: vkvm restore FILE');
   }
-  const timeout = options.timeout === undefined ? undefined : parseSeconds('--timeout', options.timeout);
+  const mode = await runMode(host, options);
   const wanted = {
     ...(options.memory !== undefined && { memory: alignUp(parseSize('--memory', options.memory), 2 * MIB) }),
     ...(options.smp !== undefined && { smp: parseCount('--smp', options.smp) }),
@@ -52,9 +54,7 @@ export async function restore(
   const unmapped = new UnmappedAccesses();
   using machine = await read();
   return await runToEnd(host, machine, {
-    timeout,
-    noReboot: options['no-reboot'],
-    stats: options.stats,
+    ...mode,
     unmapped,
   });
 
@@ -70,6 +70,7 @@ export async function restore(
         host: host.machineHost,
         output: (bytes) => host.stdout(bytes.slice()),
         unmapped: unmapped.note,
+        deterministic: options.deterministic,
         dropSafe: options['drop-safe'],
         report: host.stderr,
       });

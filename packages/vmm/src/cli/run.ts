@@ -9,7 +9,7 @@ import type { Machine } from '../machine/machine.ts';
 import { describeOptions } from './args.ts';
 import type { Options } from './args.ts';
 import { EscapeFilter } from './escape.ts';
-import type { CliHost, KernelChoice } from './host.ts';
+import type { CliHost, ConsoleInput, KernelChoice } from './host.ts';
 import type { SaveMoment } from './save-moment.ts';
 import {
   STATUS_CRASH,
@@ -63,6 +63,10 @@ export const RUN_OPTIONS = {
   'no-reboot': { help: 'end with status 3 when the guest asks for a reset' },
   stats: { help: 'say at the end what the machine did' },
   ...TIER_OPTION,
+  deterministic: {
+    help: 'the same run each time: instructions make the time, seeds are fixed, there is no keyboard',
+  },
+  input: { value: 'FILE', help: 'what is typed on the console first; with --deterministic all that is' },
 } as const;
 
 /** Text of `vkvm run --help`. */
@@ -146,16 +150,36 @@ export async function runGuest(
   if (options.kernel === undefined) {
     throw new UsageError('no kernel to boot; give --kernel FILE, or use vkvm start for a ready-made guest');
   }
-  const timeout = options.timeout === undefined ? undefined : parseSeconds('--timeout', options.timeout);
-  const config = await machineConfig(host, options, await host.readFile(options.kernel));
+  const mode = await runMode(host, options);
+  const machine = await machineConfig(host, options, await host.readFile(options.kernel));
+  const config = { ...machine, deterministic: options.deterministic };
   return runMachine(host, config, {
-    timeout,
-    noReboot: options['no-reboot'],
-    stats: options.stats,
+    ...mode,
     kernel: kernelChoice(options),
     label: options,
     save,
   });
+}
+
+/** @throws {UsageError} a value is wrong, or the guest would wait for a keyboard that it does not have */
+export async function runMode(
+  host: CliHost,
+  options: Options<Pick<typeof RUN_OPTIONS, 'timeout' | 'no-reboot' | 'stats' | 'deterministic' | 'input'>>,
+): Promise<RunMode> {
+  const { timeout, deterministic, input } = options;
+  if (deterministic && input === undefined && host.isTerminalInput) {
+    throw new UsageError(
+      '--deterministic: what you type would come at another moment each time; ' +
+        'give --input FILE with all that is typed (/dev/null for nothing)',
+    );
+  }
+  return {
+    timeout: timeout === undefined ? undefined : parseSeconds('--timeout', timeout),
+    noReboot: options['no-reboot'],
+    stats: options.stats,
+    deterministic,
+    input: input === undefined ? undefined : await host.readFile(input),
+  };
 }
 
 /** How long, how often, and how loud. */
@@ -164,6 +188,10 @@ export interface RunMode {
   readonly timeout?: number | undefined;
   readonly noReboot: boolean;
   readonly stats: boolean;
+  /** There is no keyboard. */
+  readonly deterministic: boolean;
+  /** What is typed first. */
+  readonly input: Uint8Array | undefined;
   /** The guest is to be saved. */
   readonly save?: SaveMoment | undefined;
 }
@@ -212,25 +240,26 @@ export async function runToEnd(
   if (mode.timeout !== undefined) guards.use(host.after(mode.timeout, () => end(STATUS_TIMEOUT)));
   guards.use(host.onInterrupt(end));
   if (save) guards.use(save.arm(host, machine));
+  if (mode.input) machine.receive(mode.input);
+  if (mode.deterministic) machine.endInput();
   const escape = new EscapeFilter({ save: save !== undefined });
-  guards.use(
-    host.openConsole({
-      receive: (input) => {
-        const plain = { bytes: input, command: undefined };
-        const { bytes, command } = host.isTerminalInput ? escape.feed(input) : plain;
-        try {
-          machine.receive(bytes);
-        } catch (error) {
-          failure ??= error; // nobody awaits a key press: it is thrown where the run is
-          machine.stop();
-        }
-        if (command === 'quit') end(STATUS_OK);
-        if (command === 'save') save?.reach();
-      },
-      end: () => machine.endInput(),
-      backlog: () => machine.pendingInput,
-    }),
-  );
+  const keyboard: ConsoleInput = {
+    receive: (input) => {
+      const plain = { bytes: input, command: undefined };
+      const { bytes, command } = host.isTerminalInput ? escape.feed(input) : plain;
+      try {
+        machine.receive(bytes);
+      } catch (error) {
+        failure ??= error; // nobody awaits a key press: it is thrown where the run is
+        machine.stop();
+      }
+      if (command === 'quit') end(STATUS_OK);
+      if (command === 'save') save?.reach();
+    },
+    end: () => machine.endInput(),
+    backlog: () => machine.pendingInput,
+  };
+  if (!mode.deterministic) guards.use(host.openConsole(keyboard));
 
   for (;;) {
     const stop = await machine.run();

@@ -38,6 +38,11 @@ export async function save(
   if (at === undefined && after === undefined && !host.isTerminalInput) {
     throw new UsageError('when to save? give --at TEXT or --after SECONDS');
   }
+  if (options.deterministic && (after !== undefined || at === undefined)) {
+    throw new UsageError(
+      '--deterministic: seconds and keys come at another moment each time; say when with --at TEXT',
+    );
+  }
   const seconds = after === undefined ? undefined : parseSeconds('--after', after);
   return startGuest(host, options, new SaveMoment({ path, text: at, seconds }));
 }

@@ -4,10 +4,10 @@ import { encodeScript } from '../guest/init-script.ts';
 import { describeOptions } from './args.ts';
 import type { Options } from './args.ts';
 import type { CliHost, GuestFiles } from './host.ts';
-import { RUN_OPTIONS, machineConfig, runGuest, runMachine } from './run.ts';
+import { RUN_OPTIONS, machineConfig, runGuest, runMachine, runMode } from './run.ts';
 import type { SaveMoment } from './save-moment.ts';
 import { UsageError } from './status.ts';
-import { kernelChoice, parseSeconds } from './values.ts';
+import { kernelChoice } from './values.ts';
 
 export const START_OPTIONS = {
   ...RUN_OPTIONS,
@@ -59,10 +59,10 @@ export async function startGuest(
   if (options.kernel !== undefined) return runGuest(host, options, save);
   const files = wanted === 'debian' ? await findDebian(host) : undefined;
   if (!files) return runBuiltin(host, options, save);
-  const isInteractive = host.isTerminalInput && host.isTerminalOutput;
+  const isInteractive = options.input !== undefined || (host.isTerminalInput && host.isTerminalOutput);
   const script = options.script ?? (isInteractive ? undefined : DEMO_SCRIPT);
   const append = ['console=ttyAMA0', script !== undefined && encodeScript(script), options.append];
-  if (script === undefined) {
+  if (script === undefined && options.input === undefined) {
     host.stderr(`${files.name}: type exit to power off, Ctrl-A x to quit`);
   }
   return runGuest(
@@ -92,16 +92,15 @@ async function runBuiltin(
   options: Options<typeof START_OPTIONS>,
   save: SaveMoment | undefined,
 ): Promise<number> {
-  const timeout = options.timeout === undefined ? undefined : parseSeconds('--timeout', options.timeout);
-  const config = await machineConfig(
+  const mode = await runMode(host, options);
+  const machine = await machineConfig(
     host,
     { ...options, smp: options.smp ?? (options.psci === 'none' ? '1' : '2') },
     builtinGuest(),
   );
+  const config = { ...machine, deterministic: options.deterministic };
   return runMachine(host, config, {
-    timeout,
-    noReboot: options['no-reboot'],
-    stats: options.stats,
+    ...mode,
     kernel: kernelChoice(options),
     label: {},
     save,

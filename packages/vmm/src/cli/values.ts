@@ -76,7 +76,12 @@ export const TIER_OPTION = {
 export const kernelChoice = (options: {
   readonly profile: string | undefined;
   readonly 'no-jit': boolean;
-}): KernelChoice => ({ ...profileChoice(options.profile), ...(options['no-jit'] && { tier: 'none' }) });
+  readonly deterministic: boolean;
+}): KernelChoice => ({
+  ...profileChoice(options.profile),
+  ...(options['no-jit'] && { tier: 'none' }),
+  deterministic: options.deterministic,
+});
 
 /** Services of a guest: names with commas between, or `none`. */
 export function parseServices(option: string, value: string): readonly GuestService[] {

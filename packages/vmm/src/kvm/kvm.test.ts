@@ -165,7 +165,7 @@ describe('checkAbi', () => {
       .set(KVM_CAP_ONE_REG, 0);
     using kvm = openKvm(kernel, kernel.process);
     expect(() => checkAbi(kvm, [{ cap: KVM_CAP_ONE_REG, purpose: 'set boot registers' }])).toThrow(
-      'vkvm ABI revision 1 as Linux 7.3 lacks KVM_CAP_ONE_REG, which this VMM (ABI revision 2) needs to set boot registers; ' +
+      'vkvm ABI revision 1 as Linux 7.3 lacks KVM_CAP_ONE_REG, which this VMM (ABI revision 3) needs to set boot registers; ' +
         'use a newer kernel (vkvm: a @vkvm/kernel as new as the @vkvm/vmm, a newer profile), or ask for less',
     );
   });

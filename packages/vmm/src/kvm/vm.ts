@@ -15,6 +15,7 @@ import {
   KVM_IRQ_LINE,
   KVM_SET_DEVICE_ATTR,
   KVM_SET_USER_MEMORY_REGION,
+  VKVM_CLOCK,
   VKVM_PSCI_ROUTE,
   VKVM_SECURE_GRANT_WRITE,
   VKVM_SECURE_LOAD,
@@ -29,6 +30,7 @@ import {
   kvmSmcccFilter,
   kvmUserspaceMemoryRegion,
   kvmVcpuInit,
+  vkvmClock,
   vkvmPsciRoute,
   vkvmSecureGrant,
   vkvmSecureLoad,
@@ -193,6 +195,22 @@ export class Vm extends KvmFile {
   routePsci({ base, count }: FunctionRange, owner: number): void {
     vkvmPsciRoute.write(this.user.memory, this.scratch, { base, count, owner });
     this.ioctl(VKVM_PSCI_ROUTE, this.scratch);
+  }
+
+  /** Nanoseconds of the clock of a deterministic VM. @throws {KvmError} `EINVAL` it is not */
+  get clock(): number {
+    return this.#moveClock(0);
+  }
+
+  /** Lets time pass in a deterministic VM. @param to - nanoseconds of its clock @throws {KvmError} `EINVAL` */
+  advanceClock(to: number): void {
+    this.#moveClock(to);
+  }
+
+  #moveClock(now: number): number {
+    vkvmClock.write(this.user.memory, this.scratch, { now });
+    this.ioctl(VKVM_CLOCK, this.scratch);
+    return vkvmClock.view(this.user.memory, this.scratch).now;
   }
 
   /**

@@ -42,6 +42,11 @@ export interface MachineConfig {
   readonly psciConduit?: PsciConduit;
   /** Serves the guest's SiP calls, apart from the guest. */
   readonly secureRuntime?: SecureRuntimeConfig;
+  /**
+   * Whether the guest finds the same each time: time passes by its instructions, and by nothing while it waits; seeds and
+   * random numbers are fixed. Input is the caller's matter. Default: false.
+   */
+  readonly deterministic?: boolean;
   /** Takes what the guest writes to its console. The bytes are valid during the call only. */
   readonly output: (bytes: Uint8Array) => void;
   /** Told of accesses to addresses where nothing is. They read as zero. */

@@ -18,6 +18,7 @@ import {
   PSCI_0_2,
   PSCI_VERSIONS,
   SYSREGS,
+  VKVM_CAP_DETERMINISTIC,
   VKVM_CAP_SLICE,
   sysregId,
 } from '@vkvm/uapi';
@@ -33,6 +34,7 @@ import type { Vm } from '../kvm/vm.ts';
 import { MIB } from '../loader/ram.ts';
 import { ConfigError } from './config.ts';
 import type { MachineConfig } from './config.ts';
+import { DETERMINISTIC_EPOCH } from './deterministic-host.ts';
 import { createGic } from './gic.ts';
 import type { Gic } from './gic.ts';
 import { PMU_PPI, RAM_BASE } from './layout.ts';
@@ -81,7 +83,7 @@ export interface HardwareParts {
 /** What of a machine the kernel is told. */
 export type HardwareConfig = Pick<
   MachineConfig,
-  'memory' | 'smp' | 'gicVersion' | 'psci' | 'services' | 'pmu' | 'secureRuntime'
+  'memory' | 'smp' | 'gicVersion' | 'psci' | 'services' | 'pmu' | 'secureRuntime' | 'deterministic'
 > &
   PsciConfig;
 
@@ -94,6 +96,8 @@ export function createHardware(
   const identity = checkAbi(kvm, needsOf(config));
   const vm = resources.use(kvm.createVm());
   enableSlices(kvm, vm, config.smp);
+  if (config.deterministic)
+    vm.enableCap(VKVM_CAP_DETERMINISTIC, BigInt(DETERMINISTIC_EPOCH) * 1_000_000_000n);
   const canSuspend = enableSuspend(kvm, vm);
 
   const gic = resources.use(createGic(vm, config, identity));
@@ -164,6 +168,9 @@ function needsOf(config: HardwareConfig): Need[] {
     needs.push({ cap: KVM_CAP_ARM_PSCI_0_2, purpose: `offer PSCI ${formatPsci(psci)}` });
   }
   if (smp > 1) needs.push({ cap: VKVM_CAP_SLICE, purpose: 'run several vCPUs on one thread' });
+  if (config.deterministic) {
+    needs.push({ cap: VKVM_CAP_DETERMINISTIC, purpose: 'run the guest the same each time' });
+  }
   return needs;
 }
 

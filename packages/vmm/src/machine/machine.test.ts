@@ -231,7 +231,7 @@ describe('a new machine', () => {
     const build11 = build({ kernel, psci: PSCI_1_1 });
     await expect(build11).rejects.toThrow(AbiMismatchError);
     await expect(build11).rejects.toThrow(
-      'vkvm ABI revision 1 as Linux 0.1 does not take KVM_REG_ARM_PSCI_VERSION = 1.1 (ENOENT), which this VMM (ABI revision 2) ' +
+      'vkvm ABI revision 1 as Linux 0.1 does not take KVM_REG_ARM_PSCI_VERSION = 1.1 (ENOENT), which this VMM (ABI revision 3) ' +
         'was asked for; use a newer kernel, PSCI 0.2 as this one has (--psci), or let this VMM answer all calls',
     );
   });

@@ -23,9 +23,9 @@ import { bootSegments, createBootTree, planBoot } from './boot.ts';
 import type { BootPlan } from './boot.ts';
 import { checkConfig } from './config.ts';
 import type { MachineConfig } from './config.ts';
+import { hostOf } from './deterministic-host.ts';
 import { createHardware, initVcpu, initVcpus } from './hardware.ts';
 import type { Hardware } from './hardware.ts';
-import { createMachineHost } from './host.ts';
 import type { MachineHost } from './host.ts';
 import { RAM_BASE } from './layout.ts';
 
@@ -59,16 +59,14 @@ export interface MachineParts {
  *   device tree announces what PSCI does not answer
  * @throws {KvmError} the kernel refused a request
  */
-export async function createMachine({
-  host = createMachineHost(),
-  ...parts
-}: MachineParts): Promise<Machine> {
+export async function createMachine(parts: MachineParts): Promise<Machine> {
   const { config } = parts;
   checkConfig(config);
   const plan = await planBoot(config, { base: RAM_BASE, size: config.memory });
   using resources = new DisposableStack();
   const hardware = createHardware(parts, resources);
   const { affinities, psci } = hardware;
+  const host = hostOf(config, hardware.vm, parts.host);
   const dtb = createBootTree(config, plan, {
     ram: ramOf(config),
     affinities,

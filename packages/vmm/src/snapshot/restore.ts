@@ -10,9 +10,9 @@ import type { BoardState } from '../machine/board.ts';
 import { planBoot } from '../machine/boot.ts';
 import { checkConfig } from '../machine/config.ts';
 import type { MachineConfig } from '../machine/config.ts';
+import { hostOf } from '../machine/deterministic-host.ts';
 import { createHardware } from '../machine/hardware.ts';
 import type { Hardware } from '../machine/hardware.ts';
-import { createMachineHost } from '../machine/host.ts';
 import type { MachineHost } from '../machine/host.ts';
 import { PL011, PL031, PL061 } from '../machine/layout.ts';
 import { Machine, ramOf } from '../machine/machine.ts';
@@ -45,6 +45,8 @@ export interface RestoreParts {
   readonly unmapped?: MachineConfig['unmapped'];
   /** Default: what every JavaScript platform has. */
   readonly host?: MachineHost;
+  /** As of a new machine; how the guest was saved does not matter. */
+  readonly deterministic?: boolean;
   /**
    * What to do with registers that this kernel does not take, and that the guest can do without: leave them out, or
    * refuse as with all others. Default: refuse.
@@ -73,7 +75,7 @@ export interface RestoreParts {
  * @throws {KvmError} the kernel refused a request
  */
 export async function restoreMachine(parts: RestoreParts): Promise<Machine> {
-  const { syscalls, process, snapshot, host = createMachineHost(), output, unmapped } = parts;
+  const { syscalls, process, snapshot, output, unmapped, deterministic = false } = parts;
   const { config: saved } = snapshot;
   checkWanted(saved, parts.wanted ?? {});
   checkConfig(saved);
@@ -91,6 +93,7 @@ export async function restoreMachine(parts: RestoreParts): Promise<Machine> {
     ...(dtb && { dtb }),
     output,
     ...(unmapped && { unmapped }),
+    deterministic,
   };
   const plan = await planBoot(config, ramOf(config));
 
@@ -100,7 +103,9 @@ export async function restoreMachine(parts: RestoreParts): Promise<Machine> {
   const { psci, ...unversioned } = { ...rest, ...(secureRuntime && { secureRuntime }) };
   const isOurs = saved.psciOwner === 'user' && saved.psciRoutes.every(({ to }) => to === 'user');
   const fresh = isOurs || psci === PSCI_0_1 ? { ...unversioned, psci } : unversioned;
-  const hardware = { ...createHardware({ syscalls, process, config: fresh }, resources), psci };
+  const made = createHardware({ syscalls, process, config: { ...fresh, deterministic } }, resources);
+  const hardware = { ...made, psci };
+  const host = hostOf(config, hardware.vm, parts.host);
   const vcpus = state.vcpus
     .map(decodeVcpu)
     .map((vcpu) => (isOurs ? withoutRegister(vcpu, KVM_REG_ARM_PSCI_VERSION) : vcpu));

@@ -1,0 +1,37 @@
+/** `--deterministic` with a whole Linux: the log with its times, and what it takes for random. */
+import { describe, expect, test } from 'vitest';
+import { debianGuest, vkvm, type Outcome } from '../boot/command.ts';
+
+const debian = await debianGuest('cloud');
+
+const SCRIPT = [
+  'cat /proc/interrupts; cat /proc/sys/kernel/random/uuid; date; sleep 1.5',
+  'for i in 1 2 3 4; do (sleep 0.1; echo $i; head -c 100000 /dev/urandom | sha256sum) & done; wait',
+  'dmesg',
+].join('; ');
+
+const boot = (tier: string, ...options: readonly string[]): Promise<Outcome> =>
+  vkvm(['start', '--deterministic', '--script', SCRIPT, ...options], { env: { VKVM_TIER: tier } });
+
+describe.skipIf(typeof debian === 'string')('Debian, run twice', () => {
+  test.each([
+    ['1', 'none'],
+    ['1', 'hot'],
+    ['2', 'none'],
+    ['2', 'hot'],
+    ['2', 'all'],
+  ])('prints the same with %s vCPUs in tier %s', { timeout: 600_000 }, async (smp, tier) => {
+    const reference = await boot('hot', '--smp', smp);
+    expect(reference.stdout).toContain('vkvm: the script ended with status 0');
+    expect(await boot(tier, '--smp', smp)).toEqual({ ...reference, status: 0 });
+  });
+
+  test('takes what is typed from a file', { timeout: 120_000 }, async () => {
+    const type = (): Promise<Outcome> =>
+      vkvm(['start', '--deterministic', '--input', new URL('typed.txt', import.meta.url).pathname]);
+    const first = await type();
+    expect(first.stdout).toContain('sum 42');
+    expect(first.status).toBe(0);
+    expect((await type()).stdout).toBe(first.stdout);
+  });
+});
