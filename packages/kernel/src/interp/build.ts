@@ -113,6 +113,10 @@ export function planHandlers(rows: readonly Insn[]): HandlerPlan {
 export const firstRegion = (plan: HandlerPlan): number => SPECIAL_HANDLERS + plan.handlers.length;
 /** The table index of a handler that is not in the loop. */
 export const tableIndexOf = (plan: HandlerPlan, handler: number): number => handler - plan.hot;
+/** `(op, acc, depth, expected)`: see frame.ts. */
+export const REGION_PARAMS = [I32_TYPE, I32_TYPE, I32_TYPE, I64_TYPE] as const;
+/** No return address: they are even. */
+const NOWHERE = -1;
 /** Handler numbers have sixteen bits. */
 export const MAX_REGIONS = 0x8000;
 
@@ -187,9 +191,9 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
   module.table(cold, cold.length + MAX_REGIONS, 'table');
   const types = {
     cold: module.type([I32_TYPE], [I32_TYPE]),
-    region: module.type([I32_TYPE, I32_TYPE, I32_TYPE], [I32_TYPE]),
+    region: module.type(REGION_PARAMS, [I32_TYPE]),
   };
-  emitJump(module, plan, imports, types.region);
+  emitUnwind(module, vcpu, emitJump(module, plan, imports, types.region));
   for (const name of ['read', 'write', 'probe', 'locate', 'fetch'] as const) {
     module.exportFunction(imports[name], name);
   }
@@ -202,7 +206,7 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
 interface TableTypes {
   /** `(op: i32) → i32` */
   readonly cold: number;
-  /** `(op: i32, acc: i32, depth: i32) → i32` */
+  /** {@link REGION_PARAMS} */
   readonly region: number;
 }
 
@@ -268,7 +272,13 @@ function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, types:
     i32.lt_u(handler.get(), i32.const(firstRegion(plan))),
     () => answer.set(code.callIndirect<I32>(types.cold, [op.get()], entry())),
     () => {
-      answer.set(code.callIndirect<I32>(types.region, [op.get(), acc.get(), i32.const(0)], entry()));
+      answer.set(
+        code.callIndirect<I32>(
+          types.region,
+          [op.get(), acc.get(), i32.const(0), i64.const(NOWHERE)],
+          entry(),
+        ),
+      );
       op.set(load32(OP));
     },
   );
@@ -294,20 +304,22 @@ function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, types:
 }
 
 /**
- * `(target: i64, counted: i32, depth: i32) → i32`: goes on at a virtual address, from a region that has written its
- * registers back. `counted` is ACC + OP with the branch done, `depth` the region's own. Answers as a region does.
+ * `(target: i64, counted: i32, depth: i32, expected: i64) → i32`: goes on at a virtual address, from a region that has
+ * written its registers back. `counted` is ACC + OP with the branch done; the others are the region's own. Answers as a
+ * region does.
  */
 function emitJump(
   module: ModuleBuilder,
   plan: HandlerPlan,
   imports: HandlerImports,
   regionType: number,
-): void {
-  const { code } = module.function([I64_TYPE, I32_TYPE, I32_TYPE], [I32_TYPE], 'jump');
+): number {
+  const { index, code } = module.function([I64_TYPE, I32_TYPE, I32_TYPE, I64_TYPE], [I32_TYPE], 'jump');
   const { i32, i64 } = code.ops;
   const target = code.param<I64>(0);
   const counted = code.param<I32>(1);
   const depth = code.param<I32>(2);
+  const expected = code.param<I64>(3);
   const vcpu = code.letI32(code.globalGet<I32>(imports.vcpu));
   const page = code.local<I32>(I32_TYPE);
   const op = code.local<I32>(I32_TYPE);
@@ -345,12 +357,35 @@ function emitJump(
   code.if(i32.ge_u(handler.get(), i32.const(firstRegion(plan))), () =>
     code.returnCallIndirect(
       regionType,
-      [op.get(), i32.sub(counted.get(), op.get()), depth.get()],
+      [op.get(), i32.sub(counted.get(), op.get()), depth.get(), expected.get()],
       i32.sub(handler.get(), i32.const(plan.hot)),
     ),
   );
   storeCounted();
   i32.const(COLD_JUMP);
+  return index;
+}
+
+/**
+ * `(answer: i32, depth: i32, expected: i64) → i32`: a region's callee did not come back to it. Where it has returned to
+ * some other place, or spent the budget, the guest goes on there; else the answer is the caller's, too.
+ */
+function emitUnwind(module: ModuleBuilder, vcpuGlobal: number, jump: number): void {
+  const { code } = module.function([I32_TYPE, I32_TYPE, I64_TYPE], [I32_TYPE], 'unwind');
+  const { i32 } = code.ops;
+  const answer = code.param<I32>(0);
+  code.if(i32.ne(answer.get(), i32.const(COLD_RETURN)), () => {
+    answer.get();
+    code.return();
+  });
+  const vcpu = code.letI32(code.globalGet<I32>(vcpuGlobal));
+  code.returnCall(
+    jump,
+    code.load<I64>('i64.load', vcpu.get(), PC),
+    code.load<I32>('i32.load', vcpu.get(), ACC),
+    code.param<I32>(1).get(),
+    code.param<I64>(2).get(),
+  );
 }
 
 /**

@@ -19,7 +19,10 @@ export interface HandlerImports extends SlowPath {
   routineIndex(routine: Routine): number;
 }
 
-/** Where the function of a cold handler or of a region says how to go on. A region has written OP in any case. */
+/**
+ * How the function of a cold handler, `(op)`, or of a region, `(op, acc, depth, expected)`, says how to go on. A region
+ * has written OP in any case; a negative answer, which only regions get, is ACC + OP, and the guest is at `expected`.
+ */
 export const COLD_NEXT = 0;
 export const COLD_LEAVE = 1;
 /** The handler chose the next op: OP and ACC are in the state words. */

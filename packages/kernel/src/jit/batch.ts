@@ -1,6 +1,6 @@
 /** Several regions as one Wasm module: a module costs more than a function. */
 import type { Routine } from '../a64/emitter.ts';
-import { firstRegion, tableIndexOf, type HandlerPlan } from '../interp/build.ts';
+import { firstRegion, REGION_PARAMS, tableIndexOf, type HandlerPlan } from '../interp/build.ts';
 import type { HandlerImports } from '../interp/frame.ts';
 import { HandlerEmitter, TRAP_FP } from '../interp/handlers.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
@@ -44,7 +44,8 @@ export function buildBatch(
     decode: port('decode', [I32_TYPE], false),
     stackMoved: port('stackMoved', [], false),
   };
-  const jump = port('jump', [I64_TYPE, I32_TYPE, I32_TYPE]);
+  const jump = port('jump', [I64_TYPE, I32_TYPE, I32_TYPE, I64_TYPE]);
+  const unwind = port('unwind', [I32_TYPE, I32_TYPE, I64_TYPE]);
   const routines = new Map<Routine, number>();
   const ops = regions.flatMap(({ blocks }) => blocks.flatMap((block) => block.ops));
   for (const routine of [TRAP_FP, ...ops.flatMap(({ footprint }) => footprint.routines)]) {
@@ -57,10 +58,8 @@ export function buildBatch(
   }
   const routineIndex = (routine: Routine): number => routines.get(routine)!;
   const alone = regions.map((region) => emitAlone(module, region, { ...slow, routineIndex }));
-  const regionType = module.type([I32_TYPE, I32_TYPE, I32_TYPE], [I32_TYPE]);
-  const functions = regions.map((_, place) =>
-    module.function([I32_TYPE, I32_TYPE, I32_TYPE], [I32_TYPE], regionName(place)),
-  );
+  const regionType = module.type(REGION_PARAMS, [I32_TYPE]);
+  const functions = regions.map((_, place) => module.function(REGION_PARAMS, [I32_TYPE], regionName(place)));
   const functionAt = new Map(regions.map(({ entry }, place) => [entry, functions[place]!.index]));
   for (const [place, region] of regions.entries()) {
     const { index, code } = functions[place]!;
@@ -69,6 +68,7 @@ export function buildBatch(
       firstEntry: tableIndexOf(plan, firstRegion(plan)),
       vcpu,
       jump,
+      unwind,
       regionType,
       stackMoved: slow.stackMoved,
       kickable: shared,

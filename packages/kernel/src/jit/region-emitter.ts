@@ -127,6 +127,7 @@ export class RegionEmitter extends RegionExits implements Emitter {
       target.get(),
       i32.add(this.fuel.get(), i32.const(this.distance() + retired)),
       this.depth.get(),
+      this.expected.get(),
     );
   }
 

@@ -72,7 +72,7 @@ export abstract class RegionExits extends RegionState {
     code.if(isRegion, () =>
       code.returnCallIndirect(
         this.imports.regionType,
-        [this.opAt(index), this.acc(), this.depth.get()],
+        [this.opAt(index), this.acc(), this.depth.get(), this.expected.get()],
         this.#entryOf(handler),
       ),
     );
@@ -113,8 +113,8 @@ export abstract class RegionExits extends RegionState {
     const known = this.imports.functionAt(index);
     if (known !== undefined) {
       this.#callUnlessDeep(
-        () => code.call<I32>(known, this.opAt(index), this.acc(), deeper()),
-        () => code.returnCall(known, this.opAt(index), this.acc(), this.depth.get()),
+        () => code.call<I32>(known, this.opAt(index), this.acc(), deeper(), this.#after()),
+        () => code.returnCall(known, this.opAt(index), this.acc(), this.depth.get(), this.expected.get()),
       );
       return;
     }
@@ -123,11 +123,15 @@ export abstract class RegionExits extends RegionState {
     const { regionType } = this.imports;
     this.#callUnlessDeep(
       () =>
-        code.callIndirect<I32>(regionType, [this.opAt(index), this.acc(), deeper()], this.#entryOf(handler)),
+        code.callIndirect<I32>(
+          regionType,
+          [this.opAt(index), this.acc(), deeper(), this.#after()],
+          this.#entryOf(handler),
+        ),
       () =>
         code.returnCallIndirect(
           regionType,
-          [this.opAt(index), this.acc(), this.depth.get()],
+          [this.opAt(index), this.acc(), this.depth.get(), this.expected.get()],
           this.#entryOf(handler),
         ),
     );
@@ -139,8 +143,9 @@ export abstract class RegionExits extends RegionState {
     this.spill(true);
     const counted = (): I32 => i32.add(this.fuel.get(), i32.const(this.distance() + OP_SIZE));
     this.#callUnlessDeep(
-      () => code.call<I32>(jump, target.get(), counted(), i32.add(this.depth.get(), i32.const(1))),
-      () => code.returnCall(jump, target.get(), counted(), this.depth.get()),
+      () =>
+        code.call<I32>(jump, target.get(), counted(), i32.add(this.depth.get(), i32.const(1)), this.#after()),
+      () => code.returnCall(jump, target.get(), counted(), this.depth.get(), this.expected.get()),
     );
   }
 
@@ -148,18 +153,10 @@ export abstract class RegionExits extends RegionState {
     const { code, i32, i64 } = this;
     code.if(i32.ge_u(this.depth.get(), i32.const(MAX_DEPTH)), tailCall);
     const answer = code.letI32(call());
-    code.if(i32.ne(answer.get(), i32.const(COLD_RETURN)), () => {
-      answer.get();
-      code.return();
-    });
-    const target = code.letI64(this.state64(PC));
-    const counted = code.letI32(this.state32(ACC));
-    const elsewhere = i64.ne(target.get(), this.pcAt(this.index + 1));
-    const spent = i32.ge_s(counted.get(), i32.const(0));
-    code.if(i32.or(elsewhere, spent), () =>
-      code.returnCall(this.imports.jump, target.get(), counted.get(), this.depth.get()),
+    code.if(i32.ge_s(answer.get(), i32.const(0)), () =>
+      code.returnCall(this.imports.unwind, answer.get(), this.depth.get(), this.expected.get()),
     );
-    this.fuel.set(i32.sub(counted.get(), i32.const(this.distance() + OP_SIZE)));
+    this.fuel.set(i32.sub(answer.get(), i32.const(this.distance() + OP_SIZE)));
     this.setState64(
       PC_DELTA,
       i64.sub(this.pcAtEntry!.get(), i64.extend_i32_u(i32.shr_u(this.op.get(), i32.const(2)))),
@@ -168,13 +165,23 @@ export abstract class RegionExits extends RegionState {
     this.reload(this.facts.reload);
   }
 
-  /** Goes back to the region that waits, or to the interpreter, which both go on at the pc word. */
+  /** Where a call that stands here comes back. */
+  #after(): I64 {
+    return this.pcAt(this.index + 1);
+  }
+
+  /** Goes back to the region that waits, if it waits for that and the budget lasts; else by way of the interpreter. */
   protected returnTo(target: Local<I64>): void {
-    const { i32 } = this;
+    const { code, i32, i64 } = this;
     this.spill(true);
-    this.code.store('i64.store', this.vcpu.get(), target.get(), PC);
-    const counted = this.code.letI32(i32.add(this.fuel.get(), i32.const(this.distance() + OP_SIZE)));
-    this.code.store('i32.store', this.vcpu.get(), counted.get(), ACC);
+    const counted = code.letI32(i32.add(this.fuel.get(), i32.const(this.distance() + OP_SIZE)));
+    const isExpected = i64.eq(target.get(), this.expected.get());
+    code.if(i32.and(isExpected, i32.lt_s(counted.get(), i32.const(0))), () => {
+      counted.get();
+      code.return();
+    });
+    code.store('i64.store', this.vcpu.get(), target.get(), PC);
+    code.store('i32.store', this.vcpu.get(), counted.get(), ACC);
     this.answer(COLD_RETURN);
   }
 }

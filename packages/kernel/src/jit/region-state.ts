@@ -14,9 +14,11 @@ import type { RegionOp } from './region.ts';
 export interface RegionImports {
   /** Global: address of the vCPU's block. */
   readonly vcpu: number;
-  /** `(target: i64, counted: i32, depth: i32) → i32`: goes on at a virtual address. @see emitJump in interp/build.ts */
+  /** `(target: i64, counted: i32, depth: i32, expected: i64) → i32`: goes on at a virtual address. @see interp/build.ts */
   readonly jump: number;
-  /** The type of regions, `(op: i32, acc: i32, depth: i32) → i32`. */
+  /** `(answer: i32, depth: i32, expected: i64) → i32`: what becomes of a caller whose callee did not return to it. */
+  readonly unwind: number;
+  /** The type of regions, `(op: i32, acc: i32, depth: i32, expected: i64) → i32`: see interp/frame.ts. */
   readonly regionType: number;
   /** The least handler number that is a region, and what table index it is. */
   readonly firstRegion: number;
@@ -43,6 +45,8 @@ export abstract class RegionState extends MemoryEmitter {
   protected readonly fuel: Local<I32>;
   /** Parameter: how many regions wait for this one to return. */
   protected readonly depth: Local<I32>;
+  /** Parameter: the address at which a region waits for this one to return; odd = none. */
+  protected readonly expected: Local<I64>;
   readonly #general: (Local<I64> | undefined)[] = [];
   readonly #vector: (Local<V128> | undefined)[] = [];
   readonly #flags: Local<I64>[] = [];
@@ -58,6 +62,7 @@ export abstract class RegionState extends MemoryEmitter {
     this.op = code.param<I32>(0);
     this.fuel = code.param<I32>(1);
     this.depth = code.param<I32>(2);
+    this.expected = code.param<I64>(3);
   }
 
   /** @param live - registers to load */
