@@ -9,6 +9,7 @@ import type {
   F32,
   F64,
   Field,
+  Float,
   I32,
   I64,
   Routine,
@@ -154,8 +155,9 @@ export abstract class CodeEmitter {
     this.code.if(condition, then, otherwise);
   }
 
-  rarely(condition: I32, then: () => void, otherwise?: () => void): void {
-    this.if(condition, then, otherwise);
+  rarely(conditions: readonly (() => I32)[], then: () => void, otherwise?: () => void): void {
+    const any = conditions.slice(1).reduce((holds, each) => this.i32.or(holds, each()), conditions[0]!());
+    this.if(any, then, otherwise);
   }
 
   repeat(body: () => I32): void {
@@ -212,6 +214,23 @@ export abstract class CodeEmitter {
       w.signed(result.get()),
       i64.extend_i32_s(i32.sub(i32.const(0), i32.and(negative.get(), carry.get()))),
       i64.extend_i32_s(i32.sub(negative.get(), i32.eq(carry.get(), negative.get()))),
+    );
+  }
+
+  /** 1 if the first float is greater than the second. */
+  protected floatIsGreater(bits: 32 | 64, x: Var<Float>, y: Var<Float>): I32 {
+    return bits === 64 ? this.f64.gt(x.get(), y.get()) : this.f32.gt(x.get(), y.get());
+  }
+
+  /** As the integers x > y and x < y set them when subtracted: so a condition costs what it does after those. */
+  flagsFromFloats(bits: 32 | 64, x: Var<Float>, y: Var<Float>): void {
+    const { i32, i64 } = this;
+    const greater = this.letI32(this.floatIsGreater(bits, x, y));
+    const less = this.letI32(this.floatIsGreater(bits, y, x));
+    this.setFlags(
+      i64.extend_i32_s(i32.sub(greater.get(), less.get())),
+      i64.extend_i32_u(greater.get()),
+      i64.extend_i32_u(less.get()),
     );
   }
 

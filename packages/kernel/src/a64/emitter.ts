@@ -49,6 +49,16 @@ export interface AccessForm {
   readonly syndrome?: 32 | 64;
 }
 
+/** A float of the width that a definition asked for; it need not know which. */
+export type Float = F32 & F64;
+
+/**
+ * What is asked of Wasm's floating point. `exact`: FPCR wants no more than rounding to nearest. `rounded`: besides,
+ * FPSR.IXC is set, so that an inexact result changes nothing. `fused`: besides, `relaxed_madd` rounds once; Wasm leaves
+ * that to the host, which does not change.
+ */
+export type FpNeed = 'exact' | 'rounded' | 'fused';
+
 /** A general register operand and arithmetic at one width. `T` is `I32` or `I64`; a definition need not know. */
 export interface WordOps<T extends Value> extends IntegerOps<T> {
   readonly bits: 32 | 64;
@@ -139,10 +149,10 @@ export interface Emitter {
   selectV128(ifTrue: V128, ifFalse: V128, condition: I32): V128;
   if(condition: I32, then: () => void, otherwise?: () => void): void;
   /**
-   * As `if`, for what hardly ever happens and no register is written before: a back end may leave the whole instruction
-   * to another one there.
+   * As `if` where any of the conditions holds, for what hardly ever happens and no register is written before: a back
+   * end may leave the whole instruction to another one there. A condition is emitted by being called.
    */
-  rarely(condition: I32, then: () => void, otherwise?: () => void): void;
+  rarely(conditions: readonly (() => I32)[], then: () => void, otherwise?: () => void): void;
   /** Runs the body, then again for as long as what it returns is not 0. Not across faults or exits. */
   repeat(body: () => I32): void;
   call<P extends readonly RoutineType[], R extends RoutineType>(
@@ -177,12 +187,18 @@ export interface Emitter {
   setVecLow(field: Field, value: I64): void;
   /** Writes bits 31:0 and clears the rest. */
   setVecLow32(field: Field, value: I32): void;
+  /** The low bits of a vector register as a float; the bits of a NaN are kept. */
+  float(field: Field, bits: 32 | 64): Float;
+  /** Writes a float and clears the rest. */
+  setFloat(field: Field, bits: 32 | 64, value: Float): void;
 
   // ---- vCPU state words, by offset (state/vcpu-state.ts)
   state32(offset: number): I32;
   setState32(offset: number, value: I32): void;
   state64(offset: number): I64;
   setState64(offset: number, value: I64): void;
+  /** Not 0 if Wasm's floating point does not do here: see {@link FpNeed}. */
+  fpFails(need: FpNeed): I32;
   /** The state word whose offset is the immediate: a system register that is plain storage. */
   stateAtImm(): I64;
   setStateAtImm(value: I64): void;
@@ -198,6 +214,8 @@ export interface Emitter {
     result: Var<T>,
   ): void;
   flagsFromSub<T extends Value>(w: WordOps<T>, a: Var<T>, b: Var<T>, result: Var<T>): void;
+  /** Of the comparison of two floats, neither a NaN. */
+  flagsFromFloats(bits: 32 | 64, x: Var<Float>, y: Var<Float>): void;
   /** N and Z of the result, C = V = 0. */
   flagsFromLogic<T extends Value>(w: WordOps<T>, result: Var<T>): void;
   /** NZCV in bits 3:0. */
@@ -213,6 +231,8 @@ export interface Emitter {
   /** Two consecutive accesses of one size; both are translated before either is made. */
   loadPair(address: I64, form: AccessForm): [Var<I64>, Var<I64>];
   storePair(address: I64, first: Var<I64>, second: Var<I64>, form: AccessForm): void;
+  loadFloat(address: I64, bits: 32 | 64): Float;
+  storeFloat(address: I64, bits: 32 | 64, value: Float): void;
   /** @param loose - as {@link AccessForm.loose}; else 16 bytes are one element */
   loadVec(address: I64, loose?: boolean): V128;
   storeVec(address: I64, value: V128, loose?: boolean): void;

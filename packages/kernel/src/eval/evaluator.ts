@@ -10,6 +10,8 @@ import {
   type F32,
   type F64,
   type Field,
+  type Float,
+  type FpNeed,
   type I32,
   type I64,
   type Reach,
@@ -25,7 +27,8 @@ import {
 } from '../a64/emitter.ts';
 import { packFlags, unpackFlags } from '../a64/flags.ts';
 import type { Insn, Operands } from '../a64/pattern.ts';
-import { EL, FLAG_A, FLAG_B, FLAG_NZ, FP_TRAP, PC, V } from '../state/vcpu-state.ts';
+import { FPCR_FZ, FPCR_RMODE, FPSR_IXC } from '../a64/shared/fp-format.ts';
+import { EL, FLAG_A, FLAG_B, FLAG_NZ, FPCR, FPSR, FP_TRAP, PC, V } from '../state/vcpu-state.ts';
 import type { Words } from '../state/words.ts';
 import { extendOps, pureOps, type PureOps } from '../wasm/pure.ts';
 import { Leave, type Access, type EvaluatorMemory, type Outcome } from './outcome.ts';
@@ -166,8 +169,9 @@ export class Evaluator implements Emitter {
     else otherwise?.();
   }
 
-  rarely(condition: I32, then: () => void, otherwise?: () => void): void {
-    this.if(condition, then, otherwise);
+  rarely(conditions: readonly (() => I32)[], then: () => void, otherwise?: () => void): void {
+    if (conditions.some((each) => number(each()) !== 0)) then();
+    else otherwise?.();
   }
 
   repeat(body: () => I32): void {
@@ -268,6 +272,16 @@ export class Evaluator implements Emitter {
     this.setVecLow(field, this.i64.extend_i32_u(value));
   }
 
+  float(field: Field, bits: 32 | 64): Float {
+    // A float is held as its bits.
+    return (bits === 64 ? this.vecLow(field) : this.vecLow32(field)) as unknown as Float;
+  }
+
+  setFloat(field: Field, bits: 32 | 64, value: Float): void {
+    if (bits === 64) this.setVecLow(field, this.i64.reinterpret_f64(value));
+    else this.setVecLow32(field, this.i32.reinterpret_f32(value));
+  }
+
   // ---- state words
 
   #get64(offset: number): bigint {
@@ -294,6 +308,13 @@ export class Evaluator implements Emitter {
   setState64(offset: number, value: I64): void {
     this.#written = true;
     this.#set64(offset, bigint(value));
+  }
+
+  /** `relaxed_madd` is fused in pure.ts. */
+  fpFails(need: FpNeed): I32 {
+    const isUnusual = (number(this.state32(FPCR)) & (FPCR_FZ | FPCR_RMODE)) !== 0;
+    const noticesInexact = (number(this.state32(FPSR)) & FPSR_IXC) === 0;
+    return i32(isUnusual || (need !== 'exact' && noticesInexact) ? 1 : 0);
   }
 
   stateAtImm(): I64 {
@@ -335,6 +356,14 @@ export class Evaluator implements Emitter {
 
   flagsFromSub<T extends Value>(w: WordOps<T>, a: Var<T>, b: Var<T>, _result: Var<T>): void {
     this.#addFlags(w.bits, BigInt(bigint(a.get())), ~BigInt(bigint(b.get())), 1n);
+  }
+
+  /** FPCompare. Source: Arm DDI 0487, shared/functions/float/fpcompare. */
+  flagsFromFloats(bits: 32 | 64, x: Var<Float>, y: Var<Float>): void {
+    const ops = bits === 64 ? this.f64 : this.f32;
+    const isEqual = number(ops.eq(x.get(), y.get())) !== 0;
+    const isLess = number(ops.lt(x.get(), y.get())) !== 0;
+    this.#setFlags(isLess, isEqual, !isLess, false);
   }
 
   flagsFromLogic<T extends Value>(w: WordOps<T>, result: Var<T>): void {
@@ -418,6 +447,16 @@ export class Evaluator implements Emitter {
 
   store(address: I64, value: I64, form: AccessForm): void {
     this.#write(address, bytesOf(bigint(value), 1 << form.size), form);
+  }
+
+  loadFloat(address: I64, bits: 32 | 64): Float {
+    const value = this.load(address, { size: bits === 64 ? 3 : 2 });
+    return (bits === 64 ? value : this.i32.wrap_i64(value)) as unknown as Float;
+  }
+
+  storeFloat(address: I64, bits: 32 | 64, value: Float): void {
+    if (bits === 64) this.store(address, this.i64.reinterpret_f64(value), { size: 3 });
+    else this.store(address, this.i64.extend_i32_u(this.i32.reinterpret_f32(value)), { size: 2 });
   }
 
   loadPair(address: I64, form: AccessForm): [Var<I64>, Var<I64>] {

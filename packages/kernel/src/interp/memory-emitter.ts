@@ -3,10 +3,11 @@
  * leads to is left to the back end.
  */
 import { CodeEmitter } from '../a64/code-emitter.ts';
-import type { AccessForm, AtomicOp, I32, I64, Size, V128, Var } from '../a64/emitter.ts';
+import type { AccessForm, AtomicOp, Float, FpNeed, I32, I64, Size, V128, Var } from '../a64/emitter.ts';
+import { FPCR_FZ, FPCR_RMODE, FPSR_IXC } from '../a64/shared/fp-format.ts';
 import { ACCESS_ORDERED, ACCESS_SIGNED, ACCESS_SYNDROME, ACCESS_WIDE, ACCESS_WRITE } from '../mmu/access.ts';
 import { HIT_LIMIT } from '../mmu/tlb.ts';
-import { TLB, TLB_TABLE_SIZE } from '../state/vcpu-state.ts';
+import { FPCR, FPSR, TLB, TLB_TABLE_SIZE } from '../state/vcpu-state.ts';
 import type { Code, Local } from '../wasm/code.ts';
 import type { AtomicOpName, MemoryOpName } from '../wasm/opcode.ts';
 import { FORM_QUAD, FORM_UNPRIVILEGED, FORM_UPDATE, FORM_ZERO_BLOCK } from './slow-path.ts';
@@ -45,6 +46,9 @@ export const formOf = (form: AccessForm, write: boolean, single: boolean): numbe
   (write ? ACCESS_WRITE : 0) |
   (form.ordered === true ? ACCESS_ORDERED : 0) |
   (form.unprivileged === true ? FORM_UNPRIVILEGED : 0);
+
+/** Form of a float. */
+const floatForm = (bits: 32 | 64): number => formOf({ size: bits === 64 ? 3 : 2 }, false, true);
 
 export abstract class MemoryEmitter extends CodeEmitter {
   protected readonly vcpu: Local<I32>;
@@ -88,6 +92,22 @@ export abstract class MemoryEmitter extends CodeEmitter {
     this.code.store('i64.store', this.vcpu.get(), word.get(), offset);
   }
 
+  fpFails(need: FpNeed): I32 {
+    const { i32 } = this;
+    const unusual = i32.and(this.state32(FPCR), i32.const(FPCR_FZ | FPCR_RMODE));
+    if (need === 'exact') return unusual;
+    const either = i32.or(unusual, i32.eqz(i32.and(this.state32(FPSR), i32.const(FPSR_IXC))));
+    return need === 'rounded' ? either : i32.or(either, i32.eqz(this.#fuses()));
+  }
+
+  /** 1 if the fused sum of (1 + ε)(1 − ε) − 1 is not 0, as the separately rounded one is. */
+  #fuses(): I32 {
+    const { f64, f64x2, v128 } = this;
+    const probe = (value: number): V128 => f64x2.splat(f64.const(value));
+    const epsilon = 2 ** -30;
+    return v128.any_true(f64x2.relaxed_madd(probe(1 + epsilon), probe(1 - epsilon), probe(-1)));
+  }
+
   // ---- the TLB
 
   /** `address + TLB entry`: the place in process memory, if it is below {@link HIT_LIMIT}. */
@@ -95,7 +115,7 @@ export abstract class MemoryEmitter extends CodeEmitter {
     const { i32, i64 } = this;
     const unprivileged = (form & FORM_UNPRIVILEGED) !== 0;
     const index = i32.and(
-      i32.wrap_i64(i64.shr_u(address.get(), i64.const(9))),
+      i32.shr_u(i32.wrap_i64(address.get()), i32.const(9)),
       i32.const(TLB_TABLE_SIZE - 8),
     );
     const base = unprivileged ? i32.add(this.vcpu.get(), i32.const(TLB)) : this.tlb();
@@ -133,6 +153,12 @@ export abstract class MemoryEmitter extends CodeEmitter {
     if (form.signed === undefined) return this.code.load(unsigned, host, offset);
     const value = this.code.load<I64>(signed, host, offset);
     return form.signed === 64 ? value : this.i64.and(value, this.i64.const(0xffff_ffffn));
+  }
+
+  loadFloat(address: I64, bits: 32 | 64): Float {
+    const at = this.code.letI64(address);
+    const host = this.readable(at, floatForm(bits), bits / 8, true);
+    return this.code.load(`f${bits}.load`, host.get());
   }
 
   loadPair(address: I64, form: AccessForm): [Var<I64>, Var<I64>] {

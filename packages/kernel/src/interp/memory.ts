@@ -1,5 +1,5 @@
 /** Memory accesses of a handler that the TLB does not settle: calls of slow-path.ts. */
-import type { AccessForm, I32, I64, Size, V128, Var } from '../a64/emitter.ts';
+import type { AccessForm, Float, I32, I64, Size, V128, Var } from '../a64/emitter.ts';
 import { ACCESS_SYNDROME, ACCESS_WRITE } from '../mmu/access.ts';
 import { OP } from '../state/vcpu-state.ts';
 import { I32_TYPE } from '../wasm/opcode.ts';
@@ -51,6 +51,12 @@ export abstract class SlowMemoryEmitter extends OperandEmitter {
         this.#slowStore(at.get(), stored.get(), flags, 1 << form.size);
       },
     );
+  }
+
+  storeFloat(address: I64, bits: 32 | 64, value: Float): void {
+    const { i32, i64 } = this;
+    if (bits === 64) this.store(address, i64.reinterpret_f64(value), { size: 3 });
+    else this.store(address, i64.extend_i32_u(i32.reinterpret_f32(value)), { size: 2 });
   }
 
   #slowStore(address: I64, value: I64, form: number, bytes: number): void {

@@ -1,6 +1,6 @@
 /** Operands, state words and flags of a handler: out of the decoded op and the vCPU's block. */
 import type { FlagIndex } from '../a64/code-emitter.ts';
-import type { Field, I32, I64, Routine, V128 } from '../a64/emitter.ts';
+import type { Field, Float, I32, I64, Routine, V128 } from '../a64/emitter.ts';
 import { FLAG_A, FLAG_B, FLAG_NZ, PC_DELTA, TLB_BASE, V } from '../state/vcpu-state.ts';
 import type { Code, Local } from '../wasm/code.ts';
 import { I32_TYPE } from '../wasm/opcode.ts';
@@ -125,6 +125,19 @@ export abstract class OperandEmitter extends MemoryEmitter {
 
   setVecLow32(field: Field, value: I32): void {
     this.setVecLow(field, this.i64.extend_i32_u(value));
+  }
+
+  float(field: Field, bits: 32 | 64): Float {
+    return this.code.load(`f${bits}.load`, this.#slot(field));
+  }
+
+  setFloat(field: Field, bits: 32 | 64, value: Float): void {
+    const { code, i32, i64 } = this;
+    const result = bits === 64 ? code.letF64(value) : code.letF32(value);
+    const slot = code.letI32(this.#slot(field));
+    code.store(`f${bits}.store`, slot.get(), result.get());
+    if (bits === 32) code.store('i32.store', slot.get(), i32.const(0), 4);
+    code.store('i64.store', slot.get(), i64.const(0), 8);
   }
 
   // ---- state words

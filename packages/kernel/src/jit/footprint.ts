@@ -9,6 +9,8 @@ import type {
   BranchKind,
   Emitter,
   Field,
+  Float,
+  FpNeed,
   I32,
   I64,
   Reach,
@@ -52,6 +54,7 @@ export interface Footprint {
   readonly usesPc: boolean;
   readonly usesMemory: boolean;
   readonly usesFp: boolean;
+  readonly fpNeeds: readonly FpNeed[];
   readonly flow: Flow;
   readonly routines: readonly Routine[];
 }
@@ -64,6 +67,7 @@ class FootprintEmitter extends CodeEmitter implements Emitter {
   readonly writes = new Map<string, RegisterUse>();
   readonly kills = new Map<string, RegisterUse>();
   readonly routines = new Set<Routine>();
+  readonly fpNeeds = new Set<FpNeed>();
   readsFlags = false;
   writesFlags = false;
   killsFlags = false;
@@ -94,8 +98,9 @@ class FootprintEmitter extends CodeEmitter implements Emitter {
     this.#conditional--;
   }
 
-  override rarely(_condition: I32, then: () => void, otherwise?: () => void): void {
+  override rarely(conditions: readonly (() => I32)[], then: () => void, otherwise?: () => void): void {
     this.exitsBefore = true;
+    for (const condition of conditions) condition();
     // Its routines may be needed where the instruction stands alone.
     const { readsFlags, writesFlags } = this;
     this.#conditional++;
@@ -166,6 +171,14 @@ class FootprintEmitter extends CodeEmitter implements Emitter {
     this.#write(field, true);
   }
 
+  float(field: Field, _bits: 32 | 64): Float {
+    this.#read(field, true);
+    return nothing;
+  }
+  setFloat(field: Field, _bits: 32 | 64, _value: Float): void {
+    this.#write(field, true);
+  }
+
   // ---- state and flags
 
   state32(_offset: number): I32 {
@@ -176,6 +189,10 @@ class FootprintEmitter extends CodeEmitter implements Emitter {
     return nothing;
   }
   setState64(_offset: number, _value: I64): void {}
+  fpFails(need: FpNeed): I32 {
+    this.fpNeeds.add(need);
+    return nothing;
+  }
   stateAtImm(): I64 {
     return nothing;
   }
@@ -209,6 +226,13 @@ class FootprintEmitter extends CodeEmitter implements Emitter {
   loadPair(_address: I64, _form: AccessForm): [Var<I64>, Var<I64>] {
     this.#access();
     return [this.letI64(nothing), this.letI64(nothing)];
+  }
+  loadFloat(_address: I64, _bits: 32 | 64): Float {
+    this.#access();
+    return nothing;
+  }
+  storeFloat(_address: I64, _bits: 32 | 64, _value: Float): void {
+    this.#access();
   }
   storePair(_address: I64, _first: Var<I64>, _second: Var<I64>, _form: AccessForm): void {
     this.#access();
@@ -304,8 +328,8 @@ export const isCall = ({ flow }: Footprint): boolean => 'branch' in flow && flow
 export function footprintOf(emit: (c: Emitter) => void): Footprint {
   const e = new FootprintEmitter(new Code(0));
   emit(e);
-  const { readsFlags, writesFlags, killsFlags, exitsBefore, exitsAfter, usesPc, usesMemory, usesFp, flow } =
-    e;
+  const { readsFlags, writesFlags, killsFlags, exitsBefore, exitsAfter, flow } = e;
+  const { usesPc, usesMemory, usesFp } = e;
   return {
     reads: [...e.reads.values()],
     writes: [...e.writes.values()],
@@ -318,6 +342,7 @@ export function footprintOf(emit: (c: Emitter) => void): Footprint {
     usesPc,
     usesMemory,
     usesFp,
+    fpNeeds: [...e.fpNeeds],
     flow,
     routines: [...e.routines],
   };

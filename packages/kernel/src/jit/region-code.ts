@@ -3,7 +3,7 @@
  * or, if several branches meet in it, behind a block that they leave. Source: N. Ramsey, "Beyond Relooper" (ICFP 2022).
  */
 import type { Code, Label } from '../wasm/code.ts';
-import { analyse, copyOf, writesStack, type RegionFacts } from './data-flow.ts';
+import { analyse, copyOf, noRegisters, writesStack, type RegionFacts } from './data-flow.ts';
 import { isCall } from './footprint.ts';
 import { orderBlocks, type Node } from './graph.ts';
 import { RegionEmitter } from './region-emitter.ts';
@@ -39,6 +39,7 @@ class RegionCode {
       pc: footprints.some((each) => each.usesPc || isCall(each)),
       memory: footprints.some(({ usesMemory }) => usesMemory),
       fp: footprints.some(({ usesFp }) => usesFp),
+      fpNeeds: new Set(footprints.flatMap(({ fpNeeds }) => fpNeeds)),
       back: this.#nodes.some(({ block }) => (block.takenIndex ?? Infinity) <= block.ops.at(-1)!.index),
     });
     this.#code.endScope();
@@ -48,6 +49,7 @@ class RegionCode {
 
   #tree(node: Node): void {
     if (!node.isLoop) return this.#behind(node, 0);
+    this.#emitter.settle();
     this.#labels.set(node, this.#code.loop());
     this.#behind(node, 0);
     this.#code.end();
@@ -63,6 +65,7 @@ class RegionCode {
     this.#behind(node, from + 1);
     this.#code.end();
     this.#labels.delete(merge);
+    this.#emitter.start(noRegisters());
     this.#tree(merge);
   }
 
@@ -70,6 +73,7 @@ class RegionCode {
     const { block } = node;
     const emitter = this.#emitter;
     const { ops } = this.#facts.blocks.get(node)!;
+    // What was not settled where it comes from is not settled here.
     emitter.dirty = copyOf(ops[0]!.dirty);
     emitter.follow = (taken) => this.#follow(node, taken);
     for (const facts of ops) {
@@ -96,10 +100,14 @@ class RegionCode {
     if (!block) return this.#emitter.chain(index);
     const to = this.#nodeOf.get(block)!;
     const label = this.#labels.get(to);
-    if (label !== undefined) return this.#code.br(label);
-    const { dirty, follow } = this.#emitter;
+    if (label !== undefined) {
+      this.#emitter.settle();
+      return this.#code.br(label);
+    }
+    const { follow } = this.#emitter;
+    const here = this.#emitter.keep();
     this.#tree(to);
-    this.#emitter.dirty = dirty;
+    this.#emitter.restore(here);
     this.#emitter.follow = follow;
   }
 }

@@ -5,14 +5,14 @@
  * register, soft float. A definition writes nothing before, so that is always possible, and no slow path lengthens the
  * life of a register. Where a region is left, the registers that changed are written back.
  */
-import type { AccessForm, BranchKind, Emitter, I32, I64, Reach, V128, Var } from '../a64/emitter.ts';
+import type { AccessForm, BranchKind, Emitter, Float, I32, I64, Reach, V128, Var } from '../a64/emitter.ts';
 import { LEAVE_INTERRUPT } from '../interp/leave.ts';
 import { formOf, quadForm, STORES } from '../interp/memory-emitter.ts';
 import { OP_SIZE } from '../interp/uop.ts';
 import { ACCESS_ORDERED, ACCESS_WRITE } from '../mmu/access.ts';
 import { REGIME_STACK_UNALIGNED } from '../mmu/regime.ts';
 import { EL, INTERRUPT_LINES, SP_SLOT } from '../state/vcpu-state.ts';
-import { copyOf, SP_INDEX } from './data-flow.ts';
+import { SP_INDEX } from './data-flow.ts';
 import { RegionExits } from './region-exits.ts';
 
 const onStack = null as never;
@@ -21,8 +21,9 @@ export class RegionEmitter extends RegionExits implements Emitter {
   /** What becomes of direct branches: set by the caller, who knows the blocks. */
   follow: (taken: boolean) => void = () => {};
 
-  override rarely(condition: I32, _then: () => void, otherwise?: () => void): void {
-    this.leaveOpIf(condition);
+  override rarely(conditions: readonly (() => I32)[], _then: () => void, otherwise?: () => void): void {
+    // One by one: what was tested before is not tested again.
+    for (const condition of conditions) this.leaveOpIf(condition());
     otherwise?.();
   }
 
@@ -59,6 +60,14 @@ export class RegionEmitter extends RegionExits implements Emitter {
     this.code.store(STORES[form.size], host.get(), stored.get());
   }
 
+  storeFloat(address: I64, bits: 32 | 64, value: Float): void {
+    const { code } = this;
+    const stored = bits === 64 ? code.letF64(value) : code.letF32(value);
+    const at = code.letI64(address);
+    const host = this.#place(at, formOf({ size: bits === 64 ? 3 : 2 }, true, true), bits / 8, true);
+    code.store(`f${bits}.store`, host.get(), stored.get());
+  }
+
   storePair(address: I64, first: Var<I64>, second: Var<I64>, form: AccessForm): void {
     const at = this.code.letI64(address);
     const host = this.#place(at, formOf(form, true, false), 2 << form.size, false);
@@ -92,12 +101,12 @@ export class RegionEmitter extends RegionExits implements Emitter {
   }
 
   branchIf(_condition: I32, reach: Reach): void {
-    const dirty = copyOf(this.dirty);
+    const before = this.keep();
     this.code.if(onStack, () => {
       if (reach === 'far') this.branch(reach, 'jump');
       else this.follow(true);
     });
-    this.dirty = dirty;
+    this.restore(before);
     this.follow(false);
   }
 

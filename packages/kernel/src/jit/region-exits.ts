@@ -161,8 +161,9 @@ export abstract class RegionExits extends RegionState {
       PC_DELTA,
       i64.sub(this.pcAtEntry!.get(), i64.extend_i32_u(i32.shr_u(this.op.get(), i32.const(2)))),
     );
-    this.dirty = { general: 0, vector: 0, flags: false };
+    this.start({ general: 0, vector: 0, flags: false });
     this.reload(this.facts.reload);
+    this.loadFpMode();
   }
 
   /** Where a call that stands here comes back. */

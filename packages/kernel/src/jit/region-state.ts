@@ -1,13 +1,21 @@
 /** The registers of a region: Wasm locals, loaded where it is entered and written back where it is left. */
 import type { FlagIndex } from '../a64/code-emitter.ts';
-import type { Field, I32, I64, Routine, V128 } from '../a64/emitter.ts';
+import type { F32, F64, Field, Float, FpNeed, I32, I64, Routine, V128, Var } from '../a64/emitter.ts';
 import { MemoryEmitter } from '../interp/memory-emitter.ts';
 import { FLAG_OFFSET } from '../interp/operands.ts';
 import { OP_SIZE } from '../interp/uop.ts';
-import { FP_TRAP, PC_DELTA, RUN_PAGE, SP_SLOT, TLB_BASE, V, X } from '../state/vcpu-state.ts';
+import { FPCR, FPSR, FP_TRAP, PC_DELTA, RUN_PAGE, SP_SLOT, TLB_BASE, V, X } from '../state/vcpu-state.ts';
 import type { Code, Local } from '../wasm/code.ts';
-import { I32_TYPE, I64_TYPE, V128_TYPE } from '../wasm/opcode.ts';
-import { fieldOf, generalOf, SP_INDEX, vectorOf, type OpFacts, type RegisterSet } from './data-flow.ts';
+import { F32_TYPE, F64_TYPE, I32_TYPE, I64_TYPE, V128_TYPE } from '../wasm/opcode.ts';
+import {
+  copyOf,
+  fieldOf,
+  generalOf,
+  SP_INDEX,
+  vectorOf,
+  type OpFacts,
+  type RegisterSet,
+} from './data-flow.ts';
 import type { RegionOp } from './region.ts';
 
 /** What regions call: functions of the interpreter's module. */
@@ -32,7 +40,47 @@ export interface RegionImports {
   functionAt(index: number): number | undefined;
 }
 
+/** A scalar in a vector register, all above it 0, that was not put into the register's local. */
+interface Scalar {
+  readonly bits: 32 | 64;
+  readonly local: Local<Float>;
+}
+
+/** The operands of a comparison that was not put into the locals of the flags. */
+interface Comparison {
+  readonly bits: 32 | 64;
+  readonly x: Local<Float>;
+  readonly y: Local<Float>;
+}
+
+/** What the locals say at a point of the code. */
+export interface RegionPoint {
+  readonly dirty: RegisterSet;
+  readonly scalars: readonly (Scalar | undefined)[];
+  readonly comparison: Comparison | undefined;
+}
+
 export const slotOfGeneral = (index: number): number => (index === SP_INDEX ? SP_SLOT : X + 8 * index);
+
+const FLOAT_TYPE = { 32: F32_TYPE, 64: F64_TYPE } as const;
+
+/** What a condition means after a comparison of two floats of which none is a NaN. By its code. */
+const ORDERED_CONDITIONS = [
+  'eq',
+  'ne',
+  'ge',
+  'lt',
+  'lt',
+  'ge',
+  undefined,
+  undefined,
+  'gt',
+  'le',
+  'ge',
+  'lt',
+  'gt',
+  'le',
+] as const;
 
 export abstract class RegionState extends MemoryEmitter {
   /** Stale words in memory, at this point of the code. */
@@ -50,6 +98,13 @@ export abstract class RegionState extends MemoryEmitter {
   readonly #general: (Local<I64> | undefined)[] = [];
   readonly #vector: (Local<V128> | undefined)[] = [];
   readonly #flags: Local<I64>[] = [];
+  /** By register and width. */
+  readonly #floats: Local<Float>[] = [];
+  /** By width, of both operands. */
+  readonly #compared: Local<Float>[] = [];
+  #scalars: (Scalar | undefined)[] = [];
+  #comparison: Comparison | undefined;
+  readonly #fpFails = new Map<FpNeed, Local<I32>>();
   protected tlbBase: Local<I32> | undefined;
   protected fpTrap: Local<I32> | undefined;
   protected runPage: Local<I32> | undefined;
@@ -68,7 +123,13 @@ export abstract class RegionState extends MemoryEmitter {
   /** @param live - registers to load */
   begin(
     live: RegisterSet,
-    uses: { readonly pc: boolean; readonly memory: boolean; readonly fp: boolean; readonly back: boolean },
+    uses: {
+      readonly pc: boolean;
+      readonly memory: boolean;
+      readonly fp: boolean;
+      readonly fpNeeds: ReadonlySet<FpNeed>;
+      readonly back: boolean;
+    },
   ): void {
     const { code, i32, i64 } = this;
     this.vcpu.set(code.globalGet<I32>(this.imports.vcpu));
@@ -80,6 +141,8 @@ export abstract class RegionState extends MemoryEmitter {
     };
     if (uses.memory) this.tlbBase = word(TLB_BASE);
     if (uses.fp) this.fpTrap = word(FP_TRAP);
+    for (const need of uses.fpNeeds) this.#fpFails.set(need, code.local<I32>(I32_TYPE));
+    this.loadFpMode();
     if (uses.back && this.imports.kickable) this.runPage = word(RUN_PAGE);
     if (uses.pc) {
       this.pcAtEntry = code.local<I64>(I64_TYPE);
@@ -105,6 +168,42 @@ export abstract class RegionState extends MemoryEmitter {
   /** What follows is about this instruction. */
   at(facts: OpFacts): void {
     this.#current = facts;
+    const { writesFlags, killsFlags } = facts.op.footprint;
+    if (writesFlags && !killsFlags) this.#settleFlags();
+  }
+
+  // ---- what is not yet in its local
+
+  /** What follows is reached from several places, which have settled. */
+  start(dirty: RegisterSet): void {
+    this.dirty = dirty;
+    this.#scalars = [];
+    this.#comparison = undefined;
+  }
+
+  keep(): RegionPoint {
+    return { dirty: copyOf(this.dirty), scalars: [...this.#scalars], comparison: this.#comparison };
+  }
+
+  restore({ dirty, scalars, comparison }: RegionPoint): void {
+    this.dirty = copyOf(dirty);
+    this.#scalars = [...scalars];
+    this.#comparison = comparison;
+  }
+
+  /** Puts everything into its local. */
+  settle(): void {
+    for (const [index, scalar] of this.#scalars.entries()) {
+      if (scalar) this.#vectorLocal(index).set(this.#widened(scalar));
+    }
+    this.#scalars = [];
+    this.#settleFlags();
+  }
+
+  #settleFlags(): void {
+    if (!this.#comparison) return;
+    for (const index of [2, 1, 0] as const) this.#flagLocal(index).set(this.flag(index));
+    this.#comparison = undefined;
   }
 
   protected get facts(): OpFacts {
@@ -134,12 +233,12 @@ export abstract class RegionState extends MemoryEmitter {
         code.store('i64.store', this.vcpu.get(), this.generalLocal(n).get(), slotOfGeneral(n));
       }
       if ((dirty.vector >>> n) & 1) {
-        code.store('v128.store', this.vcpu.get(), this.#vectorLocal(n).get(), V + 16 * n);
+        code.store('v128.store', this.vcpu.get(), this.#vector128(n), V + 16 * n);
       }
     }
     if (dirty.flags && flags) {
       FLAG_OFFSET.forEach((offset, i) =>
-        code.store('i64.store', this.vcpu.get(), this.#flagLocal(i as FlagIndex).get(), offset),
+        code.store('i64.store', this.vcpu.get(), this.flag(i as FlagIndex), offset),
       );
     }
   }
@@ -216,11 +315,41 @@ export abstract class RegionState extends MemoryEmitter {
 
   #setVector(index: number, value: V128): void {
     this.#vectorLocal(index).set(value);
+    this.#scalars[index] = undefined;
     this.dirty.vector |= 1 << index;
   }
 
+  #widened({ bits, local }: Scalar): V128 {
+    const zeros = this.v128.const(0n, 0n);
+    return bits === 64
+      ? this.f64x2.replace_lane(zeros, 0, local.get())
+      : this.f32x4.replace_lane(zeros, 0, local.get());
+  }
+
+  #vector128(index: number): V128 {
+    const scalar = this.#scalars[index];
+    return scalar ? this.#widened(scalar) : this.#vectorLocal(index).get();
+  }
+
   vec(field: Field): V128 {
-    return this.#vectorLocal(this.#vectorOf(field)).get();
+    return this.#vector128(this.#vectorOf(field));
+  }
+
+  float(field: Field, bits: 32 | 64): Float {
+    const scalar = this.#scalars[this.#vectorOf(field)];
+    if (scalar?.bits === bits) return scalar.local.get();
+    const vector = this.vec(field);
+    const float: F32 | F64 =
+      bits === 64 ? this.f64x2.extract_lane(vector, 0) : this.f32x4.extract_lane(vector, 0);
+    return float as Float;
+  }
+
+  setFloat(field: Field, bits: 32 | 64, value: Float): void {
+    const index = this.#vectorOf(field);
+    const local = (this.#floats[2 * index + (bits >> 6)] ??= this.code.local<Float>(FLOAT_TYPE[bits]));
+    local.set(value);
+    this.#scalars[index] = { bits, local };
+    this.dirty.vector |= 1 << index;
   }
 
   setVec(field: Field, value: V128): void {
@@ -228,7 +357,7 @@ export abstract class RegionState extends MemoryEmitter {
   }
 
   vecAfter(field: Field, count: number): V128 {
-    return this.#vectorLocal(this.#vectorOf(field, count)).get();
+    return this.#vector128(this.#vectorOf(field, count));
   }
 
   setVecAfter(field: Field, count: number, value: V128): void {
@@ -236,10 +365,14 @@ export abstract class RegionState extends MemoryEmitter {
   }
 
   vecLow(field: Field): I64 {
+    const scalar = this.#scalars[this.#vectorOf(field)];
+    if (scalar?.bits === 64) return this.i64.reinterpret_f64(scalar.local.get());
     return this.i64x2.extract_lane(this.vec(field), 0);
   }
 
   vecLow32(field: Field): I32 {
+    const scalar = this.#scalars[this.#vectorOf(field)];
+    if (scalar?.bits === 32) return this.i32.reinterpret_f32(scalar.local.get());
     return this.i32x4.extract_lane(this.vec(field), 0);
   }
 
@@ -263,8 +396,49 @@ export abstract class RegionState extends MemoryEmitter {
     this.setState64(this.operands.immLow, value);
   }
 
+  /** Holds for as long as no FPCR or FPSR is written here. What soft float raises in between only makes for more of it. */
+  protected loadFpMode(): void {
+    for (const [need, local] of this.#fpFails) local.set(super.fpFails(need));
+  }
+
+  override fpFails(need: FpNeed): I32 {
+    return this.#fpFails.get(need)!.get();
+  }
+
+  override setState32(offset: number, value: I32): void {
+    super.setState32(offset, value);
+    if (offset === FPCR || offset === FPSR) this.loadFpMode();
+  }
+
+  /** As CodeEmitter.flagsFromFloats leaves it. */
+  #comparedFlag({ bits, x, y }: Comparison, index: FlagIndex): I64 {
+    const { i32, i64 } = this;
+    const greater = (): I32 => this.floatIsGreater(bits, x, y);
+    const less = (): I32 => this.floatIsGreater(bits, y, x);
+    if (index === 0) return i64.extend_i32_s(i32.sub(greater(), less()));
+    return i64.extend_i32_u(index === 1 ? greater() : less());
+  }
+
   flag(index: FlagIndex): I64 {
-    return this.#flagLocal(index).get();
+    return this.#comparison ? this.#comparedFlag(this.#comparison, index) : this.#flagLocal(index).get();
+  }
+
+  override flagsFromFloats(bits: 32 | 64, first: Var<Float>, second: Var<Float>): void {
+    if (!this.facts.flagsAfter) return;
+    const local = (operand: 0 | 1): Local<Float> =>
+      (this.#compared[2 * operand + (bits >> 6)] ??= this.code.local<Float>(FLOAT_TYPE[bits]));
+    const [x, y] = [local(0), local(1)];
+    x.set(first.get());
+    y.set(second.get());
+    this.#comparison = { bits, x, y };
+    this.dirty.flags = true;
+  }
+
+  override condition(code: number): I32 {
+    const op = ORDERED_CONDITIONS[code];
+    if (!this.#comparison || op === undefined) return super.condition(code);
+    const { bits, x, y } = this.#comparison;
+    return bits === 64 ? this.f64[op](x.get(), y.get()) : this.f32[op](x.get(), y.get());
   }
 
   setFlags(nz: I64, a: I64, b: I64): void {
@@ -272,6 +446,7 @@ export abstract class RegionState extends MemoryEmitter {
       for (const dead of [b, a, nz]) this.code.drop(dead);
       return;
     }
+    this.#comparison = undefined;
     this.#flagLocal(2).set(b);
     this.#flagLocal(1).set(a);
     this.#flagLocal(0).set(nz);

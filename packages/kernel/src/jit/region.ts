@@ -62,6 +62,7 @@ const INTERPRET: Footprint = {
   usesPc: false,
   usesMemory: false,
   usesFp: false,
+  fpNeeds: [],
   flow: { kind: 'interpret' },
   routines: [],
 };

@@ -19,8 +19,7 @@ const fcmp = (name: string, signalling: '0' | '1', withZero: '0' | '1'): Insn =>
       c.requireFp();
       const k = fpView(c, T);
       const x = k.read('b');
-      const y = withZero === '1' ? k.letBits(k.constBits(0n)) : k.read('c');
-      compareFlags(k, x, y, signalling === '1');
+      compareFlags(k, x, withZero === '1' ? undefined : k.read('c'), signalling === '1');
     },
   });
 

@@ -23,7 +23,7 @@ import {
 } from '../shared/fp-operation.ts';
 import { ANY_SCALAR_STATICS, anyScalarPoint, SCALAR_STATICS, scalarPoint } from '../shared/fp-row.ts';
 import { oneSource } from '../shared/vector-operands.ts';
-import { absolute, type Bits, type FpShape, type FpView, fpView, negated } from '../shared/fp-view.ts';
+import { type Bits, type FpShape, type FpView, fpView } from '../shared/fp-view.ts';
 
 type Operation = (k: FpView, x: Var<Bits>) => Bits;
 
@@ -34,8 +34,8 @@ const rounded =
 
 const ROWS: readonly (readonly [name: string, opcode: string, of: Operation])[] = [
   ['FMOV', '000000', (_k, x) => x.get()],
-  ['FABS', '000001', (k, x) => absolute(k, x.get())],
-  ['FNEG', '000010', (k, x) => negated(k, x.get())],
+  ['FABS', '000001', (k, x) => k.absolute(x.get())],
+  ['FNEG', '000010', (k, x) => k.negated(x.get())],
   ['FSQRT', '000011', rounded(SQRT)],
   ['FRINTN', '001000', rounded(RINTN)],
   ['FRINTP', '001001', rounded(RINTP)],

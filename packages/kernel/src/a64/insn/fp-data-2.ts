@@ -6,7 +6,7 @@ import { type Insn, insn } from '../pattern.ts';
 import { ADD, type Binary, binary, DIV, MAX, MAXNM, MIN, MINNM, MUL, SUB } from '../shared/fp-operation.ts';
 import { ANY_SCALAR_STATICS, anyScalarPoint } from '../shared/fp-row.ts';
 import { twoSources } from '../shared/vector-operands.ts';
-import { fpView, negated } from '../shared/fp-view.ts';
+import { fpView } from '../shared/fp-view.ts';
 
 const ROWS: readonly (readonly [name: string, opcode: string, operation: Binary])[] = [
   ['FMUL', '0000', MUL],
@@ -38,7 +38,7 @@ const FNMUL = insn('FNMUL', '0 0 0 11110 ftype:2 1 Rm:5 1000 10 Rn:5 Rd:5', {
   emit: (c, { T }) => {
     c.requireFp();
     const k = fpView(c, T);
-    k.write('a', negated(k, binary(k, MUL, k.read('b'), k.read('c'))));
+    k.write('a', k.negated(binary(k, MUL, k.read('b'), k.read('c'))));
   },
 });
 

@@ -5,7 +5,7 @@
 import { type Insn, insn, vector } from '../pattern.ts';
 import { multiplyAdd } from '../shared/fp-operation.ts';
 import { ANY_SCALAR_STATICS, anyScalarPoint } from '../shared/fp-row.ts';
-import { fpView, negated } from '../shared/fp-view.ts';
+import { fpView } from '../shared/fp-view.ts';
 
 /** `o1` negates the addend, and `o1` ≠ `o0` the product. */
 const row = (name: string, o1: 0 | 1, o0: 0 | 1): Insn =>
@@ -18,8 +18,8 @@ const row = (name: string, o1: 0 | 1, o0: 0 | 1): Insn =>
       const k = fpView(c, T);
       const addend = k.read('d');
       const x = k.read('b');
-      if (o1 === 1) addend.set(negated(k, addend.get()));
-      if (o1 !== o0) x.set(negated(k, x.get()));
+      if (o1 === 1) addend.set(k.negated(addend.get()));
+      if (o1 !== o0) x.set(k.negated(x.get()));
       k.write('a', multiplyAdd(k, addend, x, k.read('c')));
     },
   });

@@ -5,7 +5,7 @@
 import { type Insn, insn, source, target, vector } from '../pattern.ts';
 import { ROUNDING } from '../shared/fp-format.ts';
 import { ANY_SCALAR_STATICS, anyScalarPoint } from '../shared/fp-row.ts';
-import { type Bits, fpView } from '../shared/fp-view.ts';
+import { fpView } from '../shared/fp-view.ts';
 import { fromFixed, toFixed } from '../shared/soft-float-integer.ts';
 import { roundingMode } from '../shared/soft-float.ts';
 
@@ -31,7 +31,7 @@ const toRow = (name: string, opcode: '000' | '001'): Insn =>
       c.requireFp();
       const k = fpView(c, T);
       const routine = toFixed(k.format.bits, { bits, signed: opcode === '000' });
-      const value = c.word(k.wordBits).toI64(k.read('b').get());
+      const value = c.word(k.wordBits).toI64(k.word(k.read('b').get()));
       c.setReg('a', c.call(routine, value, c.imm32(), c.i32.const(ROUNDING.ZERO)));
     },
   });
@@ -46,7 +46,7 @@ const fromRow = (name: string, opcode: '010' | '011'): Insn =>
       const k = fpView(c, T);
       const routine = fromFixed(k.format.bits, { bits, signed: opcode === '010' });
       const value = c.call(routine, c.reg('b'), c.imm32(), roundingMode(c));
-      k.write('a', c.word(k.wordBits).fromI64(value) as Bits);
+      k.write('a', k.fromWord(c.word(k.wordBits).fromI64(value)));
     },
   });
 

@@ -71,7 +71,7 @@ const FJCVTZS = insn('FJCVTZS', '0 0 0 11110 01 1 11 110 000000 Rn:5 Rd:5', {
     const value = c.letI64(c.vecLow('b'));
     const word = c.letI32(c.i32.trunc_sat_f64_s(c.f64.reinterpret_i64(value.get())));
     const exact = c.letI32(c.i64.eq(c.i64.reinterpret_f64(c.f64.convert_i32_s(word.get())), value.get()));
-    c.rarely(c.i32.eqz(exact.get()), () => {
+    c.rarely([() => c.i32.eqz(exact.get())], () => {
       const result = c.letI64(c.call(DOUBLE_TO_WORD, value.get()));
       word.set(c.i32.wrap_i64(result.get()));
       exact.set(c.i32.wrap_i64(c.i64.shr_u(result.get(), c.i64.const(32))));

@@ -6,7 +6,7 @@ import type { Emitter, Size, Var } from '../emitter.ts';
 import { type Insn, insn, type Operands } from '../pattern.ts';
 import { binary, MUL, multiplyAdd, MULX } from '../shared/fp-operation.ts';
 import { HALF_STATICS, halfPoint } from '../shared/fp-row.ts';
-import { type Bits, type FpShape, type FpView, fpView, negated } from '../shared/fp-view.ts';
+import { type Bits, type FpShape, type FpView, fpView } from '../shared/fp-view.ts';
 import { repeatedLane } from '../shared/lanes.ts';
 import { twoSources } from '../shared/vector-operands.ts';
 
@@ -31,7 +31,7 @@ const ROWS: readonly Row[] = [
     U: 0,
     opcode: '0101',
     of: (k, x, element) => {
-      x.set(negated(k, x.get()));
+      x.set(k.negated(x.get()));
       return multiplyAdd(k, k.read('a'), x, element);
     },
   },

@@ -4,8 +4,8 @@
  */
 import type { Emitter, Routine, V128, Var } from '../emitter.ts';
 import { type Insn, insn } from '../pattern.ts';
-import { FPCR_FZ, FPCR_RMODE, ROUNDING } from '../shared/fp-format.ts';
-import { controlAllows, resultAllows } from '../shared/fp-operation.ts';
+import { ROUNDING } from '../shared/fp-format.ts';
+import { choose, EXACT, ROUNDED } from '../shared/fp-operation.ts';
 import { type Bits, extractLane, type Float, fpView, replaceLane } from '../shared/fp-view.ts';
 import { SOFT_CONVERT } from '../shared/soft-float-convert.ts';
 import { roundingMode } from '../shared/soft-float.ts';
@@ -49,14 +49,7 @@ function writeHalf(c: Emitter, upper: boolean, value: V128): void {
 function widenSingles(c: Emitter, source: Var<V128>): V128 {
   const k = fpView(c, '2d');
   const result = k.letFloat(c.f64x2.promote_low_f32x4(source.get()) as Float);
-  const bits = k.letBits(k.bits(result));
-  c.rarely(
-    c.i32.eqz(
-      c.i32.and(controlAllows(c, { clear: FPCR_FZ, inexact: false }), resultAllows(k, 'number', result, [])),
-    ),
-    () => bits.set(c.call(SINGLE_TO_DOUBLE, source.get(), roundingMode(c)) as Bits),
-  );
-  return bits.get();
+  return choose(k, EXACT, result, {}, () => c.call(SINGLE_TO_DOUBLE, source.get(), roundingMode(c)) as Bits);
 }
 
 /** Two doubles as singles in the lower half. */
@@ -66,17 +59,13 @@ function narrowDoubles(c: Emitter, source: Var<V128>): V128 {
   const result = k.letFloat(
     c.i64x2.splat(c.i64x2.extract_lane(c.f32x4.demote_f64x2_zero(source.get()), 0)) as Float,
   );
-  const bits = k.letBits(k.bits(result));
-  c.rarely(
-    c.i32.eqz(
-      c.i32.and(
-        controlAllows(c, { clear: FPCR_FZ | FPCR_RMODE, inexact: true }),
-        resultAllows(k, 'normal', result, []),
-      ),
-    ),
-    () => bits.set(c.call(DOUBLE_TO_SINGLE, source.get(), roundingMode(c)) as Bits),
+  return choose(
+    k,
+    ROUNDED,
+    result,
+    {},
+    () => c.call(DOUBLE_TO_SINGLE, source.get(), roundingMode(c)) as Bits,
   );
-  return bits.get();
 }
 
 const HALVES = { upper: [false, true] } as const;

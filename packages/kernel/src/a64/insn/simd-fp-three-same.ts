@@ -29,7 +29,7 @@ import {
   VECTOR_STATICS,
   vectorPoint,
 } from '../shared/fp-row.ts';
-import { absolute, type Bits, type FpShape, type FpView, fpView, negated } from '../shared/fp-view.ts';
+import { type Bits, type FpShape, type FpView, fpView } from '../shared/fp-view.ts';
 import { everySecond, joinLow } from '../shared/lanes.ts';
 import { twoSources } from '../shared/vector-operands.ts';
 
@@ -61,11 +61,11 @@ const comparing =
 const multiplyAccumulate: Operation = (k, x, y) => multiplyAdd(k, k.read('a'), x, y);
 
 const multiplySubtract: Operation = (k, x, y) => {
-  x.set(negated(k, x.get()));
+  x.set(k.negated(x.get()));
   return multiplyAdd(k, k.read('a'), x, y);
 };
 
-const absoluteDifference: Operation = (k, x, y) => absolute(k, binary(k, SUB, x, y));
+const absoluteDifference: Operation = (k, x, y) => k.absolute(binary(k, SUB, x, y));
 
 const ROWS: readonly Row[] = [
   { name: 'FMAXNM', U: 0, a: 0, opcode: '11000', of: plain(MAXNM) },

@@ -35,7 +35,7 @@ import {
   VECTOR_STATICS,
   vectorPoint,
 } from '../shared/fp-row.ts';
-import { absolute, type Bits, type FpShape, type FpView, fpView, negated } from '../shared/fp-view.ts';
+import { type Bits, type FpShape, type FpView, fpView } from '../shared/fp-view.ts';
 import { FIXED_RECPE, FIXED_RSQRTE } from '../shared/soft-float-estimate.ts';
 import { oneSource } from '../shared/vector-operands.ts';
 
@@ -86,8 +86,8 @@ const ROWS: readonly Row[] = [
   { name: 'FCMLT_zero', U: 0, a: 1, opcode: '01110', of: withZero('lt'), forms: 'both' },
   { name: 'FCMGE_zero', U: 1, a: 1, opcode: '01100', of: withZero('ge'), forms: 'both' },
   { name: 'FCMLE_zero', U: 1, a: 1, opcode: '01101', of: withZero('le'), forms: 'both' },
-  { name: 'FABS', U: 0, a: 1, opcode: '01111', of: (k, x) => absolute(k, x.get()), forms: 'vector' },
-  { name: 'FNEG', U: 1, a: 1, opcode: '01111', of: (k, x) => negated(k, x.get()), forms: 'vector' },
+  { name: 'FABS', U: 0, a: 1, opcode: '01111', of: (k, x) => k.absolute(x.get()), forms: 'vector' },
+  { name: 'FNEG', U: 1, a: 1, opcode: '01111', of: (k, x) => k.negated(x.get()), forms: 'vector' },
   { name: 'FRINTN', U: 0, a: 0, opcode: '11000', of: plain(RINTN), forms: 'vector' },
   { name: 'FRINTP', U: 0, a: 1, opcode: '11000', of: plain(RINTP), forms: 'vector' },
   { name: 'FRINTA', U: 1, a: 0, opcode: '11000', of: plain(RINTA), forms: 'vector' },

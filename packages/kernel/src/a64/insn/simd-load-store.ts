@@ -20,6 +20,10 @@ function transfer(c: Emitter, load: boolean, size: TransferSize, address: I64): 
   if (size === 4) {
     if (load) c.setVec('a', c.loadVec(address));
     else c.storeVec(address, c.vec('a'));
+  } else if (size >= 2) {
+    const bits = size === 3 ? 64 : 32;
+    if (load) c.setFloat('a', bits, c.loadFloat(address, bits));
+    else c.storeFloat(address, bits, c.float('a', bits));
   } else if (load) c.setVecLow('a', c.load(address, { size }));
   else c.store(address, c.vecLow('a'), { size });
 }

@@ -1,12 +1,9 @@
 /** Comparisons as rows use them: Wasm's for numbers, soft float for NaNs and under FZ. */
-import type { I32, Var, Word } from '../emitter.ts';
-import { FPCR_FZ, type FpFormat, perBits } from './fp-format.ts';
-import { controlAllows } from './fp-operation.ts';
-import { absolute, type Bits, type FpView, type Mask, type Soft, soft } from './fp-view.ts';
+import type { I32, Var } from '../emitter.ts';
+import { type FpFormat, perBits } from './fp-format.ts';
+import { type Bits, type Float, type FpView, type Soft, soft } from './fp-view.ts';
 import { NZCV_EQUAL, NZCV_GREATER, NZCV_LESS, SOFT_COMPARE } from './soft-float-compare.ts';
 import type { BinaryRoutine } from './soft-float.ts';
-
-const WITHOUT_FZ = { clear: FPCR_FZ, inexact: false } as const;
 
 /** FPCompare of two scalars by soft float: NZCV in bits 3:0. @param signalling - quiet NaNs raise IOC too */
 export function compareCall(k: FpView, x: Var<Bits>, y: Var<Bits>, signalling: boolean): I32 {
@@ -14,33 +11,33 @@ export function compareCall(k: FpView, x: Var<Bits>, y: Var<Bits>, signalling: b
   const word = c.word(k.wordBits);
   return c.call(
     SOFT_COMPARE[k.format.bits],
-    word.toI64(x.get()),
-    word.toI64(y.get()),
+    word.toI64(k.word(x.get())),
+    word.toI64(k.word(y.get())),
     c.i32.const(signalling ? 1 : 0),
   );
 }
 
+/** 1 if one of two values is a NaN, or if they are infinities of opposite signs. */
+function mayBeUnordered({ ops, letFloat, any }: FpView, x: Float, y: Float): I32 {
+  const sum = letFloat(ops.add(x, y));
+  return any(ops.ne(sum.get(), sum.get()));
+}
+
 /**
- * Compares two scalars and sets the flags: FPCompare. Numbers set them as the integers x > y and x < y do when
- * subtracted: so a condition costs what it does after an integer comparison.
+ * Compares two scalars and sets the flags: FPCompare.
  *
+ * @param y - absent = 0
  * @param signalling - quiet NaNs raise IOC too
  */
-export function compareFlags(k: FpView, x: Var<Bits>, y: Var<Bits>, signalling: boolean): void {
+export function compareFlags(k: FpView, x: Var<Bits>, y: Var<Bits> | undefined, signalling: boolean): void {
   const { c } = k;
-  if (k.isHalf) return c.setNzcv(compareCall(k, x, y, signalling));
-  const { ops } = k;
-  const greater = c.letI32(ops.gt(k.float(x), k.float(y)));
-  const less = c.letI32(ops.lt(k.float(x), k.float(y)));
-  const ordered = (): I32 => c.i32.or(c.i32.or(greater.get(), less.get()), ops.eq(k.float(x), k.float(y)));
-  c.rarely(
-    c.i32.eqz(c.i32.and(controlAllows(c, WITHOUT_FZ), ordered())),
-    () => c.setNzcv(compareCall(k, x, y, signalling)),
-    () => {
-      const difference = c.letI32(c.i32.sub(greater.get(), less.get()));
-      c.flagsFromSub(c.word(32), greater as Var<Word>, less as Var<Word>, difference as Var<Word>);
-    },
-  );
+  const other = y ?? k.letBits(k.constBits(0n));
+  const slow = (): void => c.setNzcv(compareCall(k, x, other, signalling));
+  if (k.format.bits === 16) return slow();
+  const { bits } = k.format;
+  const isUnordered = (): I32 =>
+    y ? mayBeUnordered(k, k.float(x), k.float(y)) : k.any(k.ops.ne(k.float(x), k.float(x)));
+  c.rarely([() => c.fpFails('exact'), isUnordered], slow, () => c.flagsFromFloats(bits, x, other));
 }
 
 /** A comparison that makes a mask of each lane. */
@@ -92,15 +89,13 @@ const SOFT_MASK: Readonly<Record<keyof typeof HOLDS, Soft>> = {
 export function compareLanes(k: FpView, comparison: LaneComparison, x: Var<Bits>, y: Var<Bits>): Bits {
   const { c } = k;
   if (comparison.absolute) {
-    x.set(absolute(k, x.get()));
-    y.set(absolute(k, y.get()));
+    x.set(k.absolute(x.get()));
+    y.set(k.absolute(y.get()));
   }
   const slow = (): Bits => k.call(SOFT_MASK[comparison.op], [x, y]);
   if (!k.isVector || k.isHalf) return slow();
-  const { ops } = k;
-  const ordered = (value: Var<Bits>): Mask => ops.eq(k.float(value), k.float(value));
-  const result = k.letBits(ops[comparison.op](k.float(x), k.float(y)) as unknown as Bits);
-  c.rarely(c.i32.eqz(c.i32.and(controlAllows(c, WITHOUT_FZ), k.all(k.both(ordered(x), ordered(y))))), () =>
+  const result = k.letBits(k.ops[comparison.op](k.float(x), k.float(y)) as unknown as Bits);
+  c.rarely([() => c.fpFails('exact'), () => mayBeUnordered(k, k.float(x), k.float(y))], () =>
     result.set(slow()),
   );
   return result.get();

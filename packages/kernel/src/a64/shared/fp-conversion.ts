@@ -1,8 +1,8 @@
 /** Conversions as rows use them: Wasm's where that is exact, soft float else. See fp-operation.ts. */
 import type { Emitter, F32, F64, I64, V128, Var, Word } from '../emitter.ts';
-import { FPCR_FZ, FPCR_RMODE, perBits, ROUNDING } from './fp-format.ts';
+import { perBits, ROUNDING } from './fp-format.ts';
 import { integralOf, type IntegralRounding } from './fp-integral.ts';
-import { controlAllows, resultAllows } from './fp-operation.ts';
+import { choose, EXACT, ROUNDED } from './fp-operation.ts';
 import { type Bits, type Float, type FpView, type Mask, type Soft, soft } from './fp-view.ts';
 import { SOFT_CONVERT } from './soft-float-convert.ts';
 import { fromFixed, type IntegerForm, toFixed } from './soft-float-integer.ts';
@@ -40,9 +40,6 @@ function truncate(k: FpView, value: Var<Float>, form: IntegerForm): Word {
   ) as Word;
 }
 
-const WITHOUT_FZ = { clear: FPCR_FZ, inexact: true } as const;
-const TO_NEAREST = { clear: FPCR_RMODE, inexact: true } as const;
-
 /** A scalar as an integer of the form's width. */
 export function toInteger(k: FpView, x: Var<Bits>, form: ToInteger): Word {
   const { c } = k;
@@ -51,7 +48,7 @@ export function toInteger(k: FpView, x: Var<Bits>, form: ToInteger): Word {
     w.fromI64(
       c.call(
         toFixed(k.format.bits, form),
-        c.word(k.wordBits).toI64(x.get()),
+        c.word(k.wordBits).toI64(k.word(x.get())),
         c.i32.const(0),
         c.i32.const(form.rounding),
       ),
@@ -59,9 +56,7 @@ export function toInteger(k: FpView, x: Var<Bits>, form: ToInteger): Word {
   if (k.isHalf) return slow();
   const value = k.letFloat(beforeTruncation(k, x, form));
   const result = w.let(truncate(k, value, form));
-  c.rarely(c.i32.eqz(c.i32.and(controlAllows(c, WITHOUT_FZ), fits(k, value, form))), () =>
-    result.set(slow()),
-  );
+  c.rarely([() => c.fpFails('rounded'), () => c.i32.eqz(fits(k, value, form))], () => result.set(slow()));
   return result.get();
 }
 
@@ -70,16 +65,18 @@ export function fromInteger(k: FpView, value: Var<Word>, form: IntegerForm): Bit
   const { c } = k;
   const { bits } = k.format;
   const slow = (): Bits =>
-    c
-      .word(k.wordBits)
-      .fromI64(
-        c.call(
-          fromFixed(bits, form),
-          c.word(wordBits(form)).toI64(value.get()),
-          c.i32.const(0),
-          roundingMode(c),
+    k.fromWord(
+      c
+        .word(k.wordBits)
+        .fromI64(
+          c.call(
+            fromFixed(bits, form),
+            c.word(wordBits(form)).toI64(value.get()),
+            c.i32.const(0),
+            roundingMode(c),
+          ),
         ),
-      ) as Bits;
+    );
   if (k.isHalf) return slow();
   const name = `convert_i${wordBits(form)}_${suffix(form)}` as const;
   const source = value.get();
@@ -87,7 +84,7 @@ export function fromInteger(k: FpView, value: Var<Word>, form: IntegerForm): Bit
   const result = k.letBits(k.bits(k.letFloat(converted as Float)));
   // Every 32-bit integer is a double.
   if (bits === 64 && form.bits === 32) return result.get();
-  c.rarely(c.i32.eqz(controlAllows(c, TO_NEAREST)), () => result.set(slow()));
+  c.rarely([() => c.fpFails('rounded')], () => result.set(slow()));
   return result.get();
 }
 
@@ -98,28 +95,21 @@ export function convertPrecision(from: FpView, to: FpView, x: Var<Bits>): Bits {
   const result = to.letFloat(
     (widens ? c.f64.promote_f32(from.float(x)) : c.f32.demote_f64(from.float(x))) as Float,
   );
-  const bits = to.letBits(to.bits(result));
-  const allowed = widens
-    ? { clear: FPCR_FZ, inexact: false }
-    : { clear: FPCR_FZ | FPCR_RMODE, inexact: true };
-  c.rarely(
-    c.i32.eqz(
-      c.i32.and(controlAllows(c, allowed), resultAllows(to, widens ? 'number' : 'normal', result, [])),
-    ),
-    () =>
-      bits.set(
-        c
-          .word(to.wordBits)
-          .fromI64(
-            c.call(
-              SOFT_CONVERT[widens ? '32_64' : '64_32'],
-              c.word(from.wordBits).toI64(x.get()),
-              roundingMode(c),
-            ),
-          ) as Bits,
-      ),
-  );
-  return bits.get();
+  const fallback = (): Bits =>
+    to.fromWord(
+      c
+        .word(to.wordBits)
+        .fromI64(
+          c.call(
+            SOFT_CONVERT[widens ? '32_64' : '64_32'],
+            c.word(from.wordBits).toI64(from.word(x.get())),
+            roundingMode(c),
+          ),
+        ),
+    );
+  const exact = widens ? EXACT : ROUNDED;
+  const explains = widens ? [] : [() => from.ops.eq(from.float(x), from.constFloat(0))];
+  return choose(to, exact, result, { explains }, fallback);
 }
 
 /** To half precision, in the low 16 bits. */
@@ -164,7 +154,7 @@ function convertLanes({ c, format }: FpView, x: Var<Bits>, signed: boolean): V12
 export function lanesToInteger(k: FpView, x: Var<Bits>, form: Omit<ToInteger, 'bits'>): Bits {
   const { c } = k;
   const { bits } = k.format;
-  if (!k.isVector) return toInteger(k, x, { ...form, bits }) as unknown as Bits;
+  if (!k.isVector) return k.fromWord(toInteger(k, x, { ...form, bits }));
   const slow = (): Bits =>
     k.call(
       LANES_TO_FIXED[form.signed ? 's' : 'u'],
@@ -174,7 +164,7 @@ export function lanesToInteger(k: FpView, x: Var<Bits>, form: Omit<ToInteger, 'b
   if (k.isHalf) return slow();
   const value = k.letFloat(beforeTruncation(k, x, form));
   const result = k.letBits(truncateLanes(k, value, form.signed) as Bits);
-  c.rarely(c.i32.eqz(c.i32.and(controlAllows(c, WITHOUT_FZ), k.all(fits(k, value, { ...form, bits })))), () =>
+  c.rarely([() => c.fpFails('rounded'), () => c.i32.eqz(k.all(fits(k, value, { ...form, bits })))], () =>
     result.set(slow()),
   );
   return result.get();
@@ -184,11 +174,13 @@ export function lanesToInteger(k: FpView, x: Var<Bits>, form: Omit<ToInteger, 'b
 export function lanesFromInteger(k: FpView, x: Var<Bits>, signed: boolean): Bits {
   const { c } = k;
   const { bits } = k.format;
-  if (!k.isVector) return fromInteger(k, x as unknown as Var<Word>, { bits, signed });
+  if (!k.isVector) {
+    return fromInteger(k, c.word(k.wordBits).let(k.word(x.get())), { bits, signed });
+  }
   const slow = (): Bits =>
     k.call(LANES_FROM_FIXED[signed ? 's' : 'u'], [x], [() => c.i32.const(0), () => roundingMode(c)]);
   if (k.isHalf) return slow();
   const result = k.letBits(convertLanes(k, x, signed) as Bits);
-  c.rarely(c.i32.eqz(controlAllows(c, TO_NEAREST)), () => result.set(slow()));
+  c.rarely([() => c.fpFails('rounded')], () => result.set(slow()));
   return result.get();
 }

@@ -24,9 +24,9 @@ export function integralOf(k: FpView, rounding: IntegralRounding, x: Var<Bits>):
     case ROUNDING.ZERO:
       return ops.trunc(k.float(x));
     case ROUNDING.AWAY: {
-      const { sign, bias, fraction } = k.format;
+      const { bias, fraction } = k.format;
       const belowHalf = (BigInt(bias - 1) << BigInt(fraction)) - 1n;
-      const step = k.letBits(k.xor(k.and(x.get(), sign), belowHalf));
+      const step = k.letBits(k.withSign(belowHalf, x.get()));
       return ops.trunc(ops.add(k.float(x), k.float(step)));
     }
   }

@@ -5,9 +5,8 @@
  * could raise is set already (FPSR.IXC stays set once it is), and where the result itself shows that nothing else
  * happened: no NaN, no infinity, nothing tiny. One test covers all lanes of a vector.
  */
-import { FPCR } from '../../state/vcpu-state.ts';
-import type { Emitter, I32, Var } from '../emitter.ts';
-import { FPCR_FZ, FPCR_RMODE, FPSR_IXC, ROUNDING } from './fp-format.ts';
+import type { Emitter, FpNeed, I32, V128, Var } from '../emitter.ts';
+import { ROUNDING } from './fp-format.ts';
 import { integralOf, type IntegralRounding } from './fp-integral.ts';
 import { type Bits, type Float, type FpView, type Mask, type Soft, soft } from './fp-view.ts';
 import { SOFT_ADD, SOFT_DIV, SOFT_MUL, SOFT_MULX, SOFT_SQRT, SOFT_SUB } from './soft-float-arithmetic.ts';
@@ -19,21 +18,20 @@ import { roundingMode } from './soft-float.ts';
 
 /** When Wasm's result is Arm's. */
 interface Exactness {
-  /** FPCR bits that must be clear. */
-  readonly clear: number;
-  /** The result may be inexact: FPSR.IXC must be set. */
-  readonly inexact: boolean;
+  readonly need: FpNeed;
   /**
-   * What the result must be: a number; finite; or finite and above the smallest normal, where a zero counts if
+   * What the result must be: a number; finite; or finite and above the smallest normal, where anything finite counts if
    * an operand is zero.
    */
   readonly result: 'number' | 'finite' | 'normal';
 }
 
 /** A sum that is tiny is exact, so is a root, so it need not be looked at. */
-const ROUNDED_SUM: Exactness = { clear: FPCR_FZ | FPCR_RMODE, inexact: true, result: 'finite' };
-const ROUNDED: Exactness = { clear: FPCR_FZ | FPCR_RMODE, inexact: true, result: 'normal' };
-const SELECTED: Exactness = { clear: FPCR_FZ, inexact: false, result: 'number' };
+const ROUNDED_SUM: Exactness = { need: 'rounded', result: 'finite' };
+export const ROUNDED: Exactness = { need: 'rounded', result: 'normal' };
+const FUSED: Exactness = { need: 'fused', result: 'normal' };
+/** The result is exact, if it is a number. */
+export const EXACT: Exactness = { need: 'exact', result: 'number' };
 
 /** An operation on one operand. */
 export interface Unary {
@@ -51,56 +49,64 @@ export interface Binary {
   };
 }
 
-/** 1 if these FPCR bits are clear and, if asked, FPSR.IXC is set. One load: the two registers are neighbours. */
-export function controlAllows(c: Emitter, { clear, inexact }: Pick<Exactness, 'clear' | 'inexact'>): I32 {
-  const set = inexact ? BigInt(FPSR_IXC) << 32n : 0n;
-  return c.i64.eq(c.i64.and(c.state64(FPCR), c.i64.const(BigInt(clear) | set)), c.i64.const(set));
-}
-
 /** The smallest normal value of a view's format. */
 const smallestNormal = (k: FpView): number => 2 ** (1 - k.format.bias);
 
-/** 1 if the result alone shows that it is exact, or inexact and nothing else. */
-export function resultAllows(
-  k: FpView,
-  test: Exactness['result'],
-  result: Var<Float>,
-  operands: readonly Var<Bits>[],
-): I32 {
-  if (test === 'number') return k.all(k.ops.eq(result.get(), result.get()));
-  const finite = (): Mask => k.ops.lt(k.ops.abs(result.get()), k.constFloat(Infinity));
-  if (test === 'finite') return k.all(finite());
-  let large = (): Mask => k.ops.gt(k.ops.abs(result.get()), k.constFloat(smallestNormal(k)));
-  // A scalar product of zeros is quick enough in soft float; a vector must not leave for one zero lane.
-  for (const operand of k.isVector ? operands : []) {
-    const before = large;
-    large = () => k.either(before(), k.ops.eq(k.float(operand), k.constFloat(0)));
-  }
-  return k.all(k.both(finite(), large()));
+/** 1 if a lane of a result is tiny, or not finite, and no operand explains it. */
+function isAbnormal(k: FpView, result: Var<Float>, explains: readonly (() => Mask)[]): I32 {
+  const { ops } = k;
+  let allowed = ops.gt(ops.abs(result.get()), k.constFloat(smallestNormal(k)));
+  for (const each of explains) allowed = k.either(allowed, each());
+  // A NaN is equal to nothing, and what is infinite has no difference to itself.
+  const zero = ops.sub(result.get(), result.get());
+  return k.c.i32.eqz(k.all(k.both(allowed, ops.eq(zero, k.constFloat(0)))));
 }
 
-/** Wasm's result if it is exact, else what `fallback` gives. */
-function choose(
+/** What a fast way needs to know besides the result. */
+interface Evidence {
+  /** A lane that is tiny is exact nevertheless where one of these holds. */
+  readonly explains?: readonly (() => Mask)[];
+  /** The result is exact in the lanes where it holds: asked as long as FPSR.IXC is clear. */
+  readonly isExact?: () => Mask;
+}
+
+/** What Wasm makes if that is exact, or inexact and nothing else; else what `fallback` makes. */
+export function choose(
   k: FpView,
-  exact: Exactness,
+  { need, result: test }: Exactness,
   result: Var<Float>,
-  operands: readonly Var<Bits>[],
+  { explains = [], isExact }: Evidence,
   fallback: () => Bits,
 ): Bits {
-  const { c } = k;
+  const { c, ops } = k;
   const bits = k.letBits(k.bits(result));
-  c.rarely(
-    c.i32.eqz(c.i32.and(controlAllows(c, exact), resultAllows(k, exact.result, result, operands))),
-    () => bits.set(fallback()),
-  );
+  const slow = (): void => bits.set(fallback());
+  const fails = (): I32 => c.fpFails(need);
+  if (need !== 'exact' && isExact) {
+    c.if(fails(), () => c.rarely([() => c.fpFails('exact'), () => c.i32.eqz(k.all(isExact()))], slow));
+  } else {
+    c.rarely([fails], slow);
+  }
+  switch (test) {
+    case 'number':
+      c.rarely([() => k.any(ops.ne(result.get(), result.get()))], slow);
+      break;
+    case 'finite':
+      c.rarely([() => k.anyNotFinite(result)], slow);
+      break;
+    case 'normal':
+      c.if(k.anyNotNormal(result), () => c.rarely([() => isAbnormal(k, result, explains)], slow));
+  }
   return bits.get();
 }
+
+const isZero = (k: FpView, x: Var<Bits>) => (): Mask => k.ops.eq(k.float(x), k.constFloat(0));
 
 export function unary(k: FpView, { soft: routine, extra, fast }: Unary, x: Var<Bits>): Bits {
   const fallback = (): Bits => k.call(routine, [x], extra?.(k.c));
   if (!fast || k.isHalf) return fallback();
   const result = k.letFloat(fast.of(k, x));
-  return choose(k, fast.exact, result, [x], fallback);
+  return choose(k, fast.exact, result, {}, fallback);
 }
 
 export function binary(k: FpView, { soft: routine, fast }: Binary, x: Var<Bits>, y: Var<Bits>): Bits {
@@ -108,7 +114,8 @@ export function binary(k: FpView, { soft: routine, fast }: Binary, x: Var<Bits>,
   if (!fast || k.isHalf) return fallback();
   const result = k.letFloat(k.ops[fast.op](k.float(x), k.float(y)));
   // A quotient is exactly zero only if the dividend is.
-  return choose(k, fast.exact, result, fast.op === 'div' ? [x] : [x, y], fallback);
+  const explains = (fast.op === 'div' ? [x] : [x, y]).map((operand) => isZero(k, operand));
+  return choose(k, fast.exact, result, { explains }, fallback);
 }
 
 export const ADD: Binary = { soft: soft(SOFT_ADD), fast: { op: 'add', exact: ROUNDED_SUM } };
@@ -116,10 +123,10 @@ export const SUB: Binary = { soft: soft(SOFT_SUB), fast: { op: 'sub', exact: ROU
 export const MUL: Binary = { soft: soft(SOFT_MUL), fast: { op: 'mul', exact: ROUNDED } };
 export const MULX: Binary = { soft: soft(SOFT_MULX), fast: { op: 'mul', exact: ROUNDED } };
 export const DIV: Binary = { soft: soft(SOFT_DIV), fast: { op: 'div', exact: ROUNDED } };
-export const MIN: Binary = { soft: soft(SOFT_MIN), fast: { op: 'min', exact: SELECTED } };
-export const MAX: Binary = { soft: soft(SOFT_MAX), fast: { op: 'max', exact: SELECTED } };
-export const MINNM: Binary = { soft: soft(SOFT_MINNM), fast: { op: 'min', exact: SELECTED } };
-export const MAXNM: Binary = { soft: soft(SOFT_MAXNM), fast: { op: 'max', exact: SELECTED } };
+export const MIN: Binary = { soft: soft(SOFT_MIN), fast: { op: 'min', exact: EXACT } };
+export const MAX: Binary = { soft: soft(SOFT_MAX), fast: { op: 'max', exact: EXACT } };
+export const MINNM: Binary = { soft: soft(SOFT_MINNM), fast: { op: 'min', exact: EXACT } };
+export const MAXNM: Binary = { soft: soft(SOFT_MAXNM), fast: { op: 'max', exact: EXACT } };
 export const RECPS: Binary = { soft: soft(SOFT_RECPS) };
 export const RSQRTS: Binary = { soft: soft(SOFT_RSQRTS) };
 
@@ -137,7 +144,7 @@ const INTEGRAL = soft(SOFT_INTEGRAL);
 const integral = (mode: IntegralRounding): Unary => ({
   soft: INTEGRAL,
   extra: (c) => [() => c.i32.const(mode), () => c.i32.const(0)],
-  fast: { of: (k, x) => integralOf(k, mode, x), exact: SELECTED },
+  fast: { of: (k, x) => integralOf(k, mode, x), exact: EXACT },
 });
 
 /** FRINTI, FRINTX: by FPCR.RMode, the latter raising IXC. */
@@ -146,7 +153,7 @@ const currentIntegral = (inexact: boolean): Unary => ({
   extra: (c) => [() => roundingMode(c), () => c.i32.const(inexact ? 1 : 0)],
   fast: {
     of: (k, x) => integralOf(k, ROUNDING.NEAREST, x),
-    exact: { clear: FPCR_FZ | FPCR_RMODE, inexact, result: 'number' },
+    exact: { need: inexact ? 'rounded' : 'exact', result: 'number' },
   },
 });
 
@@ -172,49 +179,27 @@ export const RINT64X = within(64, roundingMode);
 
 const MULADD = soft(SOFT_MULADD);
 
-/**
- * Operands whose fused sum is not 0 and whose separately rounded sum is: (1 + ε)(1 − ε) − 1, by width. Wasm leaves it
- * to the host whether `relaxed_madd` is fused.
- */
-const FUSED_PROBE = { 32: 2 ** -13, 64: 2 ** -30 } as const;
-
 /** `addend` + `x` × `y`, rounded once. */
 export function multiplyAdd(k: FpView, addend: Var<Bits>, x: Var<Bits>, y: Var<Bits>): Bits {
   const { c, format } = k;
-  if (format.bits === 16) return k.call(MULADD, [addend, x, y]);
+  const fallback = (): Bits => k.call(MULADD, [addend, x, y]);
+  if (k.isHalf) return fallback();
   const wide = format.bits === 64;
   const ops = wide ? c.f64x2 : c.f32x4;
-  const epsilon = FUSED_PROBE[format.bits];
-  const probe = (value: number) =>
-    wide ? c.f64x2.splat(c.f64.const(value)) : c.f32x4.splat(c.f32.const(value));
-  // A scalar goes with the probe in its other lanes; vectors need an addition of their own.
-  const operand = (value: Var<Bits>, other: number) => {
+  // Wasm has it for vectors only.
+  const operand = (value: Var<Bits>): V128 => {
     if (k.isVector) return value.get();
-    return wide
-      ? c.i64x2.replace_lane(probe(other), 0, value.get())
-      : c.i32x4.replace_lane(probe(other), 0, value.get());
+    return wide ? c.f64x2.splat(value.get()) : c.f32x4.splat(value.get());
   };
-  const sum = c.letV128(
-    ops.relaxed_madd(operand(x, 1 + epsilon), operand(y, 1 - epsilon), operand(addend, -1)),
-  );
-  const isFused = (): I32 => {
-    if (k.isVector)
-      return c.v128.any_true(ops.relaxed_madd(probe(1 + epsilon), probe(1 - epsilon), probe(-1)));
-    return wide
-      ? c.f64.ne(c.f64x2.extract_lane(sum.get(), 1), c.f64.const(0))
-      : c.f32.ne(c.f32x4.extract_lane(sum.get(), 1), c.f32.const(0));
-  };
+  const sum = c.letV128(ops.relaxed_madd(operand(x), operand(y), operand(addend)));
   const first = (): unknown => {
     if (k.isVector) return sum.get();
     return wide ? c.f64x2.extract_lane(sum.get(), 0) : c.f32x4.extract_lane(sum.get(), 0);
   };
   const result = k.letFloat(first() as Float);
-  const bits = k.letBits(k.bits(result));
-  c.rarely(
-    c.i32.eqz(
-      c.i32.and(c.i32.and(controlAllows(c, ROUNDED), isFused()), resultAllows(k, ROUNDED.result, result, [])),
-    ),
-    () => bits.set(k.call(MULADD, [addend, x, y])),
-  );
-  return bits.get();
+  // The last bit of the product of two values has a weight: below this, the sum is tiny and all of it fits.
+  const least = 2 ** (2 * format.fraction + 2 - format.bias);
+  const isLarge = (): Mask => k.ops.gt(k.ops.abs(k.float(addend)), k.constFloat(least));
+  const explains = [isZero(k, x), isZero(k, y), isLarge];
+  return choose(k, FUSED, result, { explains }, fallback);
 }
