@@ -10,6 +10,7 @@ import type {
   F64,
   Field,
   Float,
+  FpNeed,
   I32,
   I64,
   Routine,
@@ -158,6 +159,12 @@ export abstract class CodeEmitter {
   rarely(conditions: readonly (() => I32)[], then: () => void, otherwise?: () => void): void {
     const any = conditions.slice(1).reduce((holds, each) => this.i32.or(holds, each()), conditions[0]!());
     this.if(any, then, otherwise);
+  }
+
+  abstract fpFails(need: FpNeed): I32;
+
+  unlessRounded(_isInexact: () => I32, then: () => void): void {
+    this.rarely([() => this.fpFails('rounded')], then);
   }
 
   repeat(body: () => I32): void {

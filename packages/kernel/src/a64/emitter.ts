@@ -54,8 +54,8 @@ export type Float = F32 & F64;
 
 /**
  * What is asked of Wasm's floating point. `exact`: FPCR wants no more than rounding to nearest. `rounded`: besides,
- * FPSR.IXC is set, so that an inexact result changes nothing. `fused`: besides, `relaxed_madd` rounds once; Wasm leaves
- * that to the host, which does not change.
+ * FPSR.IXC is set, so that an inexact result changes nothing. `fused`: as `exact`, and `relaxed_madd` rounds once; Wasm
+ * leaves that to the host, which does not change.
  */
 export type FpNeed = 'exact' | 'rounded' | 'fused';
 
@@ -155,6 +155,12 @@ export interface Emitter {
   rarely(conditions: readonly (() => I32)[], then: () => void, otherwise?: () => void): void;
   /** Runs the body, then again for as long as what it returns is not 0. Not across faults or exits. */
   repeat(body: () => I32): void;
+  /**
+   * As `rarely` where {@link fpFails} with `rounded`; a back end may first ask whether the result is inexact at all.
+   *
+   * @param isInexact - not asked where {@link fpFails} with `fused`
+   */
+  unlessRounded(isInexact: () => I32, then: () => void): void;
   call<P extends readonly RoutineType[], R extends RoutineType>(
     routine: Routine<P, R>,
     ...operands: { [K in keyof P]: ValueOf<P[K]> }

@@ -3,6 +3,7 @@
  *
  * It can be dropped and made again at any time while the vCPU is outside guest code; nothing of the guest is in it.
  */
+import { FPSR_IXC } from '../a64/shared/fp-format.ts';
 import { DecodeTable } from '../a64/decode.ts';
 import { INSNS } from '../a64/table.ts';
 import {
@@ -37,6 +38,7 @@ import {
   FILL_LOG_GLOBAL,
   FILL_LOG_NON_GLOBAL,
   FP_TRAP,
+  FPSR,
   LEAVE,
   OP,
   PC,
@@ -178,6 +180,7 @@ export class Engine {
         imports: { ...this.#exports, ...imports },
         pageOf: (op) => this.#pageOf(op),
         decode: (op) => this.#decode(op),
+        noticesInexact: () => (this.#vcpu.get32(FPSR) & FPSR_IXC) === 0,
       });
     }
   }

@@ -174,6 +174,10 @@ export class Evaluator implements Emitter {
     else otherwise?.();
   }
 
+  unlessRounded(_isInexact: () => I32, then: () => void): void {
+    if (number(this.fpFails('rounded')) !== 0) then();
+  }
+
   repeat(body: () => I32): void {
     while (number(body()) !== 0);
   }
@@ -314,7 +318,7 @@ export class Evaluator implements Emitter {
   fpFails(need: FpNeed): I32 {
     const isUnusual = (number(this.state32(FPCR)) & (FPCR_FZ | FPCR_RMODE)) !== 0;
     const noticesInexact = (number(this.state32(FPSR)) & FPSR_IXC) === 0;
-    return i32(isUnusual || (need !== 'exact' && noticesInexact) ? 1 : 0);
+    return i32(isUnusual || (need === 'rounded' && noticesInexact) ? 1 : 0);
   }
 
   stateAtImm(): I64 {

@@ -96,8 +96,8 @@ export abstract class MemoryEmitter extends CodeEmitter {
     const { i32 } = this;
     const unusual = i32.and(this.state32(FPCR), i32.const(FPCR_FZ | FPCR_RMODE));
     if (need === 'exact') return unusual;
-    const either = i32.or(unusual, i32.eqz(i32.and(this.state32(FPSR), i32.const(FPSR_IXC))));
-    return need === 'rounded' ? either : i32.or(either, i32.eqz(this.#fuses()));
+    const more = need === 'fused' ? this.#fuses() : i32.and(this.state32(FPSR), i32.const(FPSR_IXC));
+    return i32.or(unusual, i32.eqz(more));
   }
 
   /** 1 if the fused sum of (1 + ε)(1 − ε) − 1 is not 0, as the separately rounded one is. */

@@ -12,6 +12,14 @@ const ENV = 'vkvm';
 const MAX_PAGES = 65536;
 const TYPE_OF = { i32: I32_TYPE, i64: I64_TYPE, v128: V128_TYPE } as const;
 
+/** What the code is made for, besides its meaning. */
+export interface BatchForm {
+  /** Whether the process memory is shared. */
+  readonly shared: boolean;
+  /** FPSR.IXC is clear: results are looked at for exactness. See RegionImports. */
+  readonly asksExactness: boolean;
+}
+
 /** Name of a region's function among the exports. */
 export const regionName = (place: number): string => `region${place}`;
 
@@ -19,7 +27,7 @@ export const regionName = (place: number): string => `region${place}`;
 export function buildBatch(
   plan: HandlerPlan,
   regions: readonly Region[],
-  shared: boolean,
+  { shared, asksExactness }: BatchForm,
 ): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   module.importMemory({ module: ENV, name: 'memory', initial: 1, maximum: MAX_PAGES, shared });
@@ -72,6 +80,7 @@ export function buildBatch(
       regionType,
       stackMoved: slow.stackMoved,
       kickable: shared,
+      asksExactness,
       routineIndex,
       alone: alone[place],
       functionAt: (at) => functionAt.get(at),

@@ -3,14 +3,12 @@
  * thread can do it.
  */
 import type { HandlerPlan } from '../interp/build.ts';
-import { buildBatch } from './batch.ts';
+import { buildBatch, type BatchForm } from './batch.ts';
 import { RegionReader, type DecodedPage, type Region } from './region.ts';
 
 /** What a compiler is asked. It survives a structured clone. */
-export interface CompileRequest {
+export interface CompileRequest extends BatchForm {
   readonly id: number;
-  /** Whether the process memory is shared. */
-  readonly shared: boolean;
   /** The ops of the page, with the handlers they have where no region begins: a copy. */
   readonly page: Uint8Array<ArrayBuffer>;
   /** Index of the op that is hot. */
@@ -43,7 +41,7 @@ const BATCH_OPS = 1200;
 /** Compiles at once. @param plan - the numbers of the handlers in the pages */
 export function regionCompiler(plan: HandlerPlan): (request: CompileRequest) => CompileAnswer {
   const reader = new RegionReader(plan);
-  return ({ id, shared, page, entry, compiled }) => {
+  return ({ id, page, entry, compiled, ...form }) => {
     const view = { u16: new Uint16Array(page.buffer), u32: new Uint32Array(page.buffer) };
     const regions = regionsFrom(reader, view, entry, new Set(compiled));
     return {
@@ -52,7 +50,7 @@ export function regionCompiler(plan: HandlerPlan): (request: CompileRequest) => 
       ranges: regions.flatMap(({ blocks }) =>
         blocks.map(({ first, ops }) => [first, first + ops.length] as const),
       ),
-      code: regions.length === 0 ? new Uint8Array() : buildBatch(plan, regions, shared),
+      code: regions.length === 0 ? new Uint8Array() : buildBatch(plan, regions, form),
     };
   };
 }

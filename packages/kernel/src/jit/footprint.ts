@@ -110,6 +110,10 @@ class FootprintEmitter extends CodeEmitter implements Emitter {
     otherwise?.();
   }
 
+  override unlessRounded(isInexact: () => I32, then: () => void): void {
+    this.rarely([() => this.fpFails('rounded'), () => this.fpFails('fused'), isInexact], then);
+  }
+
   // ---- operands
 
   reg(field: Field): I64 {

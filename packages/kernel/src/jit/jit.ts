@@ -33,6 +33,8 @@ export interface JitOptions {
   /** Address of the decoded page that an op belongs to. */
   readonly pageOf: (op: number) => number;
   readonly decode: (op: number) => void;
+  /** FPSR.IXC is clear. */
+  readonly noticesInexact: () => boolean;
   /** Absent = this thread compiles. */
   readonly compiler: RegionCompiler | undefined;
 }
@@ -134,14 +136,21 @@ export class Jit {
   }
 
   #request(page: number, op: number): CompileRequest {
-    const { words } = this.#options;
+    const { words, noticesInexact } = this.#options;
     const indexOf = (at: number): number => (at - page) / OP_SIZE;
     const copy = words.u8.slice(page, page + DECODED_PAGE_SIZE);
     const handlers = new Uint16Array(copy.buffer);
     const regions = (this.#byPage.get(page) ?? []).flatMap((batch) => batch.regions);
     for (const { entry, original } of regions) handlers[(entry - page) >>> 1] = original;
     const compiled = regions.map(({ entry }) => indexOf(entry));
-    return { id: ++this.#requests, shared: words.isShared, page: copy, entry: indexOf(op), compiled };
+    return {
+      id: ++this.#requests,
+      shared: words.isShared,
+      asksExactness: noticesInexact(),
+      page: copy,
+      entry: indexOf(op),
+      compiled,
+    };
   }
 
   #install(page: number, { entries, ranges, code }: CompileAnswer): void {

@@ -27,6 +27,11 @@ export class RegionEmitter extends RegionExits implements Emitter {
     otherwise?.();
   }
 
+  override unlessRounded(isInexact: () => I32, then: () => void): void {
+    if (!this.imports.asksExactness) return super.unlessRounded(isInexact, then);
+    this.code.if(this.fpFails('rounded'), () => this.rarely([() => this.fpFails('fused'), isInexact], then));
+  }
+
   // ---- memory
 
   #place(address: Var<I64>, form: number, bytes: number, single: boolean): Var<I32> {

@@ -33,6 +33,11 @@ export interface RegionImports {
   readonly firstEntry: number;
   readonly stackMoved: number;
   readonly kickable: boolean;
+  /**
+   * Results are looked at for exactness where inexact ones must be noticed. Else such instructions are left to the
+   * interpreter, which is right for code that makes inexact results: it does so only before the first one.
+   */
+  readonly asksExactness: boolean;
   routineIndex(routine: Routine): number;
   /** `(op: i32) → i32`: the entry's instruction done as the interpreter does it; `undefined` if it never has to be. */
   readonly alone: number | undefined;
@@ -377,13 +382,11 @@ export abstract class RegionState extends MemoryEmitter {
   }
 
   setVecLow(field: Field, value: I64): void {
-    const low = this.letI64(value);
-    this.setVec(field, this.i64x2.replace_lane(this.v128.const(0n, 0n), 0, low.get()));
+    this.setFloat(field, 64, this.f64.reinterpret_i64(value) as Float);
   }
 
   setVecLow32(field: Field, value: I32): void {
-    const low = this.letI32(value);
-    this.setVec(field, this.i32x4.replace_lane(this.v128.const(0n, 0n), 0, low.get()));
+    this.setFloat(field, 32, this.f32.reinterpret_i32(value) as Float);
   }
 
   // ---- state and flags

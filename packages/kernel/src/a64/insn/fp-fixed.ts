@@ -2,12 +2,12 @@
  * Conversions between floating point and fixed point in general registers. Source: Arm DDI 0487, C4.1.96 "Conversion
  * between floating-point and fixed-point"; C7.2, FCVTZS, FCVTZU, SCVTF, UCVTF (scalar, fixed-point).
  */
+import type { Emitter, I32 } from '../emitter.ts';
 import { type Insn, insn, source, target, vector } from '../pattern.ts';
+import { fromInteger, toInteger } from '../shared/fp-conversion.ts';
 import { ROUNDING } from '../shared/fp-format.ts';
 import { ANY_SCALAR_STATICS, anyScalarPoint } from '../shared/fp-row.ts';
 import { fpView } from '../shared/fp-view.ts';
-import { fromFixed, toFixed } from '../shared/soft-float-integer.ts';
-import { roundingMode } from '../shared/soft-float.ts';
 
 const STATICS = { bits: [32, 64], ...ANY_SCALAR_STATICS } as const;
 
@@ -22,6 +22,8 @@ const fixedPoint = (fields: {
   return { bits: fields.sf ? 64 : 32, ...point };
 };
 
+const fractionBits = (c: Emitter): I32 => c.imm32();
+
 const toRow = (name: string, opcode: '000' | '001'): Insn =>
   insn(`${name}_fixed`, `sf:1 0 0 11110 ftype:2 0 11 ${opcode} scale:6 Rn:5 Rd:5`, {
     statics: STATICS,
@@ -30,9 +32,8 @@ const toRow = (name: string, opcode: '000' | '001'): Insn =>
     emit: (c, { bits, T }) => {
       c.requireFp();
       const k = fpView(c, T);
-      const routine = toFixed(k.format.bits, { bits, signed: opcode === '000' });
-      const value = c.word(k.wordBits).toI64(k.word(k.read('b').get()));
-      c.setReg('a', c.call(routine, value, c.imm32(), c.i32.const(ROUNDING.ZERO)));
+      const form = { bits, signed: opcode === '000', rounding: ROUNDING.ZERO };
+      c.word(bits).setReg('a', toInteger(k, k.read('b'), form, fractionBits));
     },
   });
 
@@ -44,9 +45,9 @@ const fromRow = (name: string, opcode: '010' | '011'): Insn =>
     emit: (c, { bits, T }) => {
       c.requireFp();
       const k = fpView(c, T);
-      const routine = fromFixed(k.format.bits, { bits, signed: opcode === '010' });
-      const value = c.call(routine, c.reg('b'), c.imm32(), roundingMode(c));
-      k.write('a', k.fromWord(c.word(k.wordBits).fromI64(value)));
+      const w = c.word(bits);
+      const form = { bits, signed: opcode === '010' };
+      k.write('a', fromInteger(k, w.let(w.reg('b')), form, fractionBits));
     },
   });
 

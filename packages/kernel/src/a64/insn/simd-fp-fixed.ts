@@ -2,24 +2,24 @@
  * Conversions between lanes of floating point and of fixed point. Source: Arm DDI 0487, C4.1.96 "Advanced SIMD shift by
  * immediate" and "scalar shift by immediate"; C7.2, FCVTZS, FCVTZU, SCVTF, UCVTF (vector, fixed-point).
  */
-import type { Emitter, Var } from '../emitter.ts';
+import type { Emitter, I32, Var } from '../emitter.ts';
 import { type Insn, insn, vector } from '../pattern.ts';
-import { LANES_FROM_FIXED, LANES_TO_FIXED } from '../shared/fp-conversion.ts';
+import { lanesFromInteger, lanesToInteger } from '../shared/fp-conversion.ts';
 import { ROUNDING } from '../shared/fp-format.ts';
 import { type Bits, type FpShape, type FpView, fpView } from '../shared/fp-view.ts';
-import { roundingMode } from '../shared/soft-float.ts';
 
 type Operation = (k: FpView, x: Var<Bits>) => Bits;
 
-/** The number of fraction bits is the immediate. */
+const fractionBits = (c: Emitter): I32 => c.imm32();
+
 const from =
-  (sign: 's' | 'u'): Operation =>
+  (signed: boolean): Operation =>
   (k, x) =>
-    k.call(LANES_FROM_FIXED[sign], [x], [() => k.c.imm32(), () => roundingMode(k.c)]);
+    lanesFromInteger(k, x, signed, fractionBits);
 const to =
-  (sign: 's' | 'u'): Operation =>
+  (signed: boolean): Operation =>
   (k, x) =>
-    k.call(LANES_TO_FIXED[sign], [x], [() => k.c.imm32(), () => k.c.i32.const(ROUNDING.ZERO)]);
+    lanesToInteger(k, x, { signed, rounding: ROUNDING.ZERO }, fractionBits);
 
 interface Row {
   readonly name: string;
@@ -29,10 +29,10 @@ interface Row {
 }
 
 const ROWS: readonly Row[] = [
-  { name: 'SCVTF', U: 0, opcode: '11100', of: from('s') },
-  { name: 'UCVTF', U: 1, opcode: '11100', of: from('u') },
-  { name: 'FCVTZS', U: 0, opcode: '11111', of: to('s') },
-  { name: 'FCVTZU', U: 1, opcode: '11111', of: to('u') },
+  { name: 'SCVTF', U: 0, opcode: '11100', of: from(true) },
+  { name: 'UCVTF', U: 1, opcode: '11100', of: from(false) },
+  { name: 'FCVTZS', U: 0, opcode: '11111', of: to(true) },
+  { name: 'FCVTZU', U: 1, opcode: '11111', of: to(false) },
 ];
 
 function emit(c: Emitter, of: Operation, shape: FpShape): void {

@@ -1,11 +1,20 @@
 /**
  * Floating-point operations as rows use them: Wasm's where that is exact, soft float else.
  *
- * Wasm rounds to nearest and keeps no flags. So its result counts where FPCR asks for nothing else, where the flag it
- * could raise is set already (FPSR.IXC stays set once it is), and where the result itself shows that nothing else
- * happened: no NaN, no infinity, nothing tiny. One test covers all lanes of a vector.
+ * Wasm rounds to nearest and keeps no flags. So its result counts where FPCR asks for nothing else, where it is exact or
+ * the flag that it could raise is set already (FPSR.IXC stays set once it is), and where the result itself shows that
+ * nothing else happened: no NaN, no infinity, nothing tiny. One test covers all lanes of a vector.
  */
-import type { Emitter, FpNeed, I32, V128, Var } from '../emitter.ts';
+import type { Emitter, I32, Var } from '../emitter.ts';
+import {
+  isExactDifference,
+  isExactFused,
+  isExactProduct,
+  isExactQuotient,
+  isExactSum,
+  isLarge,
+  isZero,
+} from './fp-exactness.ts';
 import { ROUNDING } from './fp-format.ts';
 import { integralOf, type IntegralRounding } from './fp-integral.ts';
 import { type Bits, type Float, type FpView, type Mask, type Soft, soft } from './fp-view.ts';
@@ -18,7 +27,8 @@ import { roundingMode } from './soft-float.ts';
 
 /** When Wasm's result is Arm's. */
 interface Exactness {
-  readonly need: FpNeed;
+  /** The result may be inexact. */
+  readonly inexact: boolean;
   /**
    * What the result must be: a number; finite; or finite and above the smallest normal, where anything finite counts if
    * an operand is zero.
@@ -27,18 +37,21 @@ interface Exactness {
 }
 
 /** A sum that is tiny is exact, so is a root, so it need not be looked at. */
-const ROUNDED_SUM: Exactness = { need: 'rounded', result: 'finite' };
-export const ROUNDED: Exactness = { need: 'rounded', result: 'normal' };
-const FUSED: Exactness = { need: 'fused', result: 'normal' };
+const ROUNDED_SUM: Exactness = { inexact: true, result: 'finite' };
+export const ROUNDED: Exactness = { inexact: true, result: 'normal' };
 /** The result is exact, if it is a number. */
-export const EXACT: Exactness = { need: 'exact', result: 'number' };
+export const EXACT: Exactness = { inexact: false, result: 'number' };
 
 /** An operation on one operand. */
 export interface Unary {
   readonly soft: Soft;
   /** Further operands of the soft routine. */
   readonly extra?: (c: Emitter) => readonly (() => I32)[];
-  readonly fast?: { readonly of: (k: FpView, x: Var<Bits>) => Float; readonly exact: Exactness };
+  readonly fast?: {
+    readonly of: (k: FpView, x: Var<Bits>) => Float;
+    readonly exact: Exactness;
+    readonly isExact?: (k: FpView, result: Var<Float>, x: Var<Float>) => Mask;
+  };
 }
 /** An operation on two operands. */
 export interface Binary {
@@ -46,6 +59,7 @@ export interface Binary {
   readonly fast?: {
     readonly op: 'add' | 'sub' | 'mul' | 'div' | 'min' | 'max';
     readonly exact: Exactness;
+    readonly isExact?: (k: FpView, result: Var<Float>, x: Var<Float>, y: Var<Float>) => Mask;
   };
 }
 
@@ -64,29 +78,37 @@ function isAbnormal(k: FpView, result: Var<Float>, explains: readonly (() => Mas
 
 /** What a fast way needs to know besides the result. */
 interface Evidence {
+  /** The result comes from a fused multiply-add. */
+  readonly isFused?: boolean;
   /** A lane that is tiny is exact nevertheless where one of these holds. */
   readonly explains?: readonly (() => Mask)[];
   /** The result is exact in the lanes where it holds: asked as long as FPSR.IXC is clear. */
-  readonly isExact?: () => Mask;
+  readonly isExact?: (() => Mask) | undefined;
+}
+
+/**
+ * Does something where an inexact result would have to be noticed and this one may be inexact.
+ *
+ * @param isExact - absent = cannot be told
+ */
+export function unlessExact({ c, all }: FpView, isExact: (() => Mask) | undefined, then: () => void): void {
+  if (isExact) c.unlessRounded(() => c.i32.eqz(all(isExact())), then);
+  else c.rarely([() => c.fpFails('rounded')], then);
 }
 
 /** What Wasm makes if that is exact, or inexact and nothing else; else what `fallback` makes. */
 export function choose(
   k: FpView,
-  { need, result: test }: Exactness,
+  { inexact, result: test }: Exactness,
   result: Var<Float>,
-  { explains = [], isExact }: Evidence,
+  { isFused = false, explains = [], isExact }: Evidence,
   fallback: () => Bits,
 ): Bits {
   const { c, ops } = k;
   const bits = k.letBits(k.bits(result));
   const slow = (): void => bits.set(fallback());
-  const fails = (): I32 => c.fpFails(need);
-  if (need !== 'exact' && isExact) {
-    c.if(fails(), () => c.rarely([() => c.fpFails('exact'), () => c.i32.eqz(k.all(isExact()))], slow));
-  } else {
-    c.rarely([fails], slow);
-  }
+  if (isFused || !inexact) c.rarely([() => c.fpFails(isFused ? 'fused' : 'exact')], slow);
+  if (inexact) unlessExact(k, isExact, slow);
   switch (test) {
     case 'number':
       c.rarely([() => k.any(ops.ne(result.get(), result.get()))], slow);
@@ -100,13 +122,12 @@ export function choose(
   return bits.get();
 }
 
-const isZero = (k: FpView, x: Var<Bits>) => (): Mask => k.ops.eq(k.float(x), k.constFloat(0));
-
 export function unary(k: FpView, { soft: routine, extra, fast }: Unary, x: Var<Bits>): Bits {
   const fallback = (): Bits => k.call(routine, [x], extra?.(k.c));
   if (!fast || k.isHalf) return fallback();
   const result = k.letFloat(fast.of(k, x));
-  return choose(k, fast.exact, result, {}, fallback);
+  const isExact = fast.isExact;
+  return choose(k, fast.exact, result, { isExact: isExact && (() => isExact(k, result, x)) }, fallback);
 }
 
 export function binary(k: FpView, { soft: routine, fast }: Binary, x: Var<Bits>, y: Var<Bits>): Bits {
@@ -114,15 +135,38 @@ export function binary(k: FpView, { soft: routine, fast }: Binary, x: Var<Bits>,
   if (!fast || k.isHalf) return fallback();
   const result = k.letFloat(k.ops[fast.op](k.float(x), k.float(y)));
   // A quotient is exactly zero only if the dividend is.
-  const explains = (fast.op === 'div' ? [x] : [x, y]).map((operand) => isZero(k, operand));
-  return choose(k, fast.exact, result, { explains }, fallback);
+  const zeros = fast.op === 'div' ? [x] : [x, y];
+  const explains = zeros.map((operand) => () => isZero(k, operand.get()));
+  const { isExact } = fast;
+  return choose(
+    k,
+    fast.exact,
+    result,
+    { explains, isExact: isExact && (() => isExact(k, result, x, y)) },
+    fallback,
+  );
 }
 
-export const ADD: Binary = { soft: soft(SOFT_ADD), fast: { op: 'add', exact: ROUNDED_SUM } };
-export const SUB: Binary = { soft: soft(SOFT_SUB), fast: { op: 'sub', exact: ROUNDED_SUM } };
-export const MUL: Binary = { soft: soft(SOFT_MUL), fast: { op: 'mul', exact: ROUNDED } };
-export const MULX: Binary = { soft: soft(SOFT_MULX), fast: { op: 'mul', exact: ROUNDED } };
-export const DIV: Binary = { soft: soft(SOFT_DIV), fast: { op: 'div', exact: ROUNDED } };
+export const ADD: Binary = {
+  soft: soft(SOFT_ADD),
+  fast: { op: 'add', exact: ROUNDED_SUM, isExact: isExactSum },
+};
+export const SUB: Binary = {
+  soft: soft(SOFT_SUB),
+  fast: { op: 'sub', exact: ROUNDED_SUM, isExact: isExactDifference },
+};
+export const MUL: Binary = {
+  soft: soft(SOFT_MUL),
+  fast: { op: 'mul', exact: ROUNDED, isExact: isExactProduct },
+};
+export const MULX: Binary = {
+  soft: soft(SOFT_MULX),
+  fast: { op: 'mul', exact: ROUNDED, isExact: isExactProduct },
+};
+export const DIV: Binary = {
+  soft: soft(SOFT_DIV),
+  fast: { op: 'div', exact: ROUNDED, isExact: isExactQuotient },
+};
 export const MIN: Binary = { soft: soft(SOFT_MIN), fast: { op: 'min', exact: EXACT } };
 export const MAX: Binary = { soft: soft(SOFT_MAX), fast: { op: 'max', exact: EXACT } };
 export const MINNM: Binary = { soft: soft(SOFT_MINNM), fast: { op: 'min', exact: EXACT } };
@@ -132,7 +176,11 @@ export const RSQRTS: Binary = { soft: soft(SOFT_RSQRTS) };
 
 export const SQRT: Unary = {
   soft: soft(SOFT_SQRT),
-  fast: { of: (k, x) => k.ops.sqrt(k.float(x)), exact: ROUNDED_SUM },
+  fast: {
+    of: (k, x) => k.ops.sqrt(k.float(x)),
+    exact: ROUNDED_SUM,
+    isExact: (k, root, x) => isExactQuotient(k, root, x, root),
+  },
 };
 export const RECPE: Unary = { soft: soft(SOFT_RECPE) };
 export const RSQRTE: Unary = { soft: soft(SOFT_RSQRTE) };
@@ -153,7 +201,8 @@ const currentIntegral = (inexact: boolean): Unary => ({
   extra: (c) => [() => roundingMode(c), () => c.i32.const(inexact ? 1 : 0)],
   fast: {
     of: (k, x) => integralOf(k, ROUNDING.NEAREST, x),
-    exact: { need: inexact ? 'rounded' : 'exact', result: 'number' },
+    exact: { inexact, result: 'number' },
+    isExact: (k, result, x) => k.ops.eq(result.get(), x.get()),
   },
 });
 
@@ -181,25 +230,11 @@ const MULADD = soft(SOFT_MULADD);
 
 /** `addend` + `x` × `y`, rounded once. */
 export function multiplyAdd(k: FpView, addend: Var<Bits>, x: Var<Bits>, y: Var<Bits>): Bits {
-  const { c, format } = k;
   const fallback = (): Bits => k.call(MULADD, [addend, x, y]);
   if (k.isHalf) return fallback();
-  const wide = format.bits === 64;
-  const ops = wide ? c.f64x2 : c.f32x4;
-  // Wasm has it for vectors only.
-  const operand = (value: Var<Bits>): V128 => {
-    if (k.isVector) return value.get();
-    return wide ? c.f64x2.splat(value.get()) : c.f32x4.splat(value.get());
-  };
-  const sum = c.letV128(ops.relaxed_madd(operand(x), operand(y), operand(addend)));
-  const first = (): unknown => {
-    if (k.isVector) return sum.get();
-    return wide ? c.f64x2.extract_lane(sum.get(), 0) : c.f32x4.extract_lane(sum.get(), 0);
-  };
-  const result = k.letFloat(first() as Float);
-  // The last bit of the product of two values has a weight: below this, the sum is tiny and all of it fits.
-  const least = 2 ** (2 * format.fraction + 2 - format.bias);
-  const isLarge = (): Mask => k.ops.gt(k.ops.abs(k.float(addend)), k.constFloat(least));
-  const explains = [isZero(k, x), isZero(k, y), isLarge];
-  return choose(k, FUSED, result, { explains }, fallback);
+  const result = k.letFloat(k.multiplyAdd(addend, x, y));
+  // Where the addend is large, a sum that is tiny has no bit too small to be held.
+  const explains = [() => isZero(k, x.get()), () => isZero(k, y.get()), () => isLarge(k, addend.get())];
+  const isExact = (): Mask => isExactFused(k, result, addend, x, y);
+  return choose(k, ROUNDED, result, { isFused: true, explains, isExact }, fallback);
 }

@@ -152,6 +152,8 @@ export interface FpView {
   absolute(value: Bits): Bits;
   /** The magnitude of the first value, or each of its lanes, with the second one's sign. */
   withSign(magnitude: bigint, sign: Bits): Bits;
+  /** addend + x × y, rounded once if Wasm's operation does that here. */
+  multiplyAdd(addend: Var<Float>, x: Var<Float>, y: Var<Float>): Float;
   both(x: Mask, y: Mask): Mask;
   either(x: Mask, y: Mask): Mask;
   /** 1 if it holds in every lane. */
@@ -212,6 +214,7 @@ function halfView(c: Emitter): FpView {
     negated: (value) => i32.xor(value, i32.const(sign)) as Bits,
     absolute: (value) => i32.and(value, i32.const(magnitude)) as Bits,
     withSign: none,
+    multiplyAdd: none,
     both: (x, y) => i32.and(x, y) as Mask,
     either: (x, y) => i32.or(x, y) as Mask,
     all: (mask) => mask,
@@ -283,6 +286,13 @@ function scalarView(c: Emitter, shape: 's' | 'd'): FpView {
     absolute: (value) => ops.abs(value) as Bits,
     withSign: (magnitude, sign) =>
       fromWord(w.or(w.and(word(sign), w.const(FORMATS[bits].sign)), w.const(magnitude))),
+    // Wasm has it for vectors only.
+    multiplyAdd: (addend, x, y) => {
+      const lanes = (value: Var<Float>): V128 =>
+        single ? c.f32x4.splat(value.get()) : c.f64x2.splat(value.get());
+      const sum = (single ? c.f32x4 : c.f64x2).relaxed_madd(lanes(x), lanes(y), lanes(addend));
+      return (single ? c.f32x4.extract_lane(sum, 0) : c.f64x2.extract_lane(sum, 0)) as unknown as Float;
+    },
     both: (x, y) => i32.and(x, y) as Mask,
     either: (x, y) => i32.or(x, y) as Mask,
     all: (mask) => mask,
@@ -330,10 +340,10 @@ function vectorView(c: Emitter, shape: keyof typeof LANE_BITS): FpView {
     ops,
     isVector: true,
     // The lanes that do not count repeat those that do: so they raise nothing and pass every test that these pass.
-    read: (field) => letV128(isShort ? c.i64x2.splat(c.vecLow(field)) : c.vec(field)),
+    read: (field) => letV128(isShort ? c.f64x2.splat(c.float(field, 64)) : c.vec(field)),
     readElement: (field) => letV128(swizzled(c, field)),
     write: (field, value) =>
-      isShort ? c.setVecLow(field, c.i64x2.extract_lane(value, 0)) : c.setVec(field, value),
+      isShort ? c.setFloat(field, 64, c.f64x2.extract_lane(value, 0) as ScalarFloat) : c.setVec(field, value),
     letBits: letV128,
     constBits: (value) => splatConst(c, bits, value) as Bits,
     constFloat,
@@ -342,6 +352,10 @@ function vectorView(c: Emitter, shape: keyof typeof LANE_BITS): FpView {
     bits: (value) => value.get() as unknown as Bits,
     word: none,
     fromWord: none,
+    multiplyAdd: (addend, x, y) => {
+      const lanes = bits === 64 ? c.f64x2 : c.f32x4;
+      return lanes.relaxed_madd(x.get(), y.get(), addend.get()) as Float;
+    },
     negated: (value) => (bits === 16 ? c.v128.xor(value, all(sign)) : ops.neg(value as Float)) as Bits,
     absolute: (value) => (bits === 16 ? c.v128.and(value, all(magnitude)) : ops.abs(value as Float)) as Bits,
     withSign: (least, signed) => c.v128.or(c.v128.and(signed, all(sign)), all(least)) as Bits,

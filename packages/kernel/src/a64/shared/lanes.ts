@@ -1,5 +1,5 @@
 /** Reading, writing and rearranging vector registers by lane. */
-import type { Emitter, Field, I32, I64, Size, V128, Var } from '../emitter.ts';
+import type { Emitter, Field, Float, I32, I64, Size, V128, Var } from '../emitter.ts';
 import type { Shape } from './arrangement.ts';
 
 const GROUPS = ['i8x16', 'i16x8', 'i32x4', 'i64x2'] as const;
@@ -36,8 +36,8 @@ export const byteNumbers = (c: Emitter): V128 => c.v128.const(...LANE_STARTS[0])
 /** Writes the low `bits` of a value and clears the rest of the register. */
 export function setLanes(c: Emitter, field: Field, value: V128, { bits }: Shape): void {
   if (bits === 128) c.setVec(field, value);
-  else if (bits === 64) c.setVecLow(field, c.i64x2.extract_lane(value, 0));
-  else if (bits === 32) c.setVecLow32(field, c.i32x4.extract_lane(value, 0));
+  else if (bits === 64) c.setFloat(field, 64, c.f64x2.extract_lane(value, 0) as Float);
+  else if (bits === 32) c.setFloat(field, 32, c.f32x4.extract_lane(value, 0) as Float);
   else if (bits === 16) c.setVecLow32(field, c.i16x8.extract_lane_u(value, 0));
   else c.setVecLow32(field, c.i8x16.extract_lane_u(value, 0));
 }
@@ -45,8 +45,8 @@ export function setLanes(c: Emitter, field: Field, value: V128, { bits }: Shape)
 /** Reads the low `bits` of a register; the rest reads as 0. Where lanes that do not count must not saturate. */
 export function onlyLanes(c: Emitter, field: Field, { bits }: Shape): V128 {
   if (bits === 128) return c.vec(field);
-  if (bits === 64) return c.i64x2.replace_lane(zeros(c), 0, c.vecLow(field));
-  if (bits === 32) return c.i32x4.replace_lane(zeros(c), 0, c.vecLow32(field));
+  if (bits === 64) return c.f64x2.replace_lane(zeros(c), 0, c.float(field, 64));
+  if (bits === 32) return c.f32x4.replace_lane(zeros(c), 0, c.float(field, 32));
   if (bits === 16) return c.i16x8.replace_lane(zeros(c), 0, c.vecLow32(field));
   return c.i8x16.replace_lane(zeros(c), 0, c.vecLow32(field));
 }
@@ -100,7 +100,7 @@ export function widen(c: Emitter, size: Size, part: Part, sign: 's' | 'u', value
 
 /** Writes 64 bits to the low half and clears the high one, or writes the high half only. */
 export function setPart(c: Emitter, field: Field, part: Part, value: V128): void {
-  if (part === 'low') c.setVecLow(field, c.i64x2.extract_lane(value, 0));
+  if (part === 'low') c.setFloat(field, 64, c.f64x2.extract_lane(value, 0) as Float);
   else
     c.setVec(
       field,
