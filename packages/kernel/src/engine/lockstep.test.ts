@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { Random } from '../../test/cpu-state.ts';
 import { FlatMachine, NOWHERE, RAM } from '../../test/flat-machine.ts';
 import { DEVICE, PageTables, READ_ONLY, TABLES, TABLES_SIZE, USER } from '../../test/page-tables.ts';
+import type { Insn } from '../a64/pattern.ts';
 import { INSNS } from '../a64/table.ts';
 import { LEAVE_BUDGET, LEAVE_EXCEPTION } from '../interp/leave.ts';
 import { FLAG_A, FLAG_B, FLAG_NZ, FPSR, SCRATCH } from '../state/vcpu-state.ts';
@@ -20,7 +21,33 @@ const DATA = RAM + 0x10_0000;
 const machines = [new FlatMachine(false, 'none'), new FlatMachine(false, 'all')] as const;
 
 const LOOPS = INSNS.filter(({ name }) => ['B_cond', 'CBZ_CBNZ', 'TBZ_TBNZ', 'B_BL'].includes(name));
-const FREQUENT = INSNS.filter(({ name }) => /^(ADD_SUB|LDR_STR|LDP|AND|ORR|CSEL|CCMP|UBFM|MADD)/.test(name));
+const named = (pattern: RegExp): readonly Insn[] => INSNS.filter(({ name }) => pattern.test(name));
+
+/** What most instructions of a program are, and what its vector registers hold. */
+interface Flavour {
+  readonly frequent: readonly Insn[];
+  readonly vector: (random: Random) => bigint;
+  /** FPSR: by which compiled code is made for programs that make inexact results or for others. */
+  readonly fpsr: (random: Random) => number;
+}
+const GENERAL: Flavour = {
+  frequent: named(/^(ADD_SUB|LDR_STR|LDP|AND|ORR|CSEL|CCMP|UBFM|MADD)/),
+  vector: (random) => random.next64() | (random.next64() << 64n),
+  fpsr: () => 0,
+};
+const FLOAT: Flavour = {
+  frequent: named(
+    /^(F(ADD|SUB|MUL|DIV|SQRT|M?N?M(ADD|SUB)|MLA|NEG|ABS|MOV|CMP|CCMP|CSEL|CVT|M(AX|IN))|[SU]CVTF|DUP|INS|(LDR_STR|LDP_STP)_simd)/,
+  ),
+  vector: (random) => {
+    const [low, high] = [0, 0].map(() => (random.below(2000) - 1000) / random.pick([1, 8, 7]));
+    const values =
+      random.below(2) === 0 ? Float64Array.of(low!, high!) : Float32Array.of(low!, high!, 0, low!);
+    const [first, second] = new BigUint64Array(values.buffer);
+    return first! | (second! << 64n);
+  },
+  fpsr: (random) => random.pick([0, 0x10]),
+};
 
 /** A branch to a word of the program. */
 function branchWord(random: Random, at: number): number {
@@ -38,10 +65,10 @@ function branchWord(random: Random, at: number): number {
   }
 }
 
-function wordAt(random: Random, at: number): number {
+function wordAt(random: Random, at: number, { frequent }: Flavour): number {
   const kind = random.below(10);
   if (kind < 2) return branchWord(random, at);
-  const row = kind < 7 ? random.pick(FREQUENT) : random.pick(INSNS);
+  const row = kind < 7 ? random.pick(frequent) : random.pick(INSNS);
   return (row.value | (random.next() & ~row.mask)) >>> 0;
 }
 
@@ -71,14 +98,22 @@ const nzcvOf = ({ vcpu }: FlatMachine): number =>
   unpackFlags({ nz: vcpu.get64(FLAG_NZ), a: vcpu.get64(FLAG_A), b: vcpu.get64(FLAG_B) });
 
 describe('compiled code does what the interpreter does', () => {
-  test.each([1, 2, 3, 4])('with random programs (seed %i)', { timeout: 60_000 }, (seed) => {
+  test.each([
+    { seed: 1, kind: 'random', flavour: GENERAL },
+    { seed: 2, kind: 'random', flavour: GENERAL },
+    { seed: 3, kind: 'random', flavour: GENERAL },
+    { seed: 4, kind: 'random', flavour: GENERAL },
+    { seed: 5, kind: 'floating-point', flavour: FLOAT },
+    { seed: 6, kind: 'floating-point', flavour: FLOAT },
+  ])('with $kind programs (seed $seed)', { timeout: 60_000 }, ({ seed, flavour }) => {
     const random = new Random(seed);
     const leaves = new Set<number>();
     for (const machine of machines) machine.reset();
     for (let run = 0; run < RUNS; run++) {
-      const code = Array.from({ length: WORDS }, (_, at) => wordAt(random, at));
+      const code = Array.from({ length: WORDS }, (_, at) => wordAt(random, at, flavour));
       const start = Array.from({ length: 32 }, () => addressOf(random));
-      const vectors = Array.from({ length: 32 }, () => random.next64() | (random.next64() << 64n));
+      const vectors = Array.from({ length: 32 }, () => flavour.vector(random));
+      const fpsr = flavour.fpsr(random);
       const hasMmu = run % 2 === 0;
       const el = run % 3 === 0 ? 0 : 1;
       for (const machine of machines) {
@@ -98,6 +133,7 @@ describe('compiled code does what the interpreter does', () => {
         }
         machine.setEl(el);
         for (const [n, value] of start.entries()) if (n < 31) machine.setX(n, value);
+        vcpu.set32(FPSR, fpsr);
         machine.setSp(start[31]! & ~15n);
         for (const [n, value] of vectors.entries()) machine.setV(n, value);
       }
