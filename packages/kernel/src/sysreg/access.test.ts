@@ -1,7 +1,8 @@
-import { SYSOPS, SYSREGS, VKVM_KICK_OFFSET, VKVM_KICK_REQUEST } from '@vkvm/uapi';
+import { SYSOPS, SYSREGS, VKVM_KICK_OFFSET, VKVM_KICK_REQUEST, releaseNumber } from '@vkvm/uapi';
 import { describe, expect, test } from 'vitest';
 
 import { bareVm } from '../../test/bare-vm.ts';
+import { PROFILE } from '../state/arena.ts';
 import type { Block } from '../state/block.ts';
 import { IN_GUEST, REQUESTS, SERROR_PENDING, SERROR_SYNDROME } from '../state/control.ts';
 import { REQUEST_FLUSH_CODE, REQUEST_FLUSH_TLB } from '../state/requests.ts';
@@ -113,6 +114,23 @@ describe('an access', () => {
     const { vcpu, access } = cpu();
     vcpu.set32(EL, el);
     expect(access(word)).toBe(SYSREG_UNDEFINED);
+  });
+
+  test.each([
+    ['5.10', SYSREG_DONE, SYSREG_DONE],
+    ['6.1', SYSREG_DONE, SYSREG_UNDEFINED],
+    ['6.12', SYSREG_UNDEFINED, SYSREG_UNDEFINED],
+  ] as const)('to the CPU interface of a VM without a GIC: Linux %s', (release, reached, sends) => {
+    const { vcpu, access } = cpu();
+    vcpu.words.set32(PROFILE, releaseNumber(release));
+    vcpu.set32(INTERRUPT_LINES, 1); // KVM_IRQ_LINE has raised it
+    vcpu.set64(X + 8 * RT, 0xffn);
+    expect(access(msr(SYSREGS.ICC_PMR_EL1))).toBe(reached);
+    expect(access(msr(SYSREGS.ICC_SGI1R_EL1))).toBe(sends);
+    expect(access(mrs(SYSREGS.ICC_IAR1_EL1))).toBe(reached);
+    expect(access(mrs(SYSREGS.ICC_SRE_EL1))).toBe(reached);
+    if (reached === SYSREG_DONE) expect(at(vcpu, RT)).toBe(7n);
+    expect(vcpu.get32(INTERRUPT_LINES)).toBe(1);
   });
 
   test('of EL0 to CTR_EL0 and to caches is what SCTLR_EL1 says', () => {

@@ -37,7 +37,7 @@ import {
 } from './state.ts';
 
 /** ICC_SRE_EL1: system registers only; DFB and DIB are ones, because nothing is bypassed. */
-const SRE = 7;
+export const ICC_SRE = 7;
 /** ICC_CTLR_EL1 besides CBPR and EOImode: A3V, SEIS (none), IDbits (24), PRIbits less one. */
 const CONTROL_A3V = 1 << 15;
 const CONTROL_SEIS = 1 << 14;
@@ -216,9 +216,9 @@ export const ICC_REGISTERS: readonly IccRegister[] = [
   },
   {
     name: 'ICC_SRE_EL1',
-    read: () => SRE,
+    read: () => ICC_SRE,
     write: ignore, // the memory-mapped interface does not exist
-    userRead: () => SRE,
+    userRead: () => ICC_SRE,
     userWrite: (_gic, _vcpu, low) => ((low & 1) === 0 ? -EINVAL : 0),
   },
   both('ICC_IGRPEN0_EL1', readGroupEnable(0), writeGroupEnable(0)),

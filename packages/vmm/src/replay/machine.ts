@@ -148,8 +148,20 @@ export interface InstructionRow {
   readonly encodings: readonly { readonly mask: number; readonly value: number }[];
 }
 
+/** MRS and MSR of ICC_*_EL1, which the CPUs of a host with a GICv2 do not have. Source: Arm IHI 0069, 12.2. */
+export const GIC_INTERFACE: InstructionRow = {
+  name: 'GICv3 CPU interface',
+  register: 'ID_AA64PFR0_EL1',
+  fields: [24],
+  encodings: [
+    { mask: 0xffdf_ffe0, value: 0xd518_4600 }, // PMR
+    { mask: 0xffdf_f800, value: 0xd518_c800 }, // the others
+  ],
+};
+
 /** Instructions of the recorded CPU that others do not have. Source: Arm DDI 0487, C6.2 and D24. */
 export const INSTRUCTIONS: readonly InstructionRow[] = [
+  GIC_INTERFACE,
   {
     name: 'SVE',
     register: 'ID_AA64PFR0_EL1',

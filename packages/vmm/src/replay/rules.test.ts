@@ -7,23 +7,29 @@ import { RULES } from './rules.ts';
 import { parseScenario } from './scenario.ts';
 import type { Session } from './session.ts';
 
-/**
- * What is made of a step that a kernel without SVE answers otherwise.
- *
- * @param registers - what every register of the vCPU reads as; default: there is no vCPU
- */
+/** What else there is to see of the kernel. */
+interface Seen {
+  /** What every register of the vCPU reads as; default: there is no vCPU. */
+  readonly registers?: number;
+  /** Every word of the guest's code. */
+  readonly word?: number;
+  readonly host?: 'gicv2' | 'gicv3';
+}
+
+/** What is made of a step that a kernel without SVE answers otherwise. */
 function excuse(
   step: JsonObject,
   expected: JsonObject,
   got: JsonObject,
-  registers?: number,
+  { registers, word, host = 'gicv3' }: Seen = {},
 ): Excuse | undefined {
-  const scenario = parseScenario(JSON.stringify({ name: 'a', steps: [step] }), 'a');
+  const scenario = parseScenario(JSON.stringify({ name: 'a', host, steps: [step] }), 'a');
   const [difference] = compare(expected, got);
   const doubt: Doubt = {
     session: {
       value: () => 0,
       call: () => (registers === undefined ? -9 : 0),
+      guestWord: () => word,
       read: () => Uint8Array.of(registers ?? 0, 0, 0, 0, 0, 0, 0, 0),
     } as unknown as Session,
     scenario,
@@ -70,15 +76,30 @@ describe('a difference is the machine’s', () => {
   test('where EL0 cannot be told to run AArch32, and what follows is', () => {
     const step = { op: 'SET_ONE_REG', fd: 'vcpu0', reg: 'pstate', val: '0x800001d0' };
     const refused = { ret: -1, errno: 'EINVAL' };
-    expect(excuse(step, { ret: 0 }, refused, 0x11)).toEqual({
+    expect(excuse(step, { ret: 0 }, refused, { registers: 0x11 })).toEqual({
       reason: 'no AArch32 at EL0 (ID_AA64PFR0_EL1)',
       onward: true,
     });
     expect(
-      excuse({ op: 'SET_REGS', fd: 'vcpu0', set: { x0: 1, pstate: '0x10' } }, { ret: 0 }, refused, 0x11),
+      excuse({ op: 'SET_REGS', fd: 'vcpu0', set: { x0: 1, pstate: '0x10' } }, { ret: 0 }, refused, {
+        registers: 0x11,
+      }),
     ).toBeDefined();
-    expect(excuse(step, { ret: 0 }, refused, 0x12)).toBeUndefined();
-    expect(excuse({ ...step, val: '0x3d3' }, { ret: 0 }, refused, 0x11)).toBeUndefined();
+    expect(excuse(step, { ret: 0 }, refused, { registers: 0x12 })).toBeUndefined();
+    expect(excuse({ ...step, val: '0x3d3' }, { ret: 0 }, refused, { registers: 0x11 })).toBeUndefined();
+  });
+
+  test('where the guest reaches a CPU interface that hosts of a GICv2 do not have', () => {
+    const step = { op: 'GUEST_CALL', fd: 'vcpu0', code: '0x40000000' };
+    const answers = [
+      { ret: 0, pc: '0x40001210' },
+      { ret: 0, pc: '0x40000008' },
+    ] as const;
+    for (const word of [0xd538_cca0, 0xd518_4600, 0xd518_cba0]) {
+      expect(excuse(step, ...answers, { word, host: 'gicv2' })?.reason).toBe('a gicv2 host');
+      expect(excuse(step, ...answers, { word })).toBeUndefined();
+    }
+    expect(excuse(step, ...answers, { word: 0xd538_c100, host: 'gicv2' })).toBeUndefined(); // ISR_EL1
   });
 
   test('in the level of a fault, and nothing else of its syndrome', () => {

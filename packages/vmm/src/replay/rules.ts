@@ -18,6 +18,7 @@ import {
   AARCH32_EL0,
   BIG_ENDIAN,
   FEATURES,
+  GIC_INTERFACE,
   GUEST_PMU_REGISTERS,
   INSTRUCTIONS,
   MACHINE_CAPABILITIES,
@@ -26,6 +27,7 @@ import {
   MACHINE_REGISTERS,
   MITIGATIONS,
 } from './machine.ts';
+import type { InstructionRow } from './machine.ts';
 import { getRegister } from './one-reg.ts';
 import { RECORDED_ID_REGISTERS } from './recorded-cpu.ts';
 import { registerId } from './registers.ts';
@@ -202,6 +204,20 @@ const CLASS_UNKNOWN = 0n;
 const CLASS_SHIFT = 26n;
 const EL_MASK = 0xcn;
 
+const isOneOf = ({ encodings }: InstructionRow, word: number): boolean =>
+  encodings.some(({ mask, value }) => (word & mask) >>> 0 === value);
+
+/** The code of a call reaches a CPU interface that the recorded host did not have. */
+const otherInterface: Rule = ({ session, scenario, step, got }) => {
+  const { code } = step.inputs;
+  const end = registerIn(got['pc'] as Json | undefined);
+  if (scenario.host !== 'gicv2' || typeof code !== 'bigint' || end === undefined) return undefined;
+  for (let at = code; at < end; at += 4n) {
+    if (isOneOf(GIC_INTERFACE, session.guestWord(at) ?? 0)) return { reason: `a ${scenario.host} host` };
+  }
+  return undefined;
+};
+
 /** The guest stopped at an instruction of a feature that the CPU does not announce. */
 const instructions: Rule = (doubt) => {
   const syndrome = vcpuRegister(doubt, sysregId(SYSREGS.ESR_EL1));
@@ -211,9 +227,7 @@ const instructions: Rule = (doubt) => {
   if (syndrome >> CLASS_SHIFT !== CLASS_UNKNOWN || (pstate & EL_MASK) === 0n) return undefined;
   const word = doubt.session.guestWord(at);
   if (word === undefined) return undefined;
-  const row = INSTRUCTIONS.find(({ encodings }) =>
-    encodings.some(({ mask, value }) => (word & mask) >>> 0 === value),
-  );
+  const row = INSTRUCTIONS.find((each) => isOneOf(each, word));
   if (!row) return undefined;
   const announced = vcpuRegister(doubt, sysregId(SYSREGS[row.register]));
   if (announced === undefined) return undefined;
@@ -298,6 +312,7 @@ export const RULES: readonly Rule[] = [
   registers,
   guestReads,
   guestPmuReads,
+  otherInterface,
   instructions,
   bigEndian,
   aarch32,
