@@ -9,6 +9,9 @@ if (Number.parseInt(process.versions.node, 10) < LEAST_NODE) {
   );
   process.exitCode = 2;
 } else {
+  // What V8 made of our code is kept for the next time, where Node keeps such things.
+  const { enableCompileCache } = await import('node:module');
+  enableCompileCache();
   const { command } = await import('./command.ts');
   process.exitCode = await command(process.argv.slice(2));
 }

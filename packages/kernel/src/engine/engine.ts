@@ -57,7 +57,8 @@ import {
   ZERO_SLOT,
 } from '../state/vcpu-state.ts';
 import type { Words } from '../state/words.ts';
-import { buildInterpreter, planHandlers, type HandlerPlan } from '../interp/build.ts';
+import { buildInterpreter, planHandlers, tableIndexOf, type HandlerPlan } from '../interp/build.ts';
+import { coldName, ColdHandlers } from '../interp/cold.ts';
 import { Decoder, type PlainSysreg } from '../interp/decoder.ts';
 import { LEAVE_BUDGET, LEAVE_UNDEFINED, type Leave } from '../interp/leave.ts';
 import type { Traps } from '../interp/traps.ts';
@@ -77,13 +78,15 @@ export interface Interpreter {
   readonly table: DecodeTable;
   readonly plan: HandlerPlan;
   readonly module: WebAssembly.Module;
+  readonly cold: ColdHandlers;
 }
 
 /** Builds and compiles the interpreter: 20 to 60 ms. @param shared - whether the process memory is shared */
 export function createInterpreter(shared: boolean): Interpreter {
   const plan = planHandlers(INSNS);
   const module = new WebAssembly.Module(buildInterpreter(plan, shared));
-  return { table: new DecodeTable(INSNS), plan, module };
+  const cold = new ColdHandlers(plan, shared);
+  return { table: new DecodeTable(INSNS), plan, module, cold };
 }
 
 /** Whether hot code is compiled, none, or all of it before it runs: for tests. */
@@ -148,10 +151,14 @@ export class Engine {
   readonly #vcpu: Block;
   readonly #decoder: Decoder;
   readonly #exports: Exports;
+  /** What handlers and regions import: the interpreter's exports and imports. */
+  readonly #imports: WebAssembly.ModuleImports & { readonly table: WebAssembly.Table };
+  readonly #interpreter: Interpreter;
   readonly #jit: Jit | undefined;
 
   constructor({ interpreter, words, vcpu, vm, traps, plainSysreg, tier = 'hot', compiler }: EngineOptions) {
     this.#vcpu = new Block(words, vcpu);
+    this.#interpreter = interpreter;
     this.#tlb = new Tlb(this.#vcpu);
     this.#decoder = new Decoder(words, interpreter.table, interpreter.plan, plainSysreg);
     const global = (value: number): WebAssembly.Global =>
@@ -171,13 +178,14 @@ export class Engine {
     const instance = new WebAssembly.Instance(interpreter.module, { vkvm: imports });
     // The module was built by build.ts, which exports exactly these.
     this.#exports = instance.exports as unknown as Exports;
+    this.#imports = { ...this.#exports, ...imports };
     if (tier !== 'none') {
       this.#jit = new Jit({
         isEager: tier === 'all',
         compiler,
         words,
         plan: interpreter.plan,
-        imports: { ...this.#exports, ...imports },
+        imports: this.#imports,
         pageOf: (op) => this.#pageOf(op),
         decode: (op) => this.#decode(op),
         noticesInexact: () => (this.#vcpu.get32(FPSR) & FPSR_IXC) === 0,
@@ -347,6 +355,18 @@ export class Engine {
 
   #decode(op: number): void {
     this.#decoder.decode(op, this.#codeAt(op));
+    const cold = this.#decoder.takeNewCold();
+    if (cold.length > 0) this.#loadCold(cold);
+  }
+
+  /** Puts handlers that are needed for the first time into the table. */
+  #loadCold(handlers: readonly number[]): void {
+    const { cold, plan } = this.#interpreter;
+    const { table } = this.#exports;
+    for (const { module, handlers: all } of cold.modulesOf(handlers)) {
+      const { exports } = new WebAssembly.Instance(module, { vkvm: this.#imports });
+      for (const handler of all) table.set(tableIndexOf(plan, handler), exports[coldName(handler)]);
+    }
   }
 
   /** The decoded page that an op belongs to. */

@@ -4,7 +4,7 @@
  * Counting: `ACC + OP` is sixteen times (retired − budget), so straight-line code costs nothing, a taken branch adds
  * the distance it jumped over, and the budget is spent when the sum is no longer negative.
  */
-import { EC, type I32, type Routine } from '../a64/emitter.ts';
+import { EC, type I32 } from '../a64/emitter.ts';
 import type { Insn, PairRole } from '../a64/pattern.ts';
 import { HALF_TOP_BYTE_IGNORED, REGIME_HALVES, REGIME_HALF_SIZE } from '../mmu/regime.ts';
 import { TRANSLATE_FAULT, TRANSLATE_FETCH, emitWalk } from '../mmu/walk.ts';
@@ -26,8 +26,8 @@ import {
 } from '../state/vcpu-state.ts';
 import type { Code, Label } from '../wasm/code.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
-import { I32_TYPE, I64_TYPE, V128_TYPE } from '../wasm/opcode.ts';
-import type { I64, Value } from '../wasm/pure.ts';
+import { I32_TYPE, I64_TYPE } from '../wasm/opcode.ts';
+import type { I64 } from '../wasm/pure.ts';
 import {
   COLD_JUMP,
   COLD_LEAVE,
@@ -37,6 +37,7 @@ import {
   loopLocals,
   type HandlerImports,
 } from './frame.ts';
+import { ENV, importMemory, withRoutines } from './cold.ts';
 import { findPage } from './fetch.ts';
 import { HandlerEmitter, KICK } from './handlers.ts';
 import { LEAVE_BUDGET, LEAVE_EXCEPTION } from './leave.ts';
@@ -120,23 +121,18 @@ const NOWHERE = -1;
 /** Handler numbers have sixteen bits. */
 export const MAX_REGIONS = 0x8000;
 
-/** Module and name of every import. */
-const ENV = 'vkvm';
-const MAX_PAGES = 65536;
-const TYPE_OF = { i32: I32_TYPE, i64: I64_TYPE, v128: V128_TYPE } as const;
-
 /**
  * Builds the interpreter for a set of rows.
  *
- * Exports `run()` and `translate(va, purpose)`; for compiled regions the table, in which their entries follow the cold
- * handlers, and what they call. Imports the memory, the addresses of the vCPU and VM blocks, the four ports
+ * Exports `run()`, `translate(va, purpose)`, the table, which has room for the cold handlers and then for compiled regions,
+ * and what both call. Imports the memory, the addresses of the vCPU and VM blocks, the four ports
  * (interp/traps.ts), `decode(op)`, `openPage(userPage)` and `stackMoved()`.
  *
  * @param shared - whether the memory is shared: a module fits only one kind
  */
 export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array<ArrayBuffer> {
-  const module = new ModuleBuilder(1 << 20);
-  module.importMemory({ module: ENV, name: 'memory', initial: 1, maximum: MAX_PAGES, shared });
+  const module = new ModuleBuilder(1 << 18);
+  importMemory(module, shared);
   const vcpu = module.importGlobal(ENV, 'vcpu', I32_TYPE);
   const vm = module.importGlobal(ENV, 'vm', I32_TYPE);
   const port = (name: string, params: number): number =>
@@ -154,8 +150,7 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
   const decode = module.importFunction(ENV, 'decode', [I32_TYPE], []);
   const stackMoved = module.importFunction(ENV, 'stackMoved', [], []);
   const { translate } = emitWalk(module, { vcpu, vm });
-  const routines = new Map<Routine, number>();
-  const imports: HandlerImports = {
+  const imports = withRoutines(module, {
     ...emitSlowPath(module, { vcpu, translate, mmioRead, mmioWrite }),
     vcpu,
     kickable: shared,
@@ -164,31 +159,8 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
     fetch: emitFetch(module, { vcpu, translate, openPage }),
     decode,
     stackMoved,
-    routineIndex(routine) {
-      const known = routines.get(routine);
-      if (known !== undefined) return known;
-      const { index, code } = module.function(
-        routine.params.map((type) => TYPE_OF[type]),
-        [TYPE_OF[routine.result]],
-      );
-      routines.set(routine, index);
-      module.exportFunction(index, routine.name);
-      const params = routine.params.map((_, i) => code.param<Value & I32 & I64>(i));
-      routine.emit(new HandlerEmitter(code, imports), ...(params as never[]));
-      module.complete(index);
-      return index;
-    },
-  };
-  const cold = plan.handlers.slice(plan.hot - SPECIAL_HANDLERS).map(({ insn, point, looksAtStack }) => {
-    const { index, code } = module.function([I32_TYPE], [I32_TYPE]);
-    const emitter = new HandlerEmitter(code, imports);
-    insn.emit(emitter, point);
-    if (looksAtStack) emitter.lookAtStack();
-    emitter.next();
-    module.complete(index);
-    return index;
   });
-  module.table(cold, cold.length + MAX_REGIONS, 'table');
+  module.table([], tableIndexOf(plan, firstRegion(plan)) + MAX_REGIONS, 'table');
   const types = {
     cold: module.type([I32_TYPE], [I32_TYPE]),
     region: module.type(REGION_PARAMS, [I32_TYPE]),

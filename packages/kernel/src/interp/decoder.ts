@@ -3,7 +3,7 @@ import type { DecodeTable } from '../a64/decode.ts';
 import type { DecodeSite } from '../a64/pattern.ts';
 import type { Words } from '../state/words.ts';
 import type { HandlerPlan } from './build.ts';
-import { HANDLER_DECODE, HANDLER_UNDEFINED, OPS_PER_PAGE, OP_SIZE } from './uop.ts';
+import { HANDLER_DECODE, HANDLER_UNDEFINED, OPS_PER_PAGE, OP_SIZE, SPECIAL_HANDLERS } from './uop.ts';
 
 /** Which system registers are plain storage: {@link DecodeSite.plainSysreg}. */
 export type PlainSysreg = DecodeSite['plainSysreg'];
@@ -23,12 +23,17 @@ export class Decoder {
   readonly #words: Words;
   readonly #table: DecodeTable;
   readonly #plan: HandlerPlan;
+  /** By handler: it was assigned before. */
+  readonly #assigned: Uint8Array;
+  /** Cold handlers that were assigned for the first time, and not {@link takeNewCold taken} yet. */
+  #newCold: number[] = [];
   readonly #site: { offset: number; plainSysreg: PlainSysreg };
 
   constructor(words: Words, table: DecodeTable, plan: HandlerPlan, plainSysreg: PlainSysreg) {
     this.#words = words;
     this.#table = table;
     this.#plan = plan;
+    this.#assigned = new Uint8Array(SPECIAL_HANDLERS + plan.handlers.length);
     this.#site = { offset: 0, plainSysreg };
   }
 
@@ -47,6 +52,18 @@ export class Decoder {
       if ((word & 4095) !== 0) this.#joinPair(at - OP_SIZE);
       if (ends) return;
     }
+  }
+
+  #assign(handler: number): void {
+    this.#assigned[handler] = 1;
+    if (handler >= this.#plan.hot) this.#newCold.push(handler);
+  }
+
+  /** The cold handlers that decoded ops need and that were not told before. */
+  takeNewCold(): readonly number[] {
+    const taken = this.#newCold;
+    if (taken.length > 0) this.#newCold = [];
+    return taken;
   }
 
   /** Where an op and the next one are a pair, the first gets the handler of both. The second keeps its own. */
@@ -80,7 +97,9 @@ export class Decoder {
     u32[(op >>> 2) + 2] = immLow ?? imm;
     u32[(op >>> 2) + 3] =
       immHigh ?? (imm < 0 && immLow === undefined ? Math.floor(imm / 0x1_0000_0000) : imm / 0x1_0000_0000);
-    u16[op >>> 1] = this.#plan.number(insn, point, insn.movesStack(word));
+    const handler = this.#plan.number(insn, point, insn.movesStack(word));
+    if (this.#assigned[handler] === 0) this.#assign(handler);
+    u16[op >>> 1] = handler;
     if (insn.siteless && !insn.ends) {
       this.#known[known] = word;
       for (let i = 0; i < KNOWN_WORDS; i++) this.#knownOps[KNOWN_WORDS * known + i] = u32[(op >>> 2) + i]!;

@@ -50,7 +50,7 @@ export const KICK = 0xff8;
 const FP_ACCESS_ISS = (1 << 24) | (0xe << 20);
 
 /** Describes a trap of FP and AdvSIMD for a cold handler, and gives its answer. Operand: the op. */
-export const TRAP_FP: Routine<readonly ['i32'], 'i32'> = {
+const TRAP_FP: Routine<readonly ['i32'], 'i32'> = {
   name: 'trap_fp',
   params: ['i32'],
   result: 'i32',

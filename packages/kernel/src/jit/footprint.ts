@@ -56,7 +56,6 @@ export interface Footprint {
   readonly usesFp: boolean;
   readonly fpNeeds: readonly FpNeed[];
   readonly flow: Flow;
-  readonly routines: readonly Routine[];
 }
 
 const nothing = null as never;
@@ -66,7 +65,6 @@ class FootprintEmitter extends CodeEmitter implements Emitter {
   readonly reads = new Map<string, RegisterUse>();
   readonly writes = new Map<string, RegisterUse>();
   readonly kills = new Map<string, RegisterUse>();
-  readonly routines = new Set<Routine>();
   readonly fpNeeds = new Set<FpNeed>();
   readsFlags = false;
   writesFlags = false;
@@ -98,15 +96,9 @@ class FootprintEmitter extends CodeEmitter implements Emitter {
     this.#conditional--;
   }
 
-  override rarely(conditions: readonly (() => I32)[], then: () => void, otherwise?: () => void): void {
+  override rarely(conditions: readonly (() => I32)[], _then: () => void, otherwise?: () => void): void {
     this.exitsBefore = true;
     for (const condition of conditions) condition();
-    // Its routines may be needed where the instruction stands alone.
-    const { readsFlags, writesFlags } = this;
-    this.#conditional++;
-    then();
-    this.#conditional--;
-    Object.assign(this, { readsFlags, writesFlags });
     otherwise?.();
   }
 
@@ -209,8 +201,7 @@ class FootprintEmitter extends CodeEmitter implements Emitter {
     this.writesFlags = true;
     if (this.#conditional === 0) this.killsFlags = true;
   }
-  routineIndex(routine: Routine): number {
-    this.routines.add(routine);
+  routineIndex(_routine: Routine): number {
     return 0;
   }
 
@@ -348,6 +339,5 @@ export function footprintOf(emit: (c: Emitter) => void): Footprint {
     usesFp,
     fpNeeds: [...e.fpNeeds],
     flow,
-    routines: [...e.routines],
   };
 }

@@ -64,7 +64,6 @@ const INTERPRET: Footprint = {
   usesFp: false,
   fpNeeds: [],
   flow: { kind: 'interpret' },
-  routines: [],
 };
 /** The op behind a page: a jump to the next page. */
 const PAGE_END: Footprint = {

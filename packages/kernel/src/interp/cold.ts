@@ -1,0 +1,125 @@
+/**
+ * Cold handlers as modules of their own, made when the first instruction that needs them is decoded: a boot executes a
+ * tenth of them, and to make all takes as long as a tenth of a boot.
+ */
+import type { Routine } from '../a64/emitter.ts';
+import { ModuleBuilder } from '../wasm/module.ts';
+import { I32_TYPE, I64_TYPE, V128_TYPE } from '../wasm/opcode.ts';
+import type { I32, I64, Value } from '../wasm/pure.ts';
+import type { Handler, HandlerPlan } from './build.ts';
+import type { HandlerImports } from './frame.ts';
+import { HandlerEmitter } from './handlers.ts';
+import { SPECIAL_HANDLERS } from './uop.ts';
+
+/** Module of every import. */
+export const ENV = 'vkvm';
+const MAX_PAGES = 65536;
+const TYPE_OF = { i32: I32_TYPE, i64: I64_TYPE, v128: V128_TYPE } as const;
+
+/** Imports the memory. */
+export const importMemory = (module: ModuleBuilder, shared: boolean): void =>
+  module.importMemory({ module: ENV, name: 'memory', initial: 1, maximum: MAX_PAGES, shared });
+
+/** Adds the routines of a module as they are asked for. */
+export function withRoutines(
+  module: ModuleBuilder,
+  rest: Omit<HandlerImports, 'routineIndex'>,
+): HandlerImports {
+  const routines = new Map<Routine, number>();
+  const imports: HandlerImports = {
+    ...rest,
+    routineIndex(routine) {
+      const known = routines.get(routine);
+      if (known !== undefined) return known;
+      const { index, code } = module.function(
+        routine.params.map((type) => TYPE_OF[type]),
+        [TYPE_OF[routine.result]],
+      );
+      routines.set(routine, index);
+      const params = routine.params.map((_, i) => code.param<Value & I32 & I64>(i));
+      routine.emit(new HandlerEmitter(code, imports), ...(params as never[]));
+      module.complete(index);
+      return index;
+    },
+  };
+  return imports;
+}
+
+/** Imports what handlers call: functions of the interpreter's module, and what it imports itself. */
+export function importHandlers(module: ModuleBuilder, shared: boolean): Omit<HandlerImports, 'routineIndex'> {
+  const port = (
+    name: string,
+    params: readonly (typeof I32_TYPE | typeof I64_TYPE)[],
+    result = true,
+  ): number => module.importFunction(ENV, name, params, result ? [I32_TYPE] : []);
+  const access = [I64_TYPE, I32_TYPE, I32_TYPE] as const;
+  return {
+    vcpu: module.importGlobal(ENV, 'vcpu', I32_TYPE),
+    kickable: shared,
+    read: port('read', access),
+    write: port('write', [...access, I64_TYPE]),
+    probe: port('probe', access),
+    locate: port('locate', access),
+    fetch: port('fetch', [I64_TYPE]),
+    hypercall: port('hypercall', [I32_TYPE, I32_TYPE]),
+    sysreg: port('sysreg', [I32_TYPE]),
+    decode: port('decode', [I32_TYPE], false),
+    stackMoved: port('stackMoved', [], false),
+  };
+}
+
+/** `(op: i32) → i32`: a handler as a function. @returns its index */
+export function emitCold(
+  module: ModuleBuilder,
+  { insn, point, looksAtStack }: Handler,
+  imports: HandlerImports,
+  exportName?: string,
+): number {
+  const { index, code } = module.function([I32_TYPE], [I32_TYPE], exportName);
+  const emitter = new HandlerEmitter(code, imports);
+  insn.emit(emitter, point);
+  if (looksAtStack) emitter.lookAtStack();
+  emitter.next();
+  module.complete(index);
+  return index;
+}
+
+/** Some cold handlers, compiled. The exports are {@link coldName} of their numbers. */
+export interface ColdModule {
+  readonly module: WebAssembly.Module;
+  readonly handlers: readonly number[];
+}
+
+export const coldName = (handler: number): string => `handler${handler}`;
+
+/** The cold handlers of one interpreter, as far as any vCPU has needed them. */
+export class ColdHandlers {
+  readonly #plan: HandlerPlan;
+  readonly #shared: boolean;
+  readonly #byHandler = new Map<number, ColdModule>();
+
+  constructor(plan: HandlerPlan, shared: boolean) {
+    this.#plan = plan;
+    this.#shared = shared;
+  }
+
+  /** The modules that these handlers are in, made if they are new. */
+  modulesOf(handlers: readonly number[]): ReadonlySet<ColdModule> {
+    const missing = handlers.filter((handler) => !this.#byHandler.has(handler));
+    if (missing.length > 0) {
+      const made = { module: new WebAssembly.Module(this.#build(missing)), handlers: missing };
+      for (const handler of missing) this.#byHandler.set(handler, made);
+    }
+    return new Set(handlers.map((handler) => this.#byHandler.get(handler)!));
+  }
+
+  #build(handlers: readonly number[]): Uint8Array<ArrayBuffer> {
+    const module = new ModuleBuilder();
+    importMemory(module, this.#shared);
+    const imports = withRoutines(module, importHandlers(module, this.#shared));
+    for (const handler of handlers) {
+      emitCold(module, this.#plan.handlers[handler - SPECIAL_HANDLERS]!, imports, coldName(handler));
+    }
+    return module.encode();
+  }
+}
