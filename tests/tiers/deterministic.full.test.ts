@@ -10,8 +10,12 @@ const SCRIPT = [
   'dmesg',
 ].join('; ');
 
-const boot = (tier: string, ...options: readonly string[]): Promise<Outcome> =>
-  vkvm(['start', '--deterministic', '--script', SCRIPT, ...options], { env: { VKVM_TIER: tier } });
+/** What is printed, and how many instructions each vCPU has retired. */
+async function boot(tier: string, smp: string) {
+  const options = ['--deterministic', '--stats', '--smp', smp, '--script', SCRIPT];
+  const { status, stdout, stderr } = await vkvm(['start', ...options], { env: { VKVM_TIER: tier } });
+  return { status, stdout, retired: stderr.match(/\d+ instructions:/g) };
+}
 
 describe.skipIf(typeof debian === 'string')('Debian, run twice', () => {
   test.each([
@@ -21,9 +25,10 @@ describe.skipIf(typeof debian === 'string')('Debian, run twice', () => {
     ['2', 'hot'],
     ['2', 'all'],
   ])('prints the same with %s vCPUs in tier %s', { timeout: 600_000 }, async (smp, tier) => {
-    const reference = await boot('hot', '--smp', smp);
+    const reference = await boot('hot', smp);
     expect(reference.stdout).toContain('vkvm: the script ended with status 0');
-    expect(await boot(tier, '--smp', smp)).toEqual({ ...reference, status: 0 });
+    expect(reference.retired).toHaveLength(Number(smp));
+    expect(await boot(tier, smp)).toEqual({ ...reference, status: 0 });
   });
 
   test('takes what is typed from a file', { timeout: 120_000 }, async () => {

@@ -1,5 +1,13 @@
 /** VKVM_CAP_DETERMINISTIC: what a guest finds out of time and chance follows from its instructions, in every tier. */
-import { VKVM_CAP_DETERMINISTIC, VKVM_CLOCK, vkvmClock, vkvmRunIdle, xRegId } from '@vkvm/uapi';
+import {
+  VKVM_CAP_DETERMINISTIC,
+  VKVM_CLOCK,
+  VKVM_GET_ENGINE_STATS,
+  vkvmClock,
+  vkvmEngineStats,
+  vkvmRunIdle,
+  xRegId,
+} from '@vkvm/uapi';
 import { describe, expect, test } from 'vitest';
 
 import type { Tier } from '../src/engine/engine.ts';
@@ -43,13 +51,19 @@ function clock({ process, fd }: TestVm, now = 0): number | string {
   return result === 0 ? vkvmClock.view(process.memory, process.arg).now : result;
 }
 
+/** VKVM_GET_ENGINE_STATS. */
+function statsOf({ fd, vm: { process } }: TestVcpu) {
+  expect(process.call(fd, VKVM_GET_ENGINE_STATS, vkvmEngineStats, {})).toBe(0);
+  return vkvmEngineStats.read(process.memory.buffer, process.arg);
+}
+
 /** Runs the program to its end. */
 function observe(tier: Tier) {
   const { vm, vcpu } = machine(tier);
   expect(vcpu.run()).toBe(0);
   const { deadline_ns: deadline } = vcpu.exit(vkvmRunIdle);
   const registers = [0, 1, 2, 3, 19, 20].map((n) => vcpu.get(xRegId(n)));
-  return { registers, deadline, clock: clock(vm) };
+  return { registers, deadline, clock: clock(vm), retired: statsOf(vcpu).instructions };
 }
 
 describe('a deterministic VM', () => {
@@ -63,6 +77,19 @@ describe('a deterministic VM', () => {
 
   test.each(['none', 'hot', 'all'] as const)('is the same each time: tier %s', (tier) => {
     expect(observe(tier)).toEqual(observe('none'));
+  });
+
+  test('tells how many instructions were compiled', () => {
+    const [interpreted, compiled] = (['none', 'all'] as const).map((tier) => {
+      const { vcpu } = machine(tier);
+      vcpu.run();
+      return statsOf(vcpu);
+    });
+    expect(interpreted).toMatchObject({ regions: 0, compiled_instructions: 0, code_bytes: 0, compile_ns: 0 });
+    expect(compiled!.compiled_instructions).toBeGreaterThanOrEqual(2 * Number(TURNS));
+    expect(compiled!.compiled_instructions).toBeLessThanOrEqual(compiled!.instructions);
+    expect(compiled!.region_instructions).toBeGreaterThanOrEqual(compiled!.regions);
+    expect(compiled!.compile_ns).toBeGreaterThan(0);
   });
 
   test('lets time pass as user space says, and never back', () => {

@@ -16,6 +16,7 @@ export * from './profiles.ts';
 export * from './psci-exit.ts';
 export * from './secure.ts';
 export * from './clock.ts';
+export * from './engine-stats.ts';
 export * from './psci.ts';
 export * from './revision.ts';
 export * from './smccc.ts';

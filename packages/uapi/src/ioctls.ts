@@ -6,6 +6,7 @@
 
 import type { LinuxVersion } from './brand.ts';
 import { vkvmClock } from './clock.ts';
+import { vkvmEngineStats } from './engine-stats.ts';
 import { kvmArmDeviceAddr, kvmCreateDevice, kvmDeviceAttr } from './device.ts';
 import { kvmCoalescedMmioZone, kvmIoeventfd, kvmIrqLevel, kvmIrqRouting, kvmIrqfd, kvmMsi } from './irq.ts';
 import {
@@ -157,6 +158,8 @@ export const VKVM_SECURE_LOAD = 0x4048_5602;
 export const VKVM_SECURE_VCPU = 0x5603;
 /** Read the clock of a deterministic VM, and let time pass. vkvm's own; since ABI revision 3. */
 export const VKVM_CLOCK = 0xc008_5604;
+/** What the engine of a vCPU did. vkvm's own; since ABI revision 3. */
+export const VKVM_GET_ENGINE_STATS = 0x8040_5605;
 
 /** Refused on arm64. */
 export const KVM_SET_TSS_ADDR = 0xae47;
@@ -501,6 +504,13 @@ const rows = [
     direction: 'none',
   },
   { name: 'VKVM_CLOCK', number: VKVM_CLOCK, files: ['vm'], argument: vkvmClock, direction: 'inout' },
+  {
+    name: 'VKVM_GET_ENGINE_STATS',
+    number: VKVM_GET_ENGINE_STATS,
+    files: ['vcpu'],
+    argument: vkvmEngineStats,
+    direction: 'out',
+  },
   { name: 'KVM_SET_TSS_ADDR', number: KVM_SET_TSS_ADDR, files: [], argument: 'none', direction: 'none' },
   { name: 'KVM_GET_IRQCHIP', number: KVM_GET_IRQCHIP, files: [], argument: 'none', direction: 'none' },
   {

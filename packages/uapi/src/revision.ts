@@ -4,6 +4,6 @@
  *
  * What each revision added: 1, everything that has no other; 2, owners of PSCI (psci-exit.ts), profiles (profiles.ts),
  * the secure runtime (secure.ts), the type of the PMU (device.ts); 3, deterministic VMs
- * (clock.ts).
+ * (clock.ts), what engines did (engine-stats.ts).
  */
 export const ABI_REVISION = 3;

@@ -3,7 +3,7 @@ export { openKvm } from './kvm/kvm.ts';
 export type { Kvm } from './kvm/kvm.ts';
 export type { FunctionRange, Memslot, SecureGrant, SecureLoad, Vm } from './kvm/vm.ts';
 export type { RegisterFile } from './kvm/register-file.ts';
-export type { Vcpu } from './kvm/vcpu.ts';
+export type { EngineStats, Vcpu } from './kvm/vcpu.ts';
 export type { Attribute, AttributeFile } from './kvm/attributes.ts';
 export type { KvmDevice } from './kvm/device.ts';
 export { createProcess } from './kvm/process.ts';

@@ -24,9 +24,11 @@ import {
   TRANSLATE_WRITE,
 } from '../mmu/walk.ts';
 import { Block } from '../state/block.ts';
+import { COMPILED_INSTRUCTIONS, add } from '../state/engine-stats.ts';
 import {
   ACC,
   CODE_MAP,
+  COMPILED,
   CPACR_EL1,
   EL,
   ENTRY_OP,
@@ -111,6 +113,8 @@ export interface EngineOptions {
   readonly tier?: Tier;
   /** Who compiles; absent = this thread. */
   readonly compiler?: RegionCompiler;
+  /** Nanoseconds of a clock, to tell how long compiling takes; absent = nobody wants to know. */
+  readonly now?: () => number;
 }
 
 /** What a translation is for. */
@@ -156,7 +160,8 @@ export class Engine {
   readonly #interpreter: Interpreter;
   readonly #jit: Jit | undefined;
 
-  constructor({ interpreter, words, vcpu, vm, traps, plainSysreg, tier = 'hot', compiler }: EngineOptions) {
+  constructor(options: EngineOptions) {
+    const { interpreter, words, vcpu, vm, traps, plainSysreg, tier = 'hot', compiler } = options;
     this.#vcpu = new Block(words, vcpu);
     this.#interpreter = interpreter;
     this.#tlb = new Tlb(this.#vcpu);
@@ -183,6 +188,8 @@ export class Engine {
       this.#jit = new Jit({
         isEager: tier === 'all',
         compiler,
+        now: options.now ?? (() => 0),
+        vcpu: this.#vcpu,
         words,
         plan: interpreter.plan,
         imports: this.#imports,
@@ -252,6 +259,11 @@ export class Engine {
     const retired = ((counted + limit) | 0) / OP_SIZE;
     vcpu.set32(RETIRED_LIMIT, -counted);
     vcpu.set32(RETIRED_BEFORE, vcpu.get32(RETIRED_BEFORE) + retired);
+    const compiled = vcpu.get32(COMPILED);
+    if (compiled !== 0) {
+      add(vcpu, COMPILED_INSTRUCTIONS, compiled / OP_SIZE);
+      vcpu.set32(COMPILED, 0);
+    }
     return retired;
   }
 

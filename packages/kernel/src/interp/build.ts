@@ -11,6 +11,7 @@ import { TRANSLATE_FAULT, TRANSLATE_FETCH, emitWalk } from '../mmu/walk.ts';
 import {
   ACC,
   CODE_MAP,
+  COMPILED,
   FAULT_VA,
   FETCH_BASE,
   FLAG_A,
@@ -244,6 +245,7 @@ function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, types:
     i32.lt_u(handler.get(), i32.const(firstRegion(plan))),
     () => answer.set(code.callIndirect<I32>(types.cold, [op.get()], entry())),
     () => {
+      const before = code.letI32(i32.add(acc.get(), op.get()));
       answer.set(
         code.callIndirect<I32>(
           types.region,
@@ -252,6 +254,11 @@ function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, types:
         ),
       );
       op.set(load32(OP));
+      // After a return ACC is the sum by itself.
+      const rest = i32.mul(op.get(), i32.ne(answer.get(), i32.const(COLD_RETURN)));
+      const retired = i32.sub(i32.add(load32(ACC), rest), before.get());
+      const sum = code.letI32(i32.add(retired, load32(COMPILED)));
+      code.store('i32.store', vcpu.get(), sum.get(), COMPILED);
     },
   );
   loadFlags();

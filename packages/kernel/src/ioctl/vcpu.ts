@@ -21,12 +21,22 @@ import {
   kvmSignalMask,
   kvmVcpuEvents,
   kvmVcpuInit,
+  vkvmEngineStats,
 } from '@vkvm/uapi';
 
 import type { Host } from '../host.ts';
 import { getPmuAttr, hasPmuAttr, setPmuAttr } from '../pmu/attributes.ts';
 import type { Block } from '../state/block.ts';
 import { INITIALISED, MP_STATE } from '../state/control.ts';
+import {
+  CODE_BYTES,
+  COMPILED_INSTRUCTIONS,
+  COMPILE_TIME,
+  INSTRUCTIONS,
+  REGIONS,
+  REGION_INSTRUCTIONS,
+  tlbFills,
+} from '../state/engine-stats.ts';
 import { GUEST_DEBUG_FLAGS, setGuestDebug } from '../state/guest-debug.ts';
 import { isAccessible } from '../state/mappings.ts';
 import { isOneOf } from '../state/profile.ts';
@@ -147,6 +157,19 @@ export const registerIoctls: readonly IoctlEntry[] = [
   { name: 'KVM_GET_REG_LIST', check: isInitialised, handle: getRegList, writes: true },
 ];
 
+function getEngineStats({ block, thread: { argument } }: IoctlCall): number {
+  vkvmEngineStats.write(argument, 0, {
+    instructions: block.getNumber(INSTRUCTIONS),
+    compiled_instructions: block.getNumber(COMPILED_INSTRUCTIONS),
+    regions: block.getNumber(REGIONS),
+    region_instructions: block.getNumber(REGION_INSTRUCTIONS),
+    code_bytes: block.getNumber(CODE_BYTES),
+    compile_ns: block.getNumber(COMPILE_TIME),
+    tlb_fills: tlbFills(block),
+  });
+  return 0;
+}
+
 export const vcpuIoctls: readonly IoctlEntry[] = [
   { name: 'KVM_SET_SIGNAL_MASK', handle: setSignalMask, raw: true },
   {
@@ -180,6 +203,7 @@ export const vcpuIoctls: readonly IoctlEntry[] = [
     name: 'KVM_HAS_DEVICE_ATTR',
     handle: attributes(hasPmuAttr, hasTimerAttr, (_vcpu, attr) => hasPvtimeAttr(attr)),
   },
+  { name: 'VKVM_GET_ENGINE_STATS', handle: getEngineStats },
   { name: 'KVM_GET_STATS_FD', handle: ({ block, thread: { host } }) => openVcpuStats(block, host) },
   { name: 'KVM_SET_REGS', handle: refusedAfterCopy(KVM_SET_REGS), raw: true },
   { name: 'KVM_TRANSLATE', handle: refusedAfterCopy(KVM_TRANSLATE), raw: true },

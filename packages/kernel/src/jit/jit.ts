@@ -7,6 +7,8 @@
  */
 import { firstRegion, MAX_REGIONS, tableIndexOf, type HandlerPlan } from '../interp/build.ts';
 import { DECODED_PAGE_SIZE, HANDLER_DECODE, OPS_PER_PAGE, OP_SIZE } from '../interp/uop.ts';
+import type { Block } from '../state/block.ts';
+import { CODE_BYTES, COMPILE_TIME, REGIONS, REGION_INSTRUCTIONS, add } from '../state/engine-stats.ts';
 import type { Words } from '../state/words.ts';
 import { regionName } from './batch.ts';
 import { regionCompiler, type CompileAnswer, type CompileRequest, type RegionCompiler } from './compiler.ts';
@@ -35,6 +37,10 @@ export interface JitOptions {
   readonly decode: (op: number) => void;
   /** FPSR.IXC is clear. */
   readonly noticesInexact: () => boolean;
+  /** Nanoseconds of a clock. */
+  readonly now: () => number;
+  /** Counts what is compiled. */
+  readonly vcpu: Block;
   /** Absent = this thread compiles. */
   readonly compiler: RegionCompiler | undefined;
 }
@@ -103,7 +109,8 @@ export class Jit {
     for (let answer = compiler?.take(); answer; answer = compiler?.take()) {
       const asked = this.#pending.get(answer.id);
       this.#pending.delete(answer.id);
-      if (asked !== undefined && !this.#at(asked)) this.#install(this.#options.pageOf(asked), answer);
+      if (asked === undefined || this.#at(asked)) continue;
+      this.#timed(() => this.#install(this.#options.pageOf(asked), answer));
     }
     if (this.#at(op)) {
       this.interval = Math.min(2 * this.interval, MAX_INTERVAL);
@@ -120,7 +127,7 @@ export class Jit {
       this.#pending.set(request.id, op);
       compiler.post(request);
     } else {
-      this.#install(page, this.#compileHere(request));
+      this.#timed(() => this.#install(page, this.#compileHere(request)));
     }
   }
 
@@ -132,7 +139,7 @@ export class Jit {
     for (let at = page; at < page + OPS_PER_PAGE * OP_SIZE; at += OP_SIZE) {
       if (words.u16[at >>> 1] === HANDLER_DECODE) decode(at);
     }
-    this.#install(page, this.#compileHere(this.#request(page, op)));
+    this.#timed(() => this.#install(page, this.#compileHere(this.#request(page, op))));
   }
 
   #request(page: number, op: number): CompileRequest {
@@ -153,10 +160,25 @@ export class Jit {
     };
   }
 
+  /** Does what takes the guest's time, and counts that. */
+  #timed(action: () => void): void {
+    const { now, vcpu } = this.#options;
+    const start = now();
+    action();
+    add(vcpu, COMPILE_TIME, Math.max(0, Math.round(now() - start)));
+  }
+
   #install(page: number, { entries, ranges, code }: CompileAnswer): void {
     if (entries.length === 0) return;
     if (this.#bySlot.length + entries.length - this.#freeSlots.length > MAX_REGIONS) this.dropAll();
-    const { imports } = this.#options;
+    const { imports, vcpu } = this.#options;
+    add(vcpu, REGIONS, entries.length);
+    add(
+      vcpu,
+      REGION_INSTRUCTIONS,
+      ranges.reduce((sum, [from, to]) => sum + to - from, 0),
+    );
+    add(vcpu, CODE_BYTES, code.length);
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), { vkvm: imports });
     const regions = entries.map((index, place) =>
       // batch.ts exports a function for each.

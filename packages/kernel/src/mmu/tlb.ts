@@ -11,6 +11,7 @@
  * log names: a table is 8 MiB, and a Linux boot flushes 48 000 times.
  */
 import type { Block } from '../state/block.ts';
+import { countFills } from '../state/engine-stats.ts';
 import {
   FETCH_TLB,
   FETCH_TLB_SIZE,
@@ -69,6 +70,7 @@ export class Tlb {
   }
 
   #clearLogged(log: number): void {
+    countFills(this.#vcpu, log);
     const count = this.#vcpu.get32(log);
     const first = (this.#vcpu.base + log + 4) >>> 2;
     for (let i = 0; i < count; i++) this.#clear(this.#words[first + i]!);

@@ -119,6 +119,13 @@ export const DISR_EL1 = 0x4f8;
 /** What the walk needs of TCR_EL1 and SCTLR_EL1, unpacked when they change. Layout: mmu/regime.ts. 0x100 bytes. */
 export const REGIME = 0x500;
 
+/**
+ * What the engine has done: engine-stats.ts. First, and of generated code: instructions retired in compiled regions since
+ * it was entered last, times 16.
+ */
+export const ENGINE_STATS = 0x600;
+export const COMPILED = ENGINE_STATS + 0x00;
+
 /** Further system registers that are plain storage: eight bytes each, placed by sysreg/table.ts. */
 export const SYSREG_STORE = 0x800;
 export const SYSREG_STORE_END = 0x2000;

@@ -16,6 +16,7 @@ import type { Leave } from '../interp/leave.ts';
 import { ACCESS_WRITE } from '../mmu/access.ts';
 import { endCounting } from '../pmu/counters.ts';
 import { VCPU_ID, WAITING } from '../state/control.ts';
+import { INSTRUCTIONS, add } from '../state/engine-stats.ts';
 import { exitNisv } from '../state/exit.ts';
 import { WFE_EXITS, WFI_EXITS, count } from '../state/stats.ts';
 import { ACCESS, FAULT_PA, PC, SCRATCH } from '../state/vcpu-state.ts';
@@ -124,6 +125,7 @@ export function countRetired(vcpu: Vcpu, level: number, leave: Leave): void {
   const retired = engine.retired + completedByLeave(vcpu, leave);
   endCounting(block, level, retired);
   passTime(block, retired);
+  add(block, INSTRUCTIONS, retired);
 }
 
 /** @returns {@link GO_ON}, or what KVM_RUN answers */

@@ -42,6 +42,7 @@ export class Vcpu {
       vcpu: block.base,
       vm: vm.base,
       traps: this.traps,
+      now: () => host.now(),
       plainSysreg: (key, direction) => SYSREG_TABLE.plainSysreg(key, direction),
     });
     env.engine = this.engine;

@@ -11,6 +11,7 @@ import type { Options } from './args.ts';
 import { EscapeFilter } from './escape.ts';
 import type { CliHost, ConsoleInput, KernelChoice } from './host.ts';
 import type { SaveMoment } from './save-moment.ts';
+import { describeStats } from './stats.ts';
 import {
   STATUS_CRASH,
   STATUS_FAILURE,
@@ -269,7 +270,10 @@ export async function runToEnd(
     }
     guards.dispose(); // the terminal is the user's again before vkvm says anything
     if (failure !== undefined) throw failure;
-    if (mode.stats) host.stderr(describeStats(machine, host.machineHost.monotonic() - start, unmapped));
+    if (mode.stats) {
+      const elapsed = host.machineHost.monotonic() - start;
+      for (const line of describeStats(machine, elapsed, unmapped.describe())) host.stderr(line);
+    }
     switch (stop.kind) {
       case 'paused':
         await save?.write(host, machine);
@@ -308,15 +312,4 @@ export class UnmappedAccesses {
     if (this.#count === 0) return '';
     return `; accesses to nothing: ${this.#count}, the first at 0x${this.#first.toString(16)}`;
   }
-}
-
-function describeStats({ stats }: Machine, elapsed: number, unmapped: UnmappedAccesses): string {
-  const seconds = (nanoseconds: number): string => `${(nanoseconds / 1e9).toFixed(2)} s`;
-  const counts = Object.entries(stats.exits)
-    .filter(([, count]) => count > 0)
-    .map(([reason, count]) => `${reason} ${count}`);
-  return (
-    `ran ${seconds(elapsed)}, of it idle ${seconds(stats.idle)}; ` +
-    `exits: ${counts.join(', ') || 'none'}${unmapped.describe()}`
-  );
 }

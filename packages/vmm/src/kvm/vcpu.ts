@@ -6,11 +6,13 @@ import {
   KVM_RUN,
   KVM_SET_MP_STATE,
   KVM_SET_VCPU_EVENTS,
+  VKVM_GET_ENGINE_STATS,
   VKVM_KICK_OFFSET,
   VKVM_KICK_REQUEST,
   kvmMpState,
   kvmRun,
   kvmVcpuEvents,
+  vkvmEngineStats,
 } from '@vkvm/uapi';
 import type { UserAddress } from '@vkvm/uapi';
 import { ExitReader } from './exit.ts';
@@ -22,6 +24,22 @@ import { RegisterFile } from './register-file.ts';
 export interface PendingSerror {
   /** ISS of its syndrome; absent on a CPU without RAS. */
   readonly syndrome?: bigint;
+}
+
+/** What an engine did: counts that only grow. */
+export interface EngineStats {
+  /** Retired by the guest. */
+  readonly instructions: number;
+  /** Of them, those in compiled code. */
+  readonly compiledInstructions: number;
+  /** Pieces of code that were compiled, the instructions they were made of, and the bytes they became. */
+  readonly regions: number;
+  readonly regionInstructions: number;
+  readonly codeBytes: number;
+  /** Nanoseconds that the vCPU waited for that. */
+  readonly compileTime: number;
+  /** Translations that data accesses had to find. */
+  readonly tlbFills: number;
 }
 
 /** What a vCPU's VM knows of it. */
@@ -96,6 +114,23 @@ export class Vcpu extends RegisterFile {
   /** Takes back signals that came while the vCPU was not running; requests of the kernel stay. */
   clearKick(): void {
     Atomics.and(this.#kick, 0, VKVM_KICK_REQUEST | 0);
+  }
+
+  /** What the vCPU's engine did since it was created; undefined: the kernel does not tell. */
+  get engineStats(): EngineStats | undefined {
+    const { memory, syscalls } = this.user;
+    vkvmEngineStats.write(memory, this.scratch, {});
+    if (syscalls.ioctl(this.fd, VKVM_GET_ENGINE_STATS, this.scratch) < 0) return undefined;
+    const stats = vkvmEngineStats.view(memory, this.scratch);
+    return {
+      instructions: stats.instructions,
+      compiledInstructions: stats.compiled_instructions,
+      regions: stats.regions,
+      regionInstructions: stats.region_instructions,
+      codeBytes: stats.code_bytes,
+      compileTime: stats.compile_ns,
+      tlbFills: stats.tlb_fills,
+    };
   }
 
   /** @returns `KVM_MP_STATE_*` */

@@ -6,7 +6,7 @@ import type { MachineStop } from '../exits/stop.ts';
 import { handleExit } from '../exits/table.ts';
 import { decodeFdt } from '../fdt/reader.ts';
 import { hasPowerControl } from '../fdt/machine-tree.ts';
-import type { Vcpu } from '../kvm/vcpu.ts';
+import type { EngineStats, Vcpu } from '../kvm/vcpu.ts';
 import type { Vm } from '../kvm/vm.ts';
 import type { RamRange, Segment } from '../loader/ram.ts';
 import { CpuPower } from '../smccc/cpu-power.ts';
@@ -201,6 +201,11 @@ export class Machine implements Disposable {
     } finally {
       this.#activity = undefined;
     }
+  }
+
+  /** What the engine of each vCPU did; undefined where the kernel does not tell. */
+  get engineStats(): readonly (EngineStats | undefined)[] {
+    return this.#state.hardware.vcpus.map((vcpu) => vcpu.engineStats);
   }
 
   #begin(activity: 'running' | 'saving'): void {
