@@ -18,6 +18,7 @@ import {
   ENABLED,
   GROUP,
   INITIALISED,
+  PENDBASER,
   PRIVATE_COUNT,
   REVISION,
   SGI_COUNT,
@@ -25,6 +26,7 @@ import {
   TARGET,
   bankIndex,
 } from './state.ts';
+import { INITIAL_TABLE } from './table-attributes.ts';
 
 /** A KVM_DEV_TYPE_ARM_VGIC_* that there is. */
 export type GicType = typeof KVM_DEV_TYPE_ARM_VGIC_V2 | typeof KVM_DEV_TYPE_ARM_VGIC_V3;
@@ -74,8 +76,12 @@ export function initialise(vm: Block, host: Host): number {
       u32[bank + (ENABLED >>> 2)] = SGIS;
       u32[bank + (EDGE >>> 2)] = SGIS;
       u32[bank + (GROUP >>> 2)] = group;
-      if (isV2) resetInterfaceV2(gic, vcpu);
-      else resetInterface(gic, vcpu);
+      if (isV2) {
+        resetInterfaceV2(gic, vcpu);
+      } else {
+        resetInterface(gic, vcpu);
+        words.set32(vcpu + PENDBASER, INITIAL_TABLE);
+      }
     }
     const first = vm.get32(VCPU_COUNT) === 0 ? 0 : vm.get32(VCPU_TABLE);
     const spis = vm.get32(SPI_COUNT);

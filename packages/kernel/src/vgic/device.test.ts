@@ -194,6 +194,13 @@ describe('the number of interrupts', () => {
   });
 });
 
+test('the address of a pending table reads as one of cached, inner shareable memory from the start', () => {
+  const gic = created();
+  gic.setAttr(KVM_DEV_ARM_VGIC_GRP_CTRL, INIT, 0n);
+  const read = (offset: bigint): bigint => gic.getAttr(KVM_DEV_ARM_VGIC_GRP_REDIST_REGS, offset);
+  expect([read(0x70n), read(0x74n), read(0x78n), read(0x7cn)]).toEqual([0n, 0n, 0x580n, 0n]);
+});
+
 describe('register groups', () => {
   const groups = [
     KVM_DEV_ARM_VGIC_GRP_DIST_REGS,

@@ -17,9 +17,7 @@ import type { Its } from './its-state.ts';
 import { LPI_BLOCK_SIZE } from './lpi-state.ts';
 import { lpisOf } from './lpis.ts';
 import { ITS_COUNT, ITS_FIRST, LPIS, PROPBASER } from './state.ts';
-
-/** GICR_PROPBASER as it is since there is an ITS: inner shareable, cached. */
-const INITIAL_PROPBASER = (3 << 7) | (1 << 10);
+import { INITIAL_TABLE } from './table-attributes.ts';
 
 const gicOf = (vm: Block, host: Host): Gic => ({ words: vm.words, vm: vm.base, host });
 
@@ -35,7 +33,7 @@ export function createIts(vm: Block, host: Host): number {
     resetRegisters({ words, base });
     words.set32(base + ITS_NEXT, vm.get32(ITS_FIRST));
     vm.set32(LPIS, lpis);
-    vm.set32(PROPBASER, INITIAL_PROPBASER);
+    vm.set32(PROPBASER, INITIAL_TABLE);
     vm.set32(PROPBASER + 4, 0);
     vm.set32(ITS_FIRST, base);
     vm.set32(ITS_COUNT, vm.get32(ITS_COUNT) + 1);

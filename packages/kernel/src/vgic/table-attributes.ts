@@ -19,6 +19,10 @@ const OUTER_SHAREABLE = 2;
 const NON_CACHEABLE = 1;
 const READ_ALLOCATE_WRITE_BACK = 3;
 
+/** Lower word of GICR_PROPBASER and GICR_PENDBASER before anyone writes them: cached and inner shareable, too. */
+export const INITIAL_TABLE =
+  (READ_ALLOCATE_WRITE_BACK << REDISTRIBUTOR_FIELDS.inner) | (INNER_SHAREABLE << SHAREABILITY_SHIFT);
+
 /** Replaces the field of `mask << shift` in a word. */
 function replace(word: number, shift: number, mask: number, change: (field: number) => number): number {
   const field = (word >>> shift) & mask;
