@@ -10,14 +10,17 @@ import {
   KVM_IRQ_LINE,
   KVM_MP_STATE_RUNNABLE,
   KVM_REG_PC,
+  KVM_REG_PSTATE,
   KVM_SET_GUEST_DEBUG,
   KVM_SET_MP_STATE,
+  SYSREGS,
   encodeIrq,
   kvmGuestDebug,
   kvmIrqLevel,
   kvmMpState,
   kvmRun,
   kvmRunDebug,
+  sysregId,
   xRegId,
 } from '@vkvm/uapi';
 import type { ProfileName } from '@vkvm/uapi';
@@ -78,6 +81,33 @@ describe('a single step', () => {
     expect(vcpu.run()).toBe('EINTR');
     setImmediateExit(vcpu, 0);
     expect(step(vcpu)).toEqual(expected);
+  });
+
+  test.each([
+    ['tlbi vmalle1', 0xd508_871f],
+    ['ic iallu', 0xd508_751f],
+    ['msr cntv_ctl_el0, xzr', 0xd51b_e33f],
+    ['msr ttbr0_el1, xzr', 0xd518_201f],
+  ])('over %s is one that KVM does not see', (_, word) => {
+    for (const profile of ['linux-5.10', 'linux-7.3'] as const) {
+      expect(step(stepped(profile, word)), profile).toEqual([4, EXECUTED]);
+    }
+  });
+
+  test.each([
+    ['mrs x1, mdscr_el1', 0xd530_0241],
+    ['msr dbgbvr0_el1, xzr', 0xd510_009f],
+    ['dc isw, xzr', 0xd508_765f],
+  ])('over %s is one that KVM emulates', (_, word) => {
+    expect(step(stepped('linux-5.10', word))).toEqual([8, EXECUTED]);
+    expect(step(stepped('linux-7.3', word))).toEqual([4, EMULATED]);
+  });
+
+  test('into the exception that EL0 gets for a register that EL1 keeps from it', () => {
+    const vcpu = stepped('linux-5.10', 0xd53b_e041); // mrs x1, cntvct_el0
+    vcpu.set(sysregId(SYSREGS.VBAR_EL1), BigInt(RAM));
+    vcpu.set(KVM_REG_PSTATE, 0x3c0n);
+    expect(step(vcpu)).toEqual([0x400, EMULATED]);
   });
 
   test('does not end at an access that user space refuses', () => {

@@ -14,6 +14,10 @@ export const isRead = (word: number): boolean => (word & READ) !== 0;
 /** General register of an instruction; 31 is XZR. */
 export const registerOfWord = (word: number): number => word & 31;
 
+/** Whether KVM would see the access of an instruction word that a handler serves. */
+export const isTrapped = (table: SysregTable, word: number): boolean =>
+  table.find(keyOfWord(word))?.row.traps ?? true;
+
 /** Performs the access of one instruction word. @param vcpu - its exception level decides */
 export function accessSysreg(table: SysregTable, vcpu: Block, word: number, env: SysregEnv): SysregOutcome {
   const placed = table.find(keyOfWord(word));

@@ -33,6 +33,7 @@ const comparators = KINDS.flatMap(({ name, op2, count }) =>
     stored: true,
     reset: 0n,
     user: 'plain',
+    traps: true,
   })),
 );
 
@@ -54,6 +55,7 @@ export const debugSysregs: readonly SysregRow[] = [
   ...comparators,
   {
     name: 'MDCCINT_EL1',
+    traps: true,
     key: SYSREGS.MDCCINT_EL1,
     readEl: 1,
     writeEl: 1,
@@ -63,6 +65,7 @@ export const debugSysregs: readonly SysregRow[] = [
   },
   {
     name: 'MDSCR_EL1',
+    traps: true,
     key: SYSREGS.MDSCR_EL1,
     readEl: 1,
     writeEl: 1,
@@ -83,6 +86,7 @@ export const debugSysregs: readonly SysregRow[] = [
   },
   {
     name: 'OSLSR_EL1',
+    traps: true,
     key: SYSREGS.OSLSR_EL1,
     readEl: 1,
     offset: OSLSR_EL1,

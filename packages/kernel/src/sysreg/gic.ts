@@ -70,6 +70,7 @@ export const gicSysregs: readonly SysregRow[] = ICC_REGISTERS.filter(
   name,
   key: SYSREGS[name],
   visible: visible(name),
+  traps: name === 'ICC_SRE_EL1' || SGI_REGISTERS.includes(name),
   ...(read === undefined ? {} : { readEl: 1, read: reader(name, read) }),
   ...(write === undefined ? {} : { writeEl: 1, write: writer(write) }),
 }));

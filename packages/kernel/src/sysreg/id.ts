@@ -264,6 +264,7 @@ export const idSysregs: readonly SysregRow[] = [
   },
   {
     name: 'DCZID_EL0',
+    traps: false,
     key: SYSREGS.DCZID_EL0,
     readEl: 0,
     read(vcpu, to) {

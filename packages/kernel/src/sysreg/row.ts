@@ -59,6 +59,8 @@ export interface SysregRow {
   readonly read?: (vcpu: Block, to: number, env: SysregEnv) => SysregOutcome;
   /** Takes the value from the eight bytes at state offset `from`. */
   readonly write?: (vcpu: Block, from: number, env: SysregEnv) => SysregOutcome;
+  /** Whether KVM has the guest's accesses trap, which single steps show; absent = those that have a handler. */
+  readonly traps?: boolean;
   /** Bits that a guest's plain write changes; absent = all. Only without `write`. */
   readonly writable?: bigint;
   /** How KVM_GET_ONE_REG and KVM_SET_ONE_REG see it; absent = they do not (ENOENT). */
@@ -81,6 +83,9 @@ export interface SysregUserAccess {
   /** The id under which user space knows it, if that is not its encoding (the virtual timer's two). */
   readonly key?: number;
 }
+
+/** A row with handlers of which hardware that KVM runs on needs none. */
+export const untrapped = (row: SysregRow): SysregRow => ({ ...row, traps: false });
 
 /** Whether user space sees a register of a vCPU. */
 export const isForUser = (vcpu: Block, { user, userReleases, visible }: SysregRow): boolean =>

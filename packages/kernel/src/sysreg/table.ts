@@ -66,7 +66,7 @@ export class SysregTable {
    */
   plainSysreg(key: number, direction: 'read' | 'write'): number {
     const placed = this.#byKey[key];
-    if (!placed || placed.offset === NONE || placed.row.visible) return NONE;
+    if (!placed || placed.offset === NONE || placed.row.visible || placed.row.traps) return NONE;
     const { row, offset } = placed;
     const lowest = direction === 'read' ? row.readEl : row.writeEl;
     const handler = direction === 'read' ? row.read : row.write;

@@ -21,7 +21,7 @@ import {
 } from '../timer/arch-timer.ts';
 import type { Timer } from '../timer/arch-timer.ts';
 import { monotonicTime } from '../timer/clock.ts';
-import { SYSREG_DONE, SYSREG_LEAVE, SYSREG_TRAP } from './row.ts';
+import { SYSREG_DONE, SYSREG_LEAVE, SYSREG_TRAP, untrapped } from './row.ts';
 import type { SysregEnv, SysregRow, SysregUserAccess } from './row.ts';
 
 /** CNTKCTL_EL1: what EL0 may use. */
@@ -110,7 +110,10 @@ function timerRows(prefix: 'CNTV' | 'CNTP', timer: Timer, enables: number, cvalK
 /** The physical timer can be saved and restored. */
 const PHYSICAL_FOR_USER = releases({ since: '6.4' });
 
-/** Of the virtual timer, user space knows the counter by the compare value's encoding and the reverse: a lasting slip. */
+/**
+ * Of the virtual timer, user space knows the counter by the compare value's encoding and the reverse: a lasting slip. The
+ * guest of a host with VHE has both timers to itself.
+ */
 export const timerSysregs: readonly SysregRow[] = [
   gated('CNTFRQ_EL0', EL0PCTEN | EL0VCTEN, (vcpu, to) => word(vcpu, to, COUNTER_FREQUENCY)),
   {
@@ -126,4 +129,4 @@ export const timerSysregs: readonly SysregRow[] = [
     userReleases: PHYSICAL_FOR_USER,
   })),
   ...timerRows('CNTV', VIRTUAL, EL0VTEN, SYSREGS.CNTVCT_EL0),
-];
+].map(untrapped);

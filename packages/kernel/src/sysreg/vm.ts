@@ -53,6 +53,7 @@ function plain(name: Name, reset?: bigint, offset?: number, user = true): Sysreg
 function ofRegime(name: Name, reset: bigint, offset: number): SysregRow {
   return {
     ...plain(name, reset, offset),
+    traps: false,
     write(vcpu, from, { engine }) {
       const value = vcpu.get64(from);
       if (vcpu.get64(offset) === value) return SYSREG_DONE;
@@ -115,6 +116,7 @@ export const vmSysregs: readonly SysregRow[] = [
   ofRegime('MAIR_EL1', UNKNOWN, MAIR_EL1),
   {
     ...plain('CPACR_EL1', 0n, CPACR_EL1),
+    traps: false,
     write(vcpu, from, { engine }) {
       vcpu.set64(CPACR_EL1, vcpu.get64(from));
       engine.contextChanged();
@@ -144,6 +146,7 @@ export const vmSysregs: readonly SysregRow[] = [
   { ...plain('SCXTNUM_EL0', 0n, undefined, false), readEl: 0, writeEl: 0 },
   {
     name: 'ISR_EL1',
+    traps: false,
     key: SYSREGS.ISR_EL1,
     readEl: 1,
     read(vcpu, to) {
@@ -153,6 +156,7 @@ export const vmSysregs: readonly SysregRow[] = [
   },
   {
     name: 'ESB',
+    traps: false,
     key: sysregKey(0, 3, 2, 2, 0),
     writeEl: 0,
     write: deferSerror,

@@ -4,7 +4,7 @@
  */
 import { KVM_GUESTDBG_SINGLESTEP, KVM_MP_STATE_RUNNABLE, releaseNumber } from '@vkvm/uapi';
 
-import { LEAVE_EXCEPTION, LEAVE_UNDEFINED, LEAVE_WFI } from '../interp/leave.ts';
+import { LEAVE_EXCEPTION, LEAVE_PORT, LEAVE_UNDEFINED, LEAVE_WFI } from '../interp/leave.ts';
 import type { Block } from '../state/block.ts';
 import { MP_STATE, WAITING } from '../state/control.ts';
 import { exitDebug } from '../state/exit.ts';
@@ -15,6 +15,7 @@ import { EL, INTERRUPT_LINES, PC, SP_SLOT, SYNDROME, X } from '../state/vcpu-sta
 import { BREAKPOINTS, WATCHPOINTS } from '../sysreg/debug.ts';
 import { accessOf } from './debug-access.ts';
 import type { DebugAccess } from './debug-access.ts';
+import { PORT_EXCEPTION } from './port.ts';
 import { GO_ON, countRetired, handleLeave } from './trap.ts';
 import type { Vcpu } from './vcpu.ts';
 
@@ -89,7 +90,10 @@ export function debugTurn(vcpu: Vcpu): number {
     if (trapsAreSteps) block.set32(STEP_DUE, 1);
     return GO_ON;
   }
-  const isException = leave === LEAVE_EXCEPTION || leave === LEAVE_UNDEFINED;
+  const isException =
+    leave === LEAVE_EXCEPTION ||
+    leave === LEAVE_UNDEFINED ||
+    (leave === LEAVE_PORT && traps.action === PORT_EXCEPTION);
   if (!traps.hasTrapped) return exitStep(block, !isException);
   return trapsAreSteps ? exitStep(block, false) : GO_ON;
 }

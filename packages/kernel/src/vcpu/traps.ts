@@ -10,7 +10,7 @@ import { HVC_EXITS, MMIO_EXITS_KERNEL, MMIO_EXITS_USER, count } from '../state/s
 import { holds, releases } from '../state/profile.ts';
 import { SCRATCH, SYNDROME, FAULT_PA, EL, PC, X } from '../state/vcpu-state.ts';
 import { IPA_BITS, UNBACKED_COUNT, WRITE_PROTECTED_COUNT } from '../state/vm-control.ts';
-import { accessSysreg, keyOfWord, trapSyndrome } from '../sysreg/access.ts';
+import { accessSysreg, isTrapped, keyOfWord, trapSyndrome } from '../sysreg/access.ts';
 import { SYSREG_DONE, SYSREG_EXCEPTION, SYSREG_LEAVE, SYSREG_TRAP, SYSREG_UNDEFINED } from '../sysreg/row.ts';
 import type { SysregEnv } from '../sysreg/row.ts';
 import { smccc } from '../smccc/call.ts';
@@ -124,7 +124,7 @@ export class VcpuTraps implements Traps {
   }
 
   sysreg(word: number): number {
-    this.hasTrapped = true;
+    this.hasTrapped = isTrapped(SYSREG_TABLE, word);
     const vcpu = this.#vcpu;
     switch (accessSysreg(SYSREG_TABLE, vcpu, word, this.#env)) {
       case SYSREG_DONE:
