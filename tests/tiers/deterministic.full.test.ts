@@ -1,4 +1,7 @@
 /** `--deterministic` with a whole Linux: the log with its times, and what it takes for random. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { debianGuest, vkvm, type Outcome } from '../boot/command.ts';
 
@@ -29,6 +32,23 @@ describe.skipIf(typeof debian === 'string')('Debian, run twice', () => {
     expect(reference.stdout).toContain('vkvm: the script ended with status 0');
     expect(reference.retired).toHaveLength(Number(smp));
     expect(await boot(tier, smp)).toEqual({ ...reference, status: 0 });
+  });
+
+  test('is saved in the same file, byte for byte', { timeout: 120_000 }, async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'vkvm-tiers-'));
+    const save = async (name: string, tier: string): Promise<Buffer> => {
+      const file = join(folder, name);
+      const options = ['--deterministic', '--at', 'user space is up', '--script', 'date'];
+      const { status } = await vkvm(['save', file, ...options], { env: { VKVM_TIER: tier } });
+      expect(status).toBe(0);
+      return readFile(file);
+    };
+    try {
+      const first = await save('first', 'none');
+      expect(first.equals(await save('second', 'hot'))).toBe(true);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   test('takes what is typed from a file', { timeout: 120_000 }, async () => {

@@ -114,6 +114,10 @@ describe('vkvm run', () => {
     host.isTerminalInput = true;
     expect(await run(host, 'run --kernel Image --deterministic')).toBe(2);
     expect(host.err).toMatch(/^--deterministic: what you type .*; give --input FILE/);
+    const waitsForNobody = hostWith(off);
+    waitsForNobody.isTerminalInput = true;
+    expect(await run(waitsForNobody, 'start --guest builtin --smp 1 --memory 64 --deterministic')).toBe(0);
+    expect(waitsForNobody.keyboard).toBeUndefined();
   });
 
   test('ends with 4 where the kernel cannot be deterministic', async () => {

@@ -7,7 +7,7 @@ import { openSnapshot } from '../snapshot/snapshot.ts';
 import { describeOptions } from './args.ts';
 import type { Options } from './args.ts';
 import type { CliHost } from './host.ts';
-import { RUN_OPTIONS, UnmappedAccesses, runMode, runToEnd } from './run.ts';
+import { RUN_OPTIONS, UnmappedAccesses, checkKeyboard, runMode, runToEnd } from './run.ts';
 import { UsageError } from './status.ts';
 import { kernelChoice, parseCount, parseSize } from './values.ts';
 
@@ -45,6 +45,7 @@ export async function restore(
   if (path === undefined || others.length > 0) {
     throw new UsageError('vkvm restore needs one file that vkvm save wrote: vkvm restore FILE');
   }
+  checkKeyboard(host, options);
   const mode = await runMode(host, options);
   const wanted = {
     ...(options.memory !== undefined && { memory: alignUp(parseSize('--memory', options.memory), 2 * MIB) }),

@@ -139,8 +139,10 @@ export async function buildMachine(
 }
 
 /** @returns the exit status */
-export const run = (host: CliHost, options: Options<typeof RUN_OPTIONS>): Promise<number> =>
-  runGuest(host, options);
+export async function run(host: CliHost, options: Options<typeof RUN_OPTIONS>): Promise<number> {
+  checkKeyboard(host, options);
+  return runGuest(host, options);
+}
 
 /** Boots the kernel that the options name. @returns the exit status */
 export async function runGuest(
@@ -162,18 +164,24 @@ export async function runGuest(
   });
 }
 
-/** @throws {UsageError} a value is wrong, or the guest would wait for a keyboard that it does not have */
+/** @throws {UsageError} the guest would wait for a keyboard that it does not have */
+export function checkKeyboard(
+  host: CliHost,
+  { deterministic, input }: Options<Pick<typeof RUN_OPTIONS, 'deterministic' | 'input'>>,
+): void {
+  if (!deterministic || input !== undefined || !host.isTerminalInput) return;
+  throw new UsageError(
+    '--deterministic: what you type would come at another moment each time; ' +
+      'give --input FILE with all that is typed (/dev/null for nothing)',
+  );
+}
+
+/** @throws {UsageError} a value is wrong */
 export async function runMode(
   host: CliHost,
   options: Options<Pick<typeof RUN_OPTIONS, 'timeout' | 'no-reboot' | 'stats' | 'deterministic' | 'input'>>,
 ): Promise<RunMode> {
   const { timeout, deterministic, input } = options;
-  if (deterministic && input === undefined && host.isTerminalInput) {
-    throw new UsageError(
-      '--deterministic: what you type would come at another moment each time; ' +
-        'give --input FILE with all that is typed (/dev/null for nothing)',
-    );
-  }
   return {
     timeout: timeout === undefined ? undefined : parseSeconds('--timeout', timeout),
     noReboot: options['no-reboot'],

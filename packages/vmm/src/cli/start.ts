@@ -4,7 +4,7 @@ import { encodeScript } from '../guest/init-script.ts';
 import { describeOptions } from './args.ts';
 import type { Options } from './args.ts';
 import type { CliHost, GuestFiles } from './host.ts';
-import { RUN_OPTIONS, machineConfig, runGuest, runMachine, runMode } from './run.ts';
+import { RUN_OPTIONS, checkKeyboard, machineConfig, runGuest, runMachine, runMode } from './run.ts';
 import type { SaveMoment } from './save-moment.ts';
 import { UsageError } from './status.ts';
 import { kernelChoice } from './values.ts';
@@ -56,11 +56,15 @@ export async function startGuest(
     const guest = options.kernel === undefined ? 'the built-in guest' : 'a kernel of your own';
     throw new UsageError(`--script is for Debian, ${guest} has no shell that takes it; leave it away`);
   }
-  if (options.kernel !== undefined) return runGuest(host, options, save);
+  if (options.kernel !== undefined) {
+    checkKeyboard(host, options);
+    return runGuest(host, options, save);
+  }
   const files = wanted === 'debian' ? await findDebian(host) : undefined;
   if (!files) return runBuiltin(host, options, save);
   const isInteractive = options.input !== undefined || (host.isTerminalInput && host.isTerminalOutput);
   const script = options.script ?? (isInteractive ? undefined : DEMO_SCRIPT);
+  if (script === undefined) checkKeyboard(host, options);
   const append = ['console=ttyAMA0', script !== undefined && encodeScript(script), options.append];
   if (script === undefined && options.input === undefined) {
     host.stderr(`${files.name}: type exit to power off, Ctrl-A x to quit`);
