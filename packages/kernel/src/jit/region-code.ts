@@ -49,7 +49,7 @@ class RegionCode {
 
   #tree(node: Node): void {
     if (!node.isLoop) return this.#behind(node, 0);
-    this.#emitter.settle();
+    this.#emitter.enterLoop();
     this.#labels.set(node, this.#code.loop());
     this.#behind(node, 0);
     this.#code.end();
@@ -79,7 +79,10 @@ class RegionCode {
     for (const facts of ops) {
       const { handler, footprint } = facts.op;
       emitter.at(facts);
-      if (handler) handler.insn.emit(emitter, handler.point);
+      const { exitsBefore, exitsAfter, flow } = footprint;
+      const emit = (): void => handler?.insn.emit(emitter, handler.point);
+      if (handler && exitsBefore && !exitsAfter && flow.kind === 'next') emitter.withOneExit(emit);
+      else if (handler) emit();
       else if (footprint.flow.kind === 'jump') emitter.pageEnd();
       else emitter.undefined();
       if (handler?.looksAtStack && writesStack(facts.op)) emitter.lookAtStack();

@@ -14,6 +14,7 @@ import { REGIME_STACK_UNALIGNED } from '../mmu/regime.ts';
 import { EL, INTERRUPT_LINES, SP_SLOT } from '../state/vcpu-state.ts';
 import { SP_INDEX } from './data-flow.ts';
 import { RegionExits } from './region-exits.ts';
+import { PASSED } from './region-state.ts';
 
 const onStack = null as never;
 
@@ -22,14 +23,27 @@ export class RegionEmitter extends RegionExits implements Emitter {
   follow: (taken: boolean) => void = () => {};
 
   override rarely(conditions: readonly (() => I32)[], _then: () => void, otherwise?: () => void): void {
-    // One by one: what was tested before is not tested again.
-    for (const condition of conditions) this.leaveOpIf(condition());
+    for (const condition of conditions) {
+      this.asked = 0;
+      this.leaveOpIf(condition());
+      this.passed |= this.asked;
+    }
     otherwise?.();
+  }
+
+  override if(condition: I32, then: () => void, otherwise?: () => void): void {
+    // What is asked in there is not asked on the other way.
+    const { passed } = this;
+    const branch = (body: () => void) => (): void => {
+      body();
+      this.passed = passed;
+    };
+    super.if(condition, branch(then), otherwise && branch(otherwise));
   }
 
   override unlessRounded(isInexact: () => I32, then: () => void): void {
     if (!this.imports.asksExactness) return super.unlessRounded(isInexact, then);
-    this.code.if(this.fpFails('rounded'), () => this.rarely([() => this.fpFails('fused'), isInexact], then));
+    this.if(this.fpFails('rounded'), () => this.rarely([() => this.fpFails('fused'), isInexact], then));
   }
 
   // ---- memory
@@ -175,7 +189,9 @@ export class RegionEmitter extends RegionExits implements Emitter {
   }
 
   requireFp(): void {
+    if ((this.passed & PASSED.fp) !== 0) return;
     this.leaveOpIf(this.fpTrap!.get());
+    this.passed |= PASSED.fp;
   }
 
   checkInterrupts(): void {

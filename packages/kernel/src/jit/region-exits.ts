@@ -5,7 +5,7 @@ import { KICK } from '../interp/handlers.ts';
 import { LEAVE_BUDGET } from '../interp/leave.ts';
 import { OP_SIZE } from '../interp/uop.ts';
 import { ACC, LEAVE, OP, PC, PC_DELTA } from '../state/vcpu-state.ts';
-import type { Local } from '../wasm/code.ts';
+import type { Label, Local } from '../wasm/code.ts';
 import { RegionState } from './region-state.ts';
 
 const onStack = null as never;
@@ -14,6 +14,9 @@ const onStack = null as never;
 const MAX_DEPTH = 200;
 
 export abstract class RegionExits extends RegionState {
+  /** Where the instruction at hand is left to the interpreter. */
+  #exit: Label | undefined;
+
   protected storeAcc(): void {
     this.code.store('i32.store', this.vcpu.get(), this.acc(), ACC);
   }
@@ -46,7 +49,25 @@ export abstract class RegionExits extends RegionState {
   }
 
   protected leaveOpIf(_condition: I32): void {
-    this.code.if(onStack, () => this.leaveOp(this.facts.flagsBefore));
+    if (this.#exit === undefined) this.code.if(onStack, () => this.leaveOp(this.facts.flagsBefore));
+    else this.code.brIf(onStack, this.#exit);
+  }
+
+  /** Emits an instruction that goes on with the next one; wherever it is left to the interpreter, one piece of code does. */
+  withOneExit(emit: () => void): void {
+    const { code } = this;
+    const before = this.keep();
+    const next = code.block();
+    this.#exit = code.block();
+    emit();
+    code.br(next);
+    this.#exit = undefined;
+    code.end();
+    const after = this.keep();
+    this.restore(before);
+    this.leaveOp(this.facts.flagsBefore);
+    this.restore(after);
+    code.end();
   }
 
   /** Leaves the instruction at hand to the interpreter in any case. */

@@ -63,7 +63,12 @@ export interface RegionPoint {
   readonly dirty: RegisterSet;
   readonly scalars: readonly (Scalar | undefined)[];
   readonly comparison: Comparison | undefined;
+  /** Bits of {@link PASSED}. */
+  readonly passed: number;
 }
+
+/** What has been asked on every way to a point of the code, and was answered by going on. */
+export const PASSED = { fp: 1, exact: 2, rounded: 4, fused: 8 } as const;
 
 export const slotOfGeneral = (index: number): number => (index === SP_INDEX ? SP_SLOT : X + 8 * index);
 
@@ -109,6 +114,10 @@ export abstract class RegionState extends MemoryEmitter {
   readonly #compared: Local<Float>[] = [];
   #scalars: (Scalar | undefined)[] = [];
   #comparison: Comparison | undefined;
+  /** Bits of {@link PASSED}. */
+  protected passed = 0;
+  /** What the condition at hand asks: a bit of {@link PASSED}. */
+  protected asked = 0;
   readonly #fpFails = new Map<FpNeed, Local<I32>>();
   protected tlbBase: Local<I32> | undefined;
   protected fpTrap: Local<I32> | undefined;
@@ -184,13 +193,16 @@ export abstract class RegionState extends MemoryEmitter {
     this.dirty = dirty;
     this.#scalars = [];
     this.#comparison = undefined;
+    this.passed = 0;
   }
 
   keep(): RegionPoint {
-    return { dirty: copyOf(this.dirty), scalars: [...this.#scalars], comparison: this.#comparison };
+    const { dirty, passed } = this;
+    return { dirty: copyOf(dirty), scalars: [...this.#scalars], comparison: this.#comparison, passed };
   }
 
-  restore({ dirty, scalars, comparison }: RegionPoint): void {
+  restore({ dirty, scalars, comparison, passed }: RegionPoint): void {
+    this.passed = passed;
     this.dirty = copyOf(dirty);
     this.#scalars = [...scalars];
     this.#comparison = comparison;
@@ -203,6 +215,12 @@ export abstract class RegionState extends MemoryEmitter {
     }
     this.#scalars = [];
     this.#settleFlags();
+  }
+
+  /** What follows is come back to, from where the control register may have been written. */
+  enterLoop(): void {
+    this.settle();
+    this.passed &= PASSED.fp;
   }
 
   #settleFlags(): void {
@@ -402,9 +420,12 @@ export abstract class RegionState extends MemoryEmitter {
   /** Holds for as long as no FPCR or FPSR is written here. What soft float raises in between only makes for more of it. */
   protected loadFpMode(): void {
     for (const [need, local] of this.#fpFails) local.set(super.fpFails(need));
+    this.passed &= PASSED.fp;
   }
 
   override fpFails(need: FpNeed): I32 {
+    this.asked = PASSED[need];
+    if ((this.passed & this.asked) !== 0) return this.i32.const(0);
     return this.#fpFails.get(need)!.get();
   }
 
