@@ -21,7 +21,7 @@ import {
 } from '../fd-table.ts';
 import type { FileKind } from '../fd-table.ts';
 import { Block } from '../state/block.ts';
-import { INITIALISED, IN_GUEST, VCPU_MUTEX } from '../state/control.ts';
+import { INITIALISED, IN_GUEST, SETTLED, VCPU_MUTEX } from '../state/control.ts';
 import { lock, lockOrRefuse, unlock } from '../state/lock.ts';
 import { holds, releases } from '../state/profile.ts';
 import type { Releases } from '../state/profile.ts';
@@ -105,6 +105,7 @@ export function dispatch(thread: KernelThread, fd: number, request: number, arg:
     case 'its':
       return performLocked(call, block.get32(ITS_VM) + VM_LOCK, found.row, found.entry);
     case 'vcpu':
+      block.set32(SETTLED, 0);
       return performLocked(call, block.base + VCPU_MUTEX, found.row, found.entry);
   }
 }

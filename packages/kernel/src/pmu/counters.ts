@@ -69,6 +69,9 @@ function note(vcpu: Block, level: number, retired: number): void {
   }
 }
 
+/** Whether anything is counted, at some exception level. */
+export const counts = (vcpu: Block): boolean => vcpu.get32(COUNTING) !== 0;
+
 /** Instructions until the counters must be brought up to date: 0 = now; Infinity = nothing counts here. */
 export function untilOverflow(vcpu: Block): number {
   const level = vcpu.get32(EL);

@@ -73,6 +73,11 @@ export const HAS_TRAPPED = CONTROL + 0xe0;
 /** Not 0: the interrupts of the timers are theirs alone: timer/attributes.ts. */
 export const TIMERS_CLAIMED = CONTROL + 0xe4;
 /**
+ * Not 0: all that has happened to the vCPU since run.ts has looked at it is an exit for a device of user space. Whatever
+ * changes a vCPU sets it to 0, or kicks: any other request of its file, and a leave of guest code for another reason.
+ */
+export const SETTLED = CONTROL + 0xe8;
+/**
  * User address of the dirty ring, 0 = none, and its number of entries, a power of two. Fixed. Then the entries that were
  * ever put in; and those that KVM_RESET_DIRTY_RINGS took out, which it writes under the VM lock while the vCPU is paused.
  */

@@ -37,6 +37,9 @@ export function takeRingBack(caller: Block, secure: Block): void {
   secure.set32(DIRTY_RING, 0);
 }
 
+/** Whether the vCPU has a ring. */
+export const hasRing = (vcpu: Block): boolean => vcpu.get32(DIRTY_RING) !== 0;
+
 /** Whether user space must take entries out before the vCPU runs on. */
 export function isRingFull(vcpu: Block): boolean {
   return ringRoom(vcpu) <= RESERVED_ENTRIES;

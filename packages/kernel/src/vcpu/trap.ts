@@ -29,7 +29,7 @@ import {
   returnFromException,
   takeSynchronous,
 } from './exception.ts';
-import { PORT_AGAIN, PORT_EXCEPTION, PORT_EXIT, PORT_EXTERNAL_ABORT } from './port.ts';
+import { PORT_AGAIN, PORT_EXCEPTION, PORT_EXIT, PORT_EXTERNAL_ABORT, PORT_MMIO } from './port.ts';
 import { NOWHERE_ABORT, NOWHERE_FAULT, NOWHERE_USER, describeWord, nowhere } from './traps.ts';
 import type { Vcpu } from './vcpu.ts';
 
@@ -48,6 +48,8 @@ const portLeft: Handler = ({ block, engine, traps }) => {
       return GO_ON;
     case PORT_EXIT:
       return traps.result;
+    case PORT_MMIO:
+      return 0;
     case PORT_EXCEPTION:
       takeSynchronous(block, engine);
       return GO_ON;

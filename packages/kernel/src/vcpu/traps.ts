@@ -14,13 +14,13 @@ import { accessSysreg, isTrapped, keyOfWord, trapSyndrome } from '../sysreg/acce
 import { SYSREG_DONE, SYSREG_EXCEPTION, SYSREG_LEAVE, SYSREG_TRAP, SYSREG_UNDEFINED } from '../sysreg/row.ts';
 import type { SysregEnv } from '../sysreg/row.ts';
 import { smccc } from '../smccc/call.ts';
-import { hasFrames, mmio } from '../vgic/vgic.ts';
+import { mayHaveFrame, mmio } from '../vgic/vgic.ts';
 import { isUnbacked, isWriteProtected } from '../vm/memslots.ts';
 import { serveStore } from '../vm/store-bus.ts';
 import type { Thread } from '../vm/thread.ts';
 import { ESR_UNDEFINED } from './exception.ts';
 import { beginMmio } from './mmio.ts';
-import { PORT_AGAIN, PORT_EXCEPTION, PORT_EXIT, PORT_EXTERNAL_ABORT } from './port.ts';
+import { PORT_AGAIN, PORT_EXCEPTION, PORT_EXIT, PORT_EXTERNAL_ABORT, PORT_MMIO } from './port.ts';
 import type { PortAction } from './port.ts';
 import { stepPc, stepPcBack } from './pstate.ts';
 import { callSecure, hasRoomForCall, isSecureVm, secureVcpuFor } from './secure.ts';
@@ -162,7 +162,7 @@ export class VcpuTraps implements Traps {
   /** @returns whether an in-kernel device is at the address; the access is made then */
   #deviceAccess(access: number, gpa: number): boolean {
     this.hasTrapped = true;
-    if (!hasFrames(this.#vm)) return false;
+    if (!mayHaveFrame(this.#vm, gpa)) return false;
     this.#access.bytes = accessBytes(access);
     this.#access.write = (access & ACCESS_WRITE) !== 0;
     if (!mmio(this.#vcpu, gpa, this.#access, this.#thread.host)) return false;
@@ -190,7 +190,7 @@ export class VcpuTraps implements Traps {
         }
         count(vcpu, MMIO_EXITS_USER);
         beginMmio(vcpu, access, gpa);
-        return this.#exit(0);
+        return this.#leave(PORT_MMIO);
     }
   }
 

@@ -13,6 +13,7 @@ import { lastRevision } from './gicd.ts';
 import { resetInterface } from './icc.ts';
 import { vcpusOf } from './interrupts.ts';
 import type { Gic } from './interrupts.ts';
+import { noteRegions } from './redistributors.ts';
 import {
   EDGE,
   ENABLED,
@@ -92,6 +93,7 @@ export function initialise(vm: Block, host: Host): number {
     }
     for (let intid = PRIVATE_COUNT; intid < PRIVATE_COUNT + spis; intid++)
       vm.set32(TARGET + 4 * intid, first);
+    noteRegions(words, base);
     vm.set32(INITIALISED, 1);
   });
   return 0;

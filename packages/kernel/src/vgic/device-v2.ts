@@ -34,7 +34,7 @@ import { withVcpusLocked } from '../state/vcpu-locks.ts';
 import { VGIC_LOCK } from '../state/vm-control.ts';
 import { getUser, putUser } from '../uaccess.ts';
 import { initialise, isGicV2 } from './create.ts';
-import { checkFrame } from './frame.ts';
+import { checkFrame, noteFrame } from './frame.ts';
 import { giccUserRows } from './gicc.ts';
 import { gicdV2Rows } from './gicd-v2.ts';
 import { getInterruptCount, setInterruptCount } from './interrupt-count.ts';
@@ -78,6 +78,7 @@ function place(vm: Block, { size, placed, base }: Frame, address: bigint): numbe
   const error = checkFrame(vm, { base: address, size, alignment: ALIGNMENT, isPlaced });
   if (error !== 0) return error;
   vm.setNumber(base, Number(address));
+  noteFrame(vm, Number(address), size);
   vm.set32(placed, 1);
   return 0;
 }

@@ -4,6 +4,7 @@ import { E2BIG, EEXIST, EINVAL } from '@vkvm/uapi';
 import type { Block } from '../state/block.ts';
 import { holds, releases } from '../state/profile.ts';
 import { IPA_BITS } from '../state/vm-control.ts';
+import { FRAMES_END, FRAMES_START } from './state.ts';
 
 const ADDRESS_END = 1n << 64n;
 /** All of a frame is looked at, and what comes first is whether it is placed. Before, its start, in the order of the code. */
@@ -31,4 +32,11 @@ export function checkFrame(vm: Block, { base, size, alignment, isPlaced }: Frame
   const end = base + BigInt(size);
   if (!isAligned || end >= ADDRESS_END) return -EINVAL;
   return end > ipaEnd ? -E2BIG : 0;
+}
+
+/** Notes where a frame is. @param size - its bytes */
+export function noteFrame(vm: Block, base: number, size: number): void {
+  const end = vm.getNumber(FRAMES_END);
+  vm.setNumber(FRAMES_START, end === 0 ? base : Math.min(vm.getNumber(FRAMES_START), base));
+  vm.setNumber(FRAMES_END, Math.max(end, base + size));
 }

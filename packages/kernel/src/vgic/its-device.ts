@@ -34,7 +34,7 @@ import { itsRows, resetIts } from './its-registers.ts';
 import { ITS_BASE, ITS_PLACED, ITS_VM } from './its-state.ts';
 import type { Its } from './its-state.ts';
 import { restoreTables, saveTables } from './its-tables.ts';
-import { checkFrame } from './frame.ts';
+import { checkFrame, noteFrame } from './frame.ts';
 import { ALIGNMENT, UNSET } from './placement.ts';
 import { WIDTH_64, findRow } from './regions.ts';
 import type { RegisterRow } from './regions.ts';
@@ -49,9 +49,11 @@ function setAddress(its: Block, attr: bigint, userAddress: number): number {
   const base = getUser(its.words, userAddress, 8);
   if (base === undefined) return -EFAULT;
   const isPlaced = its.get32(ITS_PLACED) !== 0;
-  const error = checkFrame(vmOf(its), { base, size: KVM_VGIC_V3_ITS_SIZE, alignment: ALIGNMENT, isPlaced });
+  const vm = vmOf(its);
+  const error = checkFrame(vm, { base, size: KVM_VGIC_V3_ITS_SIZE, alignment: ALIGNMENT, isPlaced });
   if (error !== 0) return error;
   its.setNumber(ITS_BASE, Number(base));
+  noteFrame(vm, Number(base), KVM_VGIC_V3_ITS_SIZE);
   its.set32(ITS_PLACED, 1);
   return 0;
 }

@@ -17,7 +17,7 @@ import type { Block } from '../state/block.ts';
 import { holds, releases } from '../state/profile.ts';
 import { VCPU_COUNT } from '../state/vm-state.ts';
 import { getUser, putUser } from '../uaccess.ts';
-import { WHOLE_FRAME, checkFrame } from './frame.ts';
+import { WHOLE_FRAME, checkFrame, noteFrame } from './frame.ts';
 import {
   MAX_REGIONS,
   addRegion,
@@ -50,6 +50,7 @@ function placeDistributor(vm: Block, base: bigint): number {
   if (error !== 0) return error;
   vm.setNumber(DISTRIBUTOR_BASE, Number(base));
   vm.set32(DISTRIBUTOR_PLACED, 1);
+  noteFrame(vm, Number(base), KVM_VGIC_V3_DIST_SIZE);
   return 0;
 }
 

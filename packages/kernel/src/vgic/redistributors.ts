@@ -8,7 +8,9 @@ import { KVM_VGIC_V3_DIST_SIZE, KVM_VGIC_V3_REDIST_SIZE } from '@vkvm/uapi';
 
 import { holds, releases } from '../state/profile.ts';
 import { VCPU_COUNT, VCPU_TABLE } from '../state/vm-state.ts';
+import { Block } from '../state/block.ts';
 import type { Words } from '../state/words.ts';
+import { noteFrame } from './frame.ts';
 import { DISTRIBUTOR_BASE, DISTRIBUTOR_PLACED, REGIONS, REGION_COUNT } from './state.ts';
 
 /** An entry at REGIONS: base (64 bits) and count (32 bits). */
@@ -37,6 +39,15 @@ export function addRegion(words: Words, vm: number, { base, count }: Redistribut
   words.setNumber(entry + BASE, base);
   words.set32(entry + COUNT, count);
   words.set32(vm + REGION_COUNT, index + 1);
+  noteRegions(words, vm);
+}
+
+/** Notes where the regions are: when one comes, and when it is known how many vCPUs the one for all of them holds. */
+export function noteRegions(words: Words, vm: number): void {
+  for (let index = 0; index < regionCount(words, vm); index++) {
+    const region = regionAt(words, vm, index);
+    noteFrame(new Block(words, vm), region.base, regionSize(words, vm, region));
+  }
 }
 
 export function dropLastRegion(words: Words, vm: number): void {

@@ -27,6 +27,8 @@ import type { FrameAccess, RegisterRow } from './regions.ts';
 import {
   CPU_INTERFACE_BASE,
   DISTRIBUTOR_BASE,
+  FRAMES_END,
+  FRAMES_START,
   INITIALISED,
   ITS_BEHIND,
   ITS_FIRST,
@@ -38,8 +40,9 @@ import {
 /** Whether KVM_DEV_ARM_VGIC_CTRL_INIT is done. */
 export const initialised = (vm: Block): boolean => vm.get32(INITIALISED) !== 0;
 
-/** Whether there are frames in guest memory that stores and loads may go to. */
-export const hasFrames = (vm: Block): boolean => vm.get32(IRQCHIP) !== 0 || hasIts(vm);
+/** Whether an address lies between the first and the last frame: most devices of user space do not. */
+export const mayHaveFrame = (vm: Block, gpa: number): boolean =>
+  gpa < vm.getNumber(FRAMES_END) && gpa >= vm.getNumber(FRAMES_START);
 
 /** Whether the VM has an ITS: messages need the number of a device then. */
 export const hasIts = (vm: Block): boolean => vm.get32(ITS_FIRST) !== 0;

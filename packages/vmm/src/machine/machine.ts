@@ -152,14 +152,13 @@ export class Machine implements Disposable {
   async run(): Promise<MachineStop> {
     const { hardware, host } = this.#state;
     const board = this.#board;
-    const { bus } = board;
-    const psci = this.#psci;
+    const devices = { bus: board.bus, psci: this.#psci };
     this.#begin('running');
     try {
       return await runCooperatively({
         vcpus: hardware.vcpus,
         host,
-        handle: (exit, vcpu) => handleExit(exit, { bus, psci }, vcpu),
+        handle: (exit, vcpu) => handleExit(exit, devices, vcpu),
         tick: () => board.tick(),
         nextTick: () => board.nextTick(),
         canBeWoken: () => !this.#inputEnded || board.hasAlarm,

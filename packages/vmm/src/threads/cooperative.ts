@@ -129,7 +129,8 @@ class Turn {
     try {
       for (let exits = 1; ; exits += 1) {
         const exit = vcpu.run();
-        counts[exit.reason] += 1;
+        if (exit.reason === 'mmio') counts.mmio += 1;
+        else counts[exit.reason] += 1;
         const action = handle(exit, vcpu);
         if (action === 'yield') {
           if (exit.reason === 'idle') {

@@ -1,0 +1,123 @@
+/**
+ * After an exit for a device the next KVM_RUN looks at little: see SETTLED in state/control.ts. Whatever happens to a vCPU
+ * between such an exit and the next KVM_RUN must count all the same.
+ */
+import {
+  KVM_ARM_SET_DEVICE_ADDR,
+  KVM_CREATE_IRQCHIP,
+  KVM_EXIT_DEBUG,
+  KVM_EXIT_MMIO,
+  KVM_GUESTDBG_ENABLE,
+  KVM_GUESTDBG_SINGLESTEP,
+  KVM_MP_STATE_STOPPED,
+  KVM_REG_PC,
+  KVM_SET_GUEST_DEBUG,
+  KVM_SET_MP_STATE,
+  KVM_VGIC_V2_ADDR_TYPE_CPU,
+  KVM_VGIC_V2_ADDR_TYPE_DIST,
+  VKVM_EXIT_IDLE,
+  VKVM_IDLE_STOPPED,
+  VKVM_IDLE_WFI,
+  kvmArmDeviceAddr,
+  kvmGuestDebug,
+  kvmMpState,
+  kvmRun,
+  kvmRunMmio,
+  vkvmRunIdle,
+  xRegId,
+} from '@vkvm/uapi';
+import { expect, test } from 'vitest';
+
+import { DEVICE, RAM, TestProcess, TestVcpu, TestVm } from './machine.ts';
+
+const GICD = 0x0800_0000;
+const GICC = 0x0801_0000;
+const LDR = 0xb940_0022; // ldr w2, [x1]
+const WFI = 0xd503_207f;
+const HVC = 0xd400_0002;
+/** Where the second vCPU begins: PSCI SYSTEM_OFF. */
+const OFF = 0x100;
+
+/** Two vCPUs with a GIC, of which the first has read a device's register twice, waits for the third answer, and waits for an interrupt after the fourth. */
+function afterExits(shared = false): { vcpu: TestVcpu; other: TestVcpu } {
+  const vm = new TestVm(new TestProcess({ shared }));
+  const { process } = vm;
+  vm.load([LDR, LDR, LDR, LDR, WFI]);
+  vm.load([HVC], OFF);
+  vm.slice(1000);
+  process.ioctl(vm.fd, KVM_CREATE_IRQCHIP);
+  const vcpu = new TestVcpu(vm, 0).start();
+  const other = new TestVcpu(vm, 1).start();
+  for (const [id, addr] of [
+    [KVM_VGIC_V2_ADDR_TYPE_DIST, GICD],
+    [KVM_VGIC_V2_ADDR_TYPE_CPU, GICC],
+  ] as const) {
+    process.call(vm.fd, KVM_ARM_SET_DEVICE_ADDR, kvmArmDeviceAddr, { id: BigInt(id), addr });
+  }
+  other.set(KVM_REG_PC, BigInt(RAM + OFF));
+  other.set(xRegId(0), 0x8400_0008n);
+  vcpu.set(xRegId(1), BigInt(DEVICE));
+  for (let run = 0; run < 3; run++) expectRead(vcpu);
+  return { vcpu, other };
+}
+
+function expectRead(vcpu: TestVcpu): void {
+  expect(vcpu.run()).toBe(0);
+  expect([vcpu.exitReason, vcpu.exit(kvmRunMmio).phys_addr]).toEqual([KVM_EXIT_MMIO, DEVICE]);
+}
+
+function expectIdle(vcpu: TestVcpu, why: number): void {
+  expect([vcpu.run(), vcpu.exitReason]).toEqual([0, VKVM_EXIT_IDLE]);
+  expect(vcpu.exit(vkvmRunIdle).why).toBe(why);
+}
+
+test.each([false, true])('nothing: the guest goes on. Shared memory: %s', (shared) => {
+  const { vcpu } = afterExits(shared);
+  vcpu.exit(kvmRunMmio).data.set([0x78, 0x56, 0x34, 0x12]);
+  expectRead(vcpu);
+  expect(vcpu.get(xRegId(2))).toBe(0x1234_5678n);
+  expect(vcpu.get(KVM_REG_PC)).toBe(BigInt(RAM + 12));
+});
+
+test('KVM_SET_MP_STATE: it stops', () => {
+  const { vcpu } = afterExits();
+  const stopped = { mp_state: KVM_MP_STATE_STOPPED };
+  expect(vcpu.vm.process.call(vcpu.fd, KVM_SET_MP_STATE, kvmMpState, stopped)).toBe(0);
+  expectIdle(vcpu, VKVM_IDLE_STOPPED);
+});
+
+test('SYSTEM_OFF of another vCPU: it stops', () => {
+  const { vcpu, other } = afterExits();
+  expect(other.run()).toBe(0);
+  expectIdle(vcpu, VKVM_IDLE_STOPPED);
+});
+
+test('other memory: it goes on, and waits where it says so', () => {
+  const { vcpu } = afterExits();
+  expectRead(vcpu);
+  const { vm } = vcpu;
+  expect(vm.setMemory(1, RAM + 0x20_0000, 0x1000, vm.process.mapMemory(0x1000))).toBe(0);
+  for (let run = 0; run < 2; run++) expectIdle(vcpu, VKVM_IDLE_WFI);
+  expect(vcpu.get(KVM_REG_PC)).toBe(BigInt(RAM + 20));
+});
+
+test('KVM_SET_GUEST_DEBUG: an instruction is a step', () => {
+  const { vcpu } = afterExits();
+  const control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP;
+  vcpu.vm.process.call(vcpu.fd, KVM_SET_GUEST_DEBUG, kvmGuestDebug, { control });
+  const reasons = [vcpu.run(), vcpu.exitReason, vcpu.run(), vcpu.exitReason];
+  expect(reasons).toEqual([0, KVM_EXIT_MMIO, 0, KVM_EXIT_DEBUG]);
+  expect(vcpu.get(KVM_REG_PC)).toBe(BigInt(RAM + 16));
+});
+
+test('a kick, or immediate_exit: EINTR, and the access is complete', () => {
+  const { vcpu } = afterExits();
+  vcpu.kick();
+  expect(vcpu.run()).toBe('EINTR');
+  expect(vcpu.get(KVM_REG_PC)).toBe(BigInt(RAM + 12));
+  expectRead(vcpu);
+  const run = kvmRun.view(vcpu.vm.process.memory, vcpu.page);
+  run.immediate_exit = 1;
+  expect(vcpu.run()).toBe('EINTR');
+  expect(vcpu.get(KVM_REG_PC)).toBe(BigInt(RAM + 16));
+});
