@@ -221,7 +221,10 @@ export const INSTRUCTIONS: readonly InstructionRow[] = [
     name: 'FEAT_LOR',
     register: 'ID_AA64MMFR1_EL1',
     fields: [16],
-    encodings: [{ mask: 0xffdf_ff00, value: 0xd518_a400 }], // LORSA_EL1 to LORID_EL1
+    encodings: [
+      { mask: 0xffdf_ff00, value: 0xd518_a400 }, // LORSA_EL1 to LORID_EL1
+      { mask: 0x3fa0_8000, value: 0x0880_0000 }, // LDLAR, STLLR
+    ],
   },
   {
     name: 'FEAT_RNG',
@@ -299,6 +302,16 @@ export const INSTRUCTIONS: readonly InstructionRow[] = [
     ],
   },
 ];
+
+/**
+ * Unaligned accesses of Device memory, and DC ZVA there: the recorded CPU makes them, where the architecture has them
+ * fault. The MMU being off makes all memory Device memory. Sources: the oracle's README, section 7; Arm DDI 0487, B2.10.
+ */
+export const DEVICE_ALIGNMENT = {
+  name: 'an alignment fault of Device memory',
+  classes: [0x24n, 0x25n],
+  status: { mask: 0x3fn, value: 0x21n },
+} as const;
 
 /** Both byte orders for data, by the field of the ID register that announces them. */
 export const BIG_ENDIAN = {

@@ -9,8 +9,8 @@ import type { Session } from './session.ts';
 
 /** What else there is to see of the kernel. */
 interface Seen {
-  /** What every register of the vCPU reads as; default: there is no vCPU. */
-  readonly registers?: number;
+  /** What the registers of the vCPU read as, by id; default: there is no vCPU. */
+  readonly registers?: (id: bigint) => bigint;
   /** Every word of the guest's code. */
   readonly word?: number;
   readonly host?: 'gicv2' | 'gicv3';
@@ -25,12 +25,18 @@ function excuse(
 ): Excuse | undefined {
   const scenario = parseScenario(JSON.stringify({ name: 'a', host, steps: [step] }), 'a');
   const [difference] = compare(expected, got);
+  const value = new DataView(new ArrayBuffer(8));
   const doubt: Doubt = {
     session: {
       value: () => 0,
-      call: () => (registers === undefined ? -9 : 0),
+      call(_role: string, _request: number, argument: Uint8Array) {
+        if (!registers) return -9;
+        const id = new DataView(argument.buffer).getBigUint64(0, true);
+        value.setBigUint64(0, registers(id), true);
+        return 0;
+      },
       guestWord: () => word,
-      read: () => Uint8Array.of(registers ?? 0, 0, 0, 0, 0, 0, 0, 0),
+      read: () => new Uint8Array(value.buffer),
     } as unknown as Session,
     scenario,
     step: scenario.steps[0]!,
@@ -76,17 +82,19 @@ describe('a difference is the machine’s', () => {
   test('where EL0 cannot be told to run AArch32, and what follows is', () => {
     const step = { op: 'SET_ONE_REG', fd: 'vcpu0', reg: 'pstate', val: '0x800001d0' };
     const refused = { ret: -1, errno: 'EINVAL' };
-    expect(excuse(step, { ret: 0 }, refused, { registers: 0x11 })).toEqual({
+    expect(excuse(step, { ret: 0 }, refused, { registers: () => 0x11n })).toEqual({
       reason: 'no AArch32 at EL0 (ID_AA64PFR0_EL1)',
       onward: true,
     });
     expect(
       excuse({ op: 'SET_REGS', fd: 'vcpu0', set: { x0: 1, pstate: '0x10' } }, { ret: 0 }, refused, {
-        registers: 0x11,
+        registers: () => 0x11n,
       }),
     ).toBeDefined();
-    expect(excuse(step, { ret: 0 }, refused, { registers: 0x12 })).toBeUndefined();
-    expect(excuse({ ...step, val: '0x3d3' }, { ret: 0 }, refused, { registers: 0x11 })).toBeUndefined();
+    expect(excuse(step, { ret: 0 }, refused, { registers: () => 0x12n })).toBeUndefined();
+    expect(
+      excuse({ ...step, val: '0x3d3' }, { ret: 0 }, refused, { registers: () => 0x11n }),
+    ).toBeUndefined();
   });
 
   test('where the guest reaches a CPU interface that hosts of a GICv2 do not have', () => {
@@ -100,6 +108,24 @@ describe('a difference is the machine’s', () => {
       expect(excuse(step, ...answers, { word })).toBeUndefined();
     }
     expect(excuse(step, ...answers, { word: 0xd538_c100, host: 'gicv2' })).toBeUndefined(); // ISR_EL1
+  });
+
+  test('where Device memory is not accessed as it must be, which the recorded CPU does not mind', () => {
+    const registers =
+      (syndrome: bigint, control: bigint) =>
+      (id: bigint): bigint =>
+        id === sysregId(SYSREGS.ESR_EL1) ? syndrome : id === sysregId(SYSREGS.SCTLR_EL1) ? control : 0n;
+    const reason = (syndrome: bigint, control = 0n): string | undefined =>
+      excuse(
+        { op: 'RUN', fd: 'vcpu0' },
+        { ret: -1, errno: 'ENOSYS' },
+        { ret: 0, exit: 'MMIO' },
+        { registers: registers(syndrome, control) },
+      )?.reason;
+    expect(reason(0x9600_0061n)).toBe('an alignment fault of Device memory');
+    expect(reason(0x9600_0061n, 1n)).toBeUndefined(); // the MMU is on
+    expect(reason(0x9600_0047n)).toBeUndefined(); // a translation fault
+    expect(reason(0x8600_0021n)).toBeUndefined(); // of an instruction
   });
 
   test('in the level of a fault, and nothing else of its syndrome', () => {

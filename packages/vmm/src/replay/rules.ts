@@ -17,6 +17,7 @@ import type { Json } from './json.ts';
 import {
   AARCH32_EL0,
   BIG_ENDIAN,
+  DEVICE_ALIGNMENT,
   FEATURES,
   GIC_INTERFACE,
   GUEST_PMU_REGISTERS,
@@ -236,6 +237,20 @@ const instructions: Rule = (doubt) => {
   return { reason: `no ${row.name} (${row.register})`, onward: doubt.step.operation.name !== 'GUEST_CALL' };
 };
 
+/** SCTLR_EL1.M: the MMU is on. */
+const M = 1n;
+
+/** The guest stopped at an access that the recorded CPU makes. */
+const deviceAlignment: Rule = (doubt) => {
+  const { name, classes, status } = DEVICE_ALIGNMENT;
+  const syndrome = vcpuRegister(doubt, sysregId(SYSREGS.ESR_EL1));
+  const control = vcpuRegister(doubt, sysregId(SYSREGS.SCTLR_EL1));
+  if (syndrome === undefined || control === undefined || (control & M) !== 0n) return undefined;
+  const isAbort = classes.some((each) => each === syndrome >> CLASS_SHIFT);
+  if (!isAbort || (syndrome & status.mask) !== status.value) return undefined;
+  return { reason: name, onward: doubt.step.operation.name !== 'GUEST_CALL' };
+};
+
 /** SCTLR_EL1.EE: data accesses at EL1 are big-endian. */
 const EE = 1n << 25n;
 
@@ -314,6 +329,7 @@ export const RULES: readonly Rule[] = [
   guestPmuReads,
   otherInterface,
   instructions,
+  deviceAlignment,
   bigEndian,
   aarch32,
   faultLevel,
