@@ -3,10 +3,10 @@
 import { cpus } from 'node:os';
 import { BenchError, listen } from './console.ts';
 import { qemu, qemuVersion, vkvm } from './contenders.ts';
-import type { Contender } from './contenders.ts';
+import type { BootFiles, Contender } from './contenders.ts';
 import { linuxGuest } from './linux-guest.ts';
 import type { LinuxGuest } from './linux-guest.ts';
-import { faultsOf, parseKernelLine } from './kernels.ts';
+import { faultsOf, KERNELS, parseKernelLine } from './kernels.ts';
 import type { KernelName, KernelResult } from './kernels.ts';
 import { parseOptions, USAGE, UsageError } from './options.ts';
 import { formatReport, means, summarize } from './report.ts';
@@ -15,19 +15,28 @@ import type { Report, Row } from './report.ts';
 /** Longer than the slowest machine needs for one guest. In milliseconds. */
 const LIMIT = 300_000;
 
-const benchGuest = { kernel: `${import.meta.dirname}/guest/bench.elf`, memory: 256 };
+const GUESTS = ['bench', 'fp'] as const;
+type GuestName = (typeof GUESTS)[number];
+const guestFiles = (name: GuestName): BootFiles => ({
+  kernel: `${import.meta.dirname}/guest/${name}.elf`,
+  memory: 256,
+});
 
 const bootOptions = { append: 'console=ttyAMA0', memory: 512 };
 
-/** Runs the benchmark guest once, as far as the last kernel that is wanted. */
-async function runKernels(contender: Contender, wanted: readonly KernelName[]): Promise<KernelResult[]> {
+/** Runs a benchmark guest once, as far as the last kernel that is wanted. */
+async function runKernels(
+  contender: Contender,
+  guest: GuestName,
+  wanted: readonly KernelName[],
+): Promise<KernelResult[]> {
   const results: KernelResult[] = [];
   const onLine = (line: string): boolean => {
     const result = parseKernelLine(line);
     if (result !== undefined) results.push(result);
     return result?.name === wanted.at(-1);
   };
-  await listen(contender.command(benchGuest), { onLine, limit: LIMIT });
+  await listen(contender.command(guestFiles(guest)), { onLine, limit: LIMIT });
   const [fault] = faultsOf(results, wanted);
   if (fault !== undefined) throw new BenchError(`${contender.name}: ${fault}`);
   return results;
@@ -67,9 +76,11 @@ async function alternate<T>(
 async function measureKernels(
   contenders: readonly Contender[],
   rounds: number,
+  guest: GuestName,
   wanted: readonly KernelName[],
 ): Promise<Row[]> {
-  const runs = await alternate(contenders, rounds, (contender) => runKernels(contender, wanted));
+  if (wanted.length === 0) return [];
+  const runs = await alternate(contenders, rounds, (contender) => runKernels(contender, guest, wanted));
   return wanted.map((name) => {
     const times = (of: readonly KernelResult[][]): number[] =>
       of
@@ -88,7 +99,12 @@ async function bench(args: readonly string[]): Promise<string> {
   // First, because it may have to download.
   const guest = withBoot ? linuxGuest(options.guest) : undefined;
 
-  const kernels = wanted.length > 0 ? await measureKernels(contenders, rounds, wanted) : [];
+  const kernels: Row[] = [];
+  for (const guestName of GUESTS) {
+    const ofGuest = KERNELS.filter((kernel) => kernel.guest === guestName && wanted.includes(kernel.name));
+    const names = ofGuest.map(({ name }) => name);
+    kernels.push(...(await measureKernels(contenders, rounds, guestName, names)));
+  }
   const boots = guest && (await alternate(contenders, rounds, (contender) => runBoot(contender, guest)));
   const report: Report = {
     machine: {

@@ -30,6 +30,15 @@ describe('means', () => {
     expect(geometricMean?.withoutTlbBound).toBeCloseTo(1, 12);
   });
 
+  test('of floating point are taken apart', () => {
+    const rows = [
+      { name: 'fib', ratio: 2 },
+      { name: 'fft', ratio: 0.25 },
+      { name: 'nbody', ratio: 1 },
+    ];
+    expect(means(rows)).toEqual({ geometricMean: { all: 2, withoutTlbBound: 2, floatingPoint: 0.5 } });
+  });
+
   test('are absent where no ratio is', () => {
     expect(means([{ name: 'fib', vkvm: 1 }])).toEqual({});
   });

@@ -21,10 +21,19 @@ export interface Report {
   readonly machine: Machine;
   readonly rounds: number;
   readonly kernels: readonly Row[];
-  /** Of the kernels' ratios. `withoutTlbBound` leaves `chase` and `mmu` out. */
-  readonly geometricMean?: { readonly all: number; readonly withoutTlbBound: number };
+  readonly geometricMean?: Means;
   /** Process start to the first line of user space. */
   readonly boot?: Row;
+}
+
+/** Of the kernels' ratios, where there are any. */
+export interface Means {
+  /** Of the guest `bench`. */
+  readonly all?: number;
+  /** The same without `chase` and `mmu`. */
+  readonly withoutTlbBound?: number;
+  /** Of the guest `fp`. */
+  readonly floatingPoint?: number;
 }
 
 /** Where the numbers come from. */
@@ -49,12 +58,19 @@ export function summarize(name: string, { vkvm, qemu }: Times): Row {
 export function means(rows: readonly Row[]): Pick<Report, 'geometricMean'> {
   const ratios = rows.flatMap(({ name, ratio }) => (ratio === undefined ? [] : [{ name, ratio }]));
   if (ratios.length === 0) return {};
-  const tlbBound = new Set<string>(KERNELS.filter((kernel) => kernel.tlbBound).map(({ name }) => name));
-  const mean = (of: typeof ratios): number => geometricMean(of.map(({ ratio }) => ratio));
+  const meanOf = (belongs: (kernel: (typeof KERNELS)[number]) => boolean): number | undefined => {
+    const names = new Set<string>(KERNELS.filter(belongs).map(({ name }) => name));
+    const chosen = ratios.filter(({ name }) => names.has(name));
+    return chosen.length === 0 ? undefined : geometricMean(chosen.map(({ ratio }) => ratio));
+  };
+  const all = meanOf(({ guest }) => guest === 'bench');
+  const withoutTlbBound = meanOf(({ guest, tlbBound }) => guest === 'bench' && !tlbBound);
+  const floatingPoint = meanOf(({ guest }) => guest === 'fp');
   return {
     geometricMean: {
-      all: mean(ratios),
-      withoutTlbBound: mean(ratios.filter(({ name }) => !tlbBound.has(name))),
+      ...(all !== undefined && { all }),
+      ...(withoutTlbBound !== undefined && { withoutTlbBound }),
+      ...(floatingPoint !== undefined && { floatingPoint }),
     },
   };
 }
@@ -66,18 +82,17 @@ export function formatReport({ machine, rounds, kernels, geometricMean: mean, bo
   const number = (value: number | undefined, digits: number): string => value?.toFixed(digits) ?? '-';
   const row = ({ name, vkvm, qemu, ratio }: Row): string =>
     line(name, number(vkvm, 1), number(qemu, 1), number(ratio, 2));
+  const meanLine = (name: string, value: number | undefined): string[] =>
+    value === undefined ? [] : [line(name, '', '', number(value, 2))];
   return [
     `${machine.cpus} × ${machine.cpu}`,
     `Node ${machine.node}, ${machine.qemu ?? 'no QEMU'}; median of ${rounds}`,
     '',
     line('', 'vkvm ms', 'QEMU ms', 'ratio'),
     ...kernels.map(row),
-    ...(mean === undefined
-      ? []
-      : [
-          line('geometric mean', '', '', number(mean.all, 2)),
-          line('  without chase and mmu', '', '', number(mean.withoutTlbBound, 2)),
-        ]),
+    ...meanLine('geometric mean', mean?.all),
+    ...meanLine('  without chase and mmu', mean?.withoutTlbBound),
+    ...meanLine('  of floating point', mean?.floatingPoint),
     ...(boot === undefined ? [] : [row(boot)]),
   ].join('\n');
 }
