@@ -8,6 +8,8 @@ export function startCompiler(): RegionCompiler {
   const worker = new Worker(new URL(import.meta.resolve('vkvm/compile-worker')), {
     workerData: { port: port2 },
     transferList: [port2],
+    // Most of what it makes is garbage at once: V8 would let it grow to hundreds of MiB before it looked.
+    resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 128 },
   });
   worker.unref();
   port1.unref();

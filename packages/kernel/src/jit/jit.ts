@@ -22,8 +22,15 @@ const HOT = 5;
 /** Where another thread does: it is asked earlier, and when it lets us wait for long this one does it after all. */
 const HOT_ELSEWHERE = 3;
 const URGENT = 20;
-/** Bytes of modules that are kept; V8 makes about as much of them again, twice. The oldest go first. */
-const MAX_BYTES = 16 << 20;
+/** Requests that wait there at most: each has a copy of its page, and what is asked last would be answered last. */
+const MAX_PENDING = 16;
+/**
+ * What a module costs V8: some bytes by itself, and its own size about four times. The oldest ones go when all together
+ * cost more than this.
+ */
+const MODULE_COST = 24 << 10;
+const SIZE_COST = 4;
+const MAX_COST = 64 << 20;
 
 export interface JitOptions {
   /** All code is compiled before it runs: for tests. */
@@ -50,7 +57,7 @@ interface Batch {
   readonly page: number;
   readonly regions: readonly Installed[];
   readonly ranges: CompileAnswer['ranges'];
-  readonly bytes: number;
+  readonly cost: number;
 }
 
 interface Installed {
@@ -74,7 +81,7 @@ export class Jit {
   /** In the order in which they came. */
   readonly #batches = new Set<Batch>();
   readonly #byPage = new Map<number, Batch[]>();
-  #bytes = 0;
+  #cost = 0;
   #requests = 0;
   /** Ops of the requests that another thread has, and whose code has not changed since. */
   readonly #pending = new Map<number, number>();
@@ -110,7 +117,7 @@ export class Jit {
       const asked = this.#pending.get(answer.id);
       this.#pending.delete(answer.id);
       if (asked === undefined || this.#at(asked)) continue;
-      this.#timed(() => this.#install(this.#options.pageOf(asked), answer));
+      this.#timed(() => this.#install(asked, answer));
     }
     if (this.#at(op)) {
       this.interval = Math.min(2 * this.interval, MAX_INTERVAL);
@@ -120,15 +127,20 @@ export class Jit {
     const count = (this.#samples.get(op) ?? 0) + 1;
     this.#samples.set(op, count);
     const isUrgent = count === (compiler ? URGENT : HOT);
-    if (!isUrgent && !(compiler && count === HOT_ELSEWHERE)) return;
-    const page = this.#options.pageOf(op);
-    const request = this.#request(page, op);
+    const isAsked = compiler !== undefined && count >= HOT_ELSEWHERE && this.#pending.size < MAX_PENDING;
+    if (!isUrgent && (!isAsked || this.#isPending(op))) return;
+    const request = this.#request(op);
     if (compiler && !isUrgent) {
       this.#pending.set(request.id, op);
       compiler.post(request);
     } else {
-      this.#timed(() => this.#install(page, this.#compileHere(request)));
+      this.#timed(() => this.#install(op, this.#compileHere(request)));
     }
+  }
+
+  #isPending(op: number): boolean {
+    for (const asked of this.#pending.values()) if (asked === op) return true;
+    return false;
   }
 
   /** Compiles the region that begins at an op, and all of its page, unless that is done. */
@@ -139,11 +151,12 @@ export class Jit {
     for (let at = page; at < page + OPS_PER_PAGE * OP_SIZE; at += OP_SIZE) {
       if (words.u16[at >>> 1] === HANDLER_DECODE) decode(at);
     }
-    this.#timed(() => this.#install(page, this.#compileHere(this.#request(page, op))));
+    this.#timed(() => this.#install(op, this.#compileHere(this.#request(op))));
   }
 
-  #request(page: number, op: number): CompileRequest {
-    const { words, noticesInexact } = this.#options;
+  #request(op: number): CompileRequest {
+    const { words, noticesInexact, pageOf } = this.#options;
+    const page = pageOf(op);
     const indexOf = (at: number): number => (at - page) / OP_SIZE;
     const copy = words.u8.slice(page, page + DECODED_PAGE_SIZE);
     const handlers = new Uint16Array(copy.buffer);
@@ -168,8 +181,13 @@ export class Jit {
     add(vcpu, COMPILE_TIME, Math.max(0, Math.round(now() - start)));
   }
 
-  #install(page: number, { entries, ranges, code }: CompileAnswer): void {
-    if (entries.length === 0) return;
+  /** @param op - what was asked about */
+  #install(op: number, { entries, ranges, code }: CompileAnswer): void {
+    if (entries.length === 0) {
+      this.#samples.set(op, -Infinity); // never again
+      return;
+    }
+    const page = this.#options.pageOf(op);
     if (this.#bySlot.length + entries.length - this.#freeSlots.length > MAX_REGIONS) this.dropAll();
     const { imports, vcpu } = this.#options;
     add(vcpu, REGIONS, entries.length);
@@ -184,14 +202,14 @@ export class Jit {
       // batch.ts exports a function for each.
       this.#enter(page + index * OP_SIZE, exports[regionName(place)] as () => void),
     );
-    const batch = { page, regions, ranges, bytes: code.length };
+    const batch = { page, regions, ranges, cost: MODULE_COST + SIZE_COST * code.length };
     const others = this.#byPage.get(page);
     if (others) others.push(batch);
     else this.#byPage.set(page, [batch]);
     this.#batches.add(batch);
-    this.#bytes += batch.bytes;
+    this.#cost += batch.cost;
     for (const oldest of this.#batches) {
-      if (this.#bytes <= MAX_BYTES) break;
+      if (this.#cost <= MAX_COST) break;
       this.#remove(oldest);
     }
   }
@@ -216,7 +234,7 @@ export class Jit {
       this.#samples.delete(entry);
     }
     this.#batches.delete(batch);
-    this.#bytes -= batch.bytes;
+    this.#cost -= batch.cost;
     const others = this.#byPage.get(batch.page)!.filter((each) => each !== batch);
     if (others.length === 0) this.#byPage.delete(batch.page);
     else this.#byPage.set(batch.page, others);
