@@ -14,7 +14,8 @@ export function startCompiler(): RegionCompiler {
   worker.unref();
   port1.unref();
   return {
-    post: (request) => port1.postMessage(request, [request.page.buffer]),
+    // Copied: after the first buffer that is transferred, V8 asks at every access of this thread whether there still is one.
+    post: (request) => port1.postMessage(request),
     take: () => (receiveMessageOnPort(port1) as { readonly message: CompileAnswer } | undefined)?.message,
   };
 }
