@@ -88,10 +88,10 @@ const FILES: Readonly<Record<FileKind, FileRequests>> = {
 export function dispatch(thread: KernelThread, fd: number, request: number, arg: number): number {
   const { words } = thread;
   const kind = fileKind(words, fd);
-  const { requests, lock: lockKind, unknown } = FILES[kind];
-  if (kind === FILE_NONE) return unknown;
   // The one request that is made a million times a second: nothing of it needs a table.
   if (request === KVM_RUN && kind === FILE_VCPU) return dispatchRun(thread, fileObject(words, fd), arg);
+  const { requests, lock: lockKind, unknown } = FILES[kind];
+  if (kind === FILE_NONE) return unknown;
   const block = new Block(words, fileObject(words, fd));
   if (lockKind !== 'none' && isDead(block, lockKind)) return -EIO;
   const found = requests.get(request);

@@ -16,6 +16,7 @@ import { argumentLow, narrowArguments, setResult, setResults } from '../state/ca
 import { holds, releases } from '../state/profile.ts';
 import { affinityInfo, cpuOff, cpuOn, cpuSuspend } from './cpu.ts';
 import type { CallOutcome, PsciHandler } from './handler.ts';
+import { isFixedPsci } from './ids.ts';
 import {
   mayForwardSuspend,
   systemOff,
@@ -26,17 +27,14 @@ import {
 } from './system.ts';
 import { psciVersion } from './versions.ts';
 
-/** PSCI's part of the standard service: numbers up to 0x1f, in both widths. */
-const FIRST_ID_32 = 0x8400_0000;
-const FIRST_ID_64 = 0xc400_0000;
+/** Numbers of the fixed ids, in each width. */
 const NUMBERS = 0x20;
+/** The bit of an id that tells the width is 30: it comes to stand above the number. */
+const WIDTH_SHIFT = 25;
 
 /** Place of an id in {@link CALLS}, or -1. */
-function placeOf(id: number): number {
-  if (id >= FIRST_ID_32 && id < FIRST_ID_32 + NUMBERS) return id - FIRST_ID_32;
-  if (id >= FIRST_ID_64 && id < FIRST_ID_64 + NUMBERS) return NUMBERS + id - FIRST_ID_64;
-  return -1;
-}
+const placeOf = (id: number): number =>
+  isFixedPsci(id) ? (id & (NUMBERS - 1)) | ((id >>> WIDTH_SHIFT) & NUMBERS) : -1;
 
 /** What PSCI_FEATURES answers for an id: flags, or NOT_SUPPORTED for what the version lacks or nobody serves. */
 function featuresOf(vcpu: Block, id: number, version: number): number {

@@ -18,9 +18,11 @@ const FREE_BITS = 0x4000_001f;
 const FIXED_BITS = RANGES[0].first | 0;
 const [, , { first: FIRST_0_1, last: LAST_0_1 }] = RANGES;
 
-/** The same for one id. Every call of a guest asks it. */
-export const isPsci = (id: number): boolean =>
-  (id & ~FREE_BITS) === FIXED_BITS || (id >= FIRST_0_1 && id <= LAST_0_1);
+/** Whether an id is one of the fixed ones. Bitwise: with numbers above 2³¹ arithmetic is that of doubles. */
+export const isFixedPsci = (id: number): boolean => (id & ~FREE_BITS) === FIXED_BITS;
+
+/** Whether an id is PSCI's. Every call of a guest asks it. */
+export const isPsci = (id: number): boolean => isFixedPsci(id) || (id >= FIRST_0_1 && id <= LAST_0_1);
 
 const ABOUT_ONE_CPU: ReadonlySet<PsciFunctionName> = new Set([
   'CPU_SUSPEND',

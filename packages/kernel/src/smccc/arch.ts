@@ -28,9 +28,9 @@ const WORKAROUNDS = new Map<number, number>([
 
 /** Calls of a workaround by HVC are answered on the spot: they must be fast, and no filter sees them. */
 export const isWorkaround = (id: number): boolean =>
-  id === ARM_SMCCC_ARCH_WORKAROUND_1 ||
-  id === ARM_SMCCC_ARCH_WORKAROUND_2 ||
-  id === ARM_SMCCC_ARCH_WORKAROUND_3;
+  (id | 0) === (ARM_SMCCC_ARCH_WORKAROUND_1 | 0) ||
+  (id | 0) === (ARM_SMCCC_ARCH_WORKAROUND_2 | 0) ||
+  (id | 0) === (ARM_SMCCC_ARCH_WORKAROUND_3 | 0);
 
 function featuresOf(vcpu: Block, id: number): number {
   if (id === ARM_SMCCC_HV_PV_TIME_FEATURES) {
