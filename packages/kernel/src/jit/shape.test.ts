@@ -1,0 +1,119 @@
+import { describe, expect, test } from 'vitest';
+import { functionBodies, loopBody, type WasmOp } from '../../test/wasm-body.ts';
+import { DecodeTable } from '../a64/decode.ts';
+import { INSNS } from '../a64/table.ts';
+import { planHandlers } from '../interp/build.ts';
+import { Decoder } from '../interp/decoder.ts';
+import { DECODED_PAGE_SIZE } from '../interp/uop.ts';
+import { Words } from '../state/words.ts';
+import { regionCompiler } from './compiler.ts';
+
+/*
+ * What is emitted for a hot loop is what makes the JIT fast, and no result shows it: so it is counted here. Exits do not
+ * count; they lie in branches aside.
+ */
+
+const CODE = 0x1000;
+const OPS = 0x8000;
+const plan = planHandlers(INSNS);
+const table = new DecodeTable(INSNS);
+const compile = regionCompiler(plan);
+
+/** The function of the region that begins with these words. */
+function regionOf(code: readonly number[]): WasmOp[] {
+  const words = new Words(new WebAssembly.Memory({ initial: 1, maximum: 1 }));
+  for (const [i, word] of code.entries()) words.set32(CODE + 4 * i, word);
+  const decoder = new Decoder(words, table, plan, () => -1);
+  for (let i = 0; i < code.length; i++) {
+    if (words.get32(OPS + 16 * i) === 0) decoder.decode(OPS + 16 * i, CODE + 4 * i);
+  }
+  const page = words.u8.slice(OPS, OPS + DECODED_PAGE_SIZE);
+  const { code: bytes, entries } = compile({
+    id: 1,
+    shared: false,
+    asksExactness: false,
+    page,
+    entry: 0,
+    compiled: [],
+  });
+  expect(entries).toEqual([0]);
+  return functionBodies(bytes).at(-1)!;
+}
+
+const countOf = (ops: readonly WasmOp[], name: string | RegExp): number =>
+  ops.filter((op) => (typeof name === 'string' ? op.name === name : name.test(op.name))).length;
+
+describe('a counted loop', () => {
+  const loop = loopBody(
+    regionOf([
+      0xf840_8423, // ldr x3, [x1], #8
+      0x8b03_0000, // add x0, x0, x3
+      0xeb02_003f, // cmp x1, x2
+      0x54ff_ffa3, // b.lo ldr
+      0xd65f_03c0, // ret
+    ]),
+  );
+
+  test('writes no register to memory', () => expect(countOf(loop, /store/)).toBe(0));
+
+  test('loads the entry of the TLB and the datum, and nothing else', () =>
+    expect(loop.filter(({ name }) => /load/.test(name)).map(({ name }) => name)).toEqual([
+      'i64.load',
+      'i64.load',
+    ]));
+
+  test('branches by one comparison of the registers themselves', () => {
+    const branch = loop.findLastIndex(({ name }) => name === 'if');
+    expect(countOf(loop, /^i64\.(lt|ge)_u$/)).toBe(2); // the TLB's hit, and b.lo
+    expect(branch).toBeGreaterThan(0);
+  });
+
+  test('calls nothing', () => expect(countOf(loop, /call/)).toBe(0));
+
+  test('counts by one addition', () => {
+    const additions = loop.filter(({ name }, i) => name === 'i32.add' && loop[i + 1]?.name === 'local_set');
+    expect(additions).toHaveLength(1);
+  });
+});
+
+test('flags that the next comparison overwrites are not kept', () => {
+  const loop = loopBody(
+    regionOf([
+      0xab01_0000, // adds x0, x0, x1: nobody reads its flags
+      0xf100_0442, // subs x2, x2, #1
+      0x54ff_ffc1, // b.ne adds
+      0xd65f_03c0, // ret
+    ]),
+  );
+  // Three words for subs; those of adds are dropped.
+  expect(countOf(loop, 'drop')).toBe(3);
+});
+
+test('an access of bytes is tested by the TLB alone', () => {
+  const loop = loopBody(
+    regionOf([
+      0x3840_1423, // ldrb w3, [x1], #1
+      0x8b03_0000, // add x0, x0, x3
+      0xeb02_003f, // cmp x1, x2
+      0x54ff_ffa1, // b.ne ldrb
+      0xd65f_03c0, // ret
+    ]),
+  );
+  expect(countOf(loop, 'i64.rotr')).toBe(0);
+  expect(countOf(loop, 'i64.load8_u')).toBe(1);
+});
+
+test('floating point stays in vector registers', () => {
+  const loop = loopBody(
+    regionOf([
+      0x1e62_0800, // fmul d0, d0, d2
+      0x1e61_2800, // fadd d0, d0, d1
+      0xf100_0442, // subs x2, x2, #1
+      0x54ff_ffa1, // b.ne fmul
+      0xd65f_03c0, // ret
+    ]),
+  );
+  expect(countOf(loop, 'f64.mul')).toBe(1);
+  expect(countOf(loop, 'f64.add')).toBe(1);
+  expect(countOf(loop, /load|store|call/)).toBe(0);
+});
