@@ -26,8 +26,6 @@ import {
 export const TLB_TABLES = 4;
 /** The last page of 4 GiB. */
 export const HIT_LIMIT = 0xffff_f000;
-/** Tag of an empty fetch entry: low bits set, as no page address has. */
-export const EMPTY_FETCH_TAG = -1n;
 export const FETCH_ENTRIES = FETCH_TLB_SIZE / 16;
 
 const SLOTS = TLB_TABLE_SIZE / 8;
@@ -91,10 +89,9 @@ export class Tlb {
   }
 
   flushFetch(): void {
-    const first = (this.#vcpu.base + FETCH_TLB) >>> 3;
-    const end = first + 2 * (FETCH_TLB_SIZE >>> 3);
-    const { i64 } = this.#vcpu.words;
-    for (let tag = first; tag < end; tag += 2) i64[tag] = EMPTY_FETCH_TAG;
+    // A tag of all ones has low bits set, as no page address has.
+    const first = this.#vcpu.base + FETCH_TLB;
+    this.#vcpu.words.u8.fill(0xff, first, first + 2 * FETCH_TLB_SIZE);
   }
 
   #hasBit(bitmap: number, page: number): boolean {
