@@ -72,6 +72,9 @@ export abstract class MemoryEmitter extends CodeEmitter {
   /** The place of an access that must be memory. @param alignment - what the address must be a multiple of */
   protected abstract located(address: Var<I64>, bytes: number, alignment: number, form: number): Var<I32>;
 
+  /** Stores whole vectors, one after the other. @param loose - as {@link AccessForm.loose} */
+  protected abstract storeVectors(address: I64, values: readonly Var<V128>[], loose: boolean): void;
+
   // ---- state words
 
   state32(offset: number): I32 {
@@ -186,7 +189,16 @@ export abstract class MemoryEmitter extends CodeEmitter {
     ];
   }
 
-  // ---- stores in place
+  // ---- stores
+
+  storeVec(address: I64, value: V128, loose = false): void {
+    const stored = this.code.letV128(value);
+    this.storeVectors(address, [stored], loose);
+  }
+
+  storeVecPair(address: I64, first: Var<V128>, second: Var<V128>, loose = false): void {
+    this.storeVectors(address, [first, second], loose);
+  }
 
   /** Both elements of a pair at `host`. */
   protected storePairAt(host: Var<I32>, first: Var<I64>, second: Var<I64>, size: Size): void {

@@ -123,16 +123,7 @@ export abstract class SlowMemoryEmitter extends OperandEmitter {
     );
   }
 
-  storeVec(address: I64, value: V128, loose = false): void {
-    const stored = this.code.letV128(value);
-    this.#storeVectors(address, [stored], loose);
-  }
-
-  storeVecPair(address: I64, first: Var<V128>, second: Var<V128>, loose = false): void {
-    this.#storeVectors(address, [first, second], loose);
-  }
-
-  #storeVectors(address: I64, values: readonly Var<V128>[], loose: boolean): void {
+  protected storeVectors(address: I64, values: readonly Var<V128>[], loose: boolean): void {
     const at = this.code.letI64(address);
     this.#storePieces(
       at,
