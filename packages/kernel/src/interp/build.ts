@@ -39,7 +39,7 @@ import {
   type HandlerImports,
 } from './frame.ts';
 import { ENV, importMemory, withRoutines } from './cold.ts';
-import { findPage } from './fetch.ts';
+import { enterTarget } from './fetch.ts';
 import { HandlerEmitter, KICK } from './handlers.ts';
 import { LEAVE_BUDGET, LEAVE_EXCEPTION } from './leave.ts';
 import { emitSlowPath } from './slow-path.ts';
@@ -294,41 +294,34 @@ function emitJump(
   regionType: number,
 ): number {
   const { index, code } = module.function([I64_TYPE, I32_TYPE, I32_TYPE, I64_TYPE], [I32_TYPE], 'jump');
-  const { i32, i64 } = code.ops;
+  const { i32 } = code.ops;
   const target = code.param<I64>(0);
   const counted = code.param<I32>(1);
   const depth = code.param<I32>(2);
   const expected = code.param<I64>(3);
   const vcpu = code.letI32(code.globalGet<I32>(imports.vcpu));
-  const page = code.local<I32>(I32_TYPE);
-  const op = code.local<I32>(I32_TYPE);
   const answer = (value: number): void => {
     i32.const(value);
     code.return();
   };
-  const storeCounted = (): void => {
-    code.store('i32.store', vcpu.get(), op.get(), OP);
-    code.store('i32.store', vcpu.get(), i32.sub(counted.get(), op.get()), ACC);
+  const storeCounted = (at: () => I32): void => {
+    code.store('i32.store', vcpu.get(), at(), OP);
+    code.store('i32.store', vcpu.get(), i32.sub(counted.get(), at()), ACC);
   };
-  findPage(code, vcpu, target, page, () => {
+  const op = enterTarget(code, vcpu, target, (page) => {
     page.set(code.call<I32>(imports.fetch, target.get()));
     code.if(i32.eqz(page.get()), () => {
-      storeCounted();
+      storeCounted(() => i32.const(0)); // no op: only the sum counts
       answer(COLD_LEAVE_WITH_PC);
     });
     target.set(code.load<I64>('i64.load', vcpu.get(), PC));
   });
-  const pcDelta = code.letI64(
-    i64.sub(i64.and(target.get(), i64.const(-4096)), i64.extend_i32_u(i32.shr_u(page.get(), i32.const(2)))),
-  );
-  code.store('i64.store', vcpu.get(), pcDelta.get(), PC_DELTA);
-  op.set(i32.add(page.get(), i32.shl(i32.and(i32.wrap_i64(target.get()), i32.const(0xfff)), i32.const(2))));
   const spent = i32.ge_s(counted.get(), i32.const(0));
   const leave = imports.kickable
     ? i32.or(spent, code.atomic<I32>('i32.load', code.load<I32>('i32.load', vcpu.get(), RUN_PAGE), [], KICK))
     : spent;
   code.if(leave, () => {
-    storeCounted();
+    storeCounted(() => op.get());
     code.store('i32.store', vcpu.get(), i32.const(LEAVE_BUDGET), LEAVE);
     answer(COLD_LEAVE);
   });
@@ -340,7 +333,7 @@ function emitJump(
       i32.sub(handler.get(), i32.const(plan.hot)),
     ),
   );
-  storeCounted();
+  storeCounted(() => op.get());
   i32.const(COLD_JUMP);
   return index;
 }

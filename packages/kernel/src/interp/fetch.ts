@@ -1,20 +1,24 @@
-/** The fetch TLB in generated code: where the decoded page of a branch target is. */
+/** Branches in generated code: from a virtual address to its decoded op, by the fetch TLB. */
 import type { I32, I64, Var } from '../a64/emitter.ts';
-import { FETCH_BASE } from '../state/vcpu-state.ts';
+import { FETCH_BASE, PC_DELTA } from '../state/vcpu-state.ts';
 import type { Code } from '../wasm/code.ts';
+import { I32_TYPE } from '../wasm/opcode.ts';
 
 /**
- * Sets `page` to the decoded page of `target`.
- * @param miss - emits what does so where the fetch TLB has no entry
+ * Goes to the page of `target`: PC_DELTA becomes that page's.
+ *
+ * @param miss - emits what finds the decoded page where the fetch TLB has no entry, and leaves if there is none. It may
+ *   write the target anew
+ * @returns the address of the target's op
  */
-export function findPage(
+export function enterTarget(
   code: Code,
   vcpu: Var<I32>,
   target: Var<I64>,
-  page: Var<I32>,
-  miss: () => void,
-): void {
+  miss: (page: Var<I32>) => void,
+): Var<I32> {
   const { i32, i64 } = code.ops;
+  const page = code.scoped<I32>(I32_TYPE);
   const entry = code.letI32(
     i32.add(
       code.load<I32>('i32.load', vcpu.get(), FETCH_BASE),
@@ -29,6 +33,13 @@ export function findPage(
   code.if(
     i64.eq(tag, code.load<I64>('i64.load', entry.get())),
     () => page.set(code.load<I32>('i32.load', entry.get(), 8)),
-    miss,
+    () => miss(page),
+  );
+  const pcDelta = code.letI64(
+    i64.sub(i64.and(target.get(), i64.const(-4096)), i64.extend_i32_u(i32.shr_u(page.get(), i32.const(2)))),
+  );
+  code.store('i64.store', vcpu.get(), pcDelta.get(), PC_DELTA);
+  return code.letI32(
+    i32.add(page.get(), i32.shl(i32.and(i32.wrap_i64(target.get()), i32.const(0xfff)), i32.const(2))),
   );
 }

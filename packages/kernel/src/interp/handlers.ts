@@ -22,13 +22,11 @@ import {
   LEAVE,
   OP,
   PC,
-  PC_DELTA,
   RUN_PAGE,
   SP_SLOT,
   SYNDROME,
 } from '../state/vcpu-state.ts';
-import { I32_TYPE } from '../wasm/opcode.ts';
-import { findPage } from './fetch.ts';
+import { enterTarget } from './fetch.ts';
 import { COLD_JUMP, COLD_LEAVE, COLD_LEAVE_WITH_PC, COLD_NEXT } from './frame.ts';
 import {
   LEAVE_BUDGET,
@@ -274,10 +272,9 @@ export class HandlerEmitter extends SlowMemoryEmitter implements Emitter {
 
   /** @param retired - 16 if the op at hand is an instruction */
   #jump(targetValue: I64, retired: number): void {
-    const { i32, i64 } = this;
+    const { i32 } = this;
     const target = this.code.letI64(targetValue);
-    const page = this.code.scoped<I32>(I32_TYPE);
-    findPage(this.code, this.vcpu, target, page, () => {
+    const op = enterTarget(this.code, this.vcpu, target, (page) => {
       this.setState32(OP, this.op.get());
       page.set(this.code.call<I32>(this.imports.fetch, target.get()));
       this.code.if(i32.eqz(page.get()), () => {
@@ -287,13 +284,6 @@ export class HandlerEmitter extends SlowMemoryEmitter implements Emitter {
       });
       target.set(this.state64(PC)); // a top byte that is ignored is gone
     });
-    this.setState64(
-      PC_DELTA,
-      i64.sub(i64.and(target.get(), i64.const(-4096)), i64.extend_i32_u(i32.shr_u(page.get(), i32.const(2)))),
-    );
-    const op = this.code.letI32(
-      i32.add(page.get(), i32.shl(i32.and(i32.wrap_i64(target.get()), i32.const(0xfff)), i32.const(2))),
-    );
     const passed = i32.sub(i32.add(this.op.get(), i32.const(retired)), op.get());
     this.#setAcc(i32.add(passed, this.#acc()));
     this.op.set(op.get());
