@@ -9,8 +9,9 @@ export const command = (argv: readonly string[]): Promise<number> =>
     createSyscalls: (process, report, { now, deterministic, ...choice } = {}) =>
       createKernel({
         host: { report, ...(now ? { now } : {}) },
-        // Another thread answers at another moment each time.
-        ...(deterministic ? {} : { compiler: startCompiler }),
+        // Another thread answers at another moment each time; and a replay, which has a clock of its own, makes hundreds
+        // of kernels that run for a moment each.
+        ...(deterministic || now ? {} : { compiler: startCompiler }),
         ...choice,
       }).attach(process),
   });
