@@ -57,7 +57,7 @@ export class RegionEmitter extends RegionExits implements Emitter {
       this.leaveOpIf(i32.eqz(this.hitAligned(sum, bytes)));
     } else {
       // Where alignment is demanded there is no entry, so an unaligned hit is as good if it stays in the page.
-      code.if(i32.eqz(this.hitAligned(sum, bytes)), () =>
+      code.ifUnlikely(i32.eqz(this.hitAligned(sum, bytes)), () =>
         this.leaveOpIf(i32.eqz(this.hitInPage(sum, bytes))),
       );
     }

@@ -49,8 +49,8 @@ export abstract class RegionExits extends RegionState {
   }
 
   protected leaveOpIf(_condition: I32): void {
-    if (this.#exit === undefined) this.code.if(onStack, () => this.leaveOp(this.facts.flagsBefore));
-    else this.code.brIf(onStack, this.#exit);
+    if (this.#exit === undefined) this.code.ifUnlikely(onStack, () => this.leaveOp(this.facts.flagsBefore));
+    else this.code.brIfUnlikely(onStack, this.#exit);
   }
 
   /** Emits an instruction that goes on with the next one; wherever it is left to the interpreter, one piece of code does. */
@@ -121,7 +121,7 @@ export abstract class RegionExits extends RegionState {
     const leave = this.runPage
       ? i32.or(spent, code.atomic<I32>('i32.load', this.runPage.get(), [], KICK))
       : spent;
-    code.if(leave, () => this.leaveGuest(LEAVE_BUDGET, to));
+    code.ifUnlikely(leave, () => this.leaveGuest(LEAVE_BUDGET, to));
   }
 
   // ---- calls
@@ -174,7 +174,7 @@ export abstract class RegionExits extends RegionState {
     const { code, i32, i64 } = this;
     code.if(i32.ge_u(this.depth.get(), i32.const(MAX_DEPTH)), tailCall);
     const answer = code.letI32(call());
-    code.if(i32.ge_s(answer.get(), i32.const(0)), () =>
+    code.ifUnlikely(i32.ge_s(answer.get(), i32.const(0)), () =>
       code.returnCall(this.imports.unwind, answer.get(), this.depth.get(), this.expected.get()),
     );
     this.fuel.set(i32.sub(answer.get(), i32.const(this.distance() + OP_SIZE)));

@@ -90,6 +90,8 @@ export class Code {
   /** Indices of the scoped locals in use. */
   readonly #scoped: number[] = [];
   #depth = 0;
+  /** Where conditions stand that are seldom true. */
+  #unlikely: number[] = [];
 
   /** @param params - how many */
   constructor(params: number) {
@@ -143,6 +145,7 @@ export class Code {
     this.#free.clear();
     this.#scoped.length = 0;
     this.#depth = 0;
+    this.#unlikely = [];
   }
 
   #opcode(opcode: number): void {
@@ -266,6 +269,12 @@ export class Code {
     this.end();
   }
 
+  /** {@link if} for what is seldom done: the engine keeps it apart, if it takes hints. */
+  ifUnlikely(_condition: I32, then: () => void): void {
+    this.#unlikely.push(this.sink.length);
+    this.if(onStack, then);
+  }
+
   br(label: Label): void {
     this.sink.byte(OP.br);
     this.sink.u32(this.#depth - label);
@@ -274,6 +283,12 @@ export class Code {
   brIf(_condition: I32, label: Label): void {
     this.sink.byte(OP.br_if);
     this.sink.u32(this.#depth - label);
+  }
+
+  /** {@link brIf} for what is seldom done. */
+  brIfUnlikely(_condition: I32, label: Label): void {
+    this.#unlikely.push(this.sink.length);
+    this.brIf(onStack, label);
   }
 
   brTable(_index: I32, labels: readonly Label[], otherwise: Label): void {
@@ -375,8 +390,13 @@ export class Code {
     this.sink.bytes([0xfc, 0x0b, 0x00]);
   }
 
-  /** Appends the body as the code section holds it: local declarations, instructions, `end`. */
-  encode(out: ByteSink): void {
+  /**
+   * Appends the body as the code section holds it: local declarations, instructions, `end`.
+   *
+   * @returns where the branches stand, in the body, that are seldom taken
+   */
+  encode(out: ByteSink): readonly number[] {
+    const begin = out.length;
     const locals = this.#locals;
     const starts = locals.flatMap((type, i) => (type === locals[i - 1] ? [] : [i]));
     out.u32(starts.length);
@@ -384,7 +404,9 @@ export class Code {
       out.u32((starts[n + 1] ?? locals.length) - start);
       out.byte(locals[start]!);
     }
+    const header = out.length - begin;
     out.sink(this.sink);
     out.byte(OP.end);
+    return this.#unlikely.map((at) => header + at);
   }
 }

@@ -98,4 +98,27 @@ describe('a module', () => {
     instantiate(module, { env: { memory: memoryOf(shared) } });
     expect(() => instantiate(module, { env: { memory: memoryOf(!shared) } })).toThrow(WebAssembly.LinkError);
   });
+
+  test('says where the branches stand that are seldom taken', () => {
+    const module = new ModuleBuilder();
+    module.importFunction('env', 'f', [], []);
+    module.function([], []);
+    const { index, code } = module.function([I32_TYPE], [I32_TYPE], 'f');
+    code.local<I32>(I32_TYPE);
+    const end = code.block();
+    code.brIf(code.param<I32>(0).get(), end);
+    code.brIfUnlikely(code.param<I32>(0).get(), end);
+    code.ifUnlikely(code.param<I32>(0).get(), () => {});
+    code.end();
+    code.param<I32>(0).get();
+    const bytes = module.encode();
+    const [hints] = WebAssembly.Module.customSections(
+      new WebAssembly.Module(bytes),
+      'metadata.code.branch_hint',
+    );
+    const [functions, which, count, first, , , second, ...rest] = new Uint8Array(hints!);
+    expect([functions, which, count, ...rest]).toEqual([1, index, 2, 1, 0]);
+    const body = bytes.subarray(-(3 + code.sink.length + 1)); // the last body: locals, instructions, end
+    expect([body[first!], body[second!]]).toEqual([0x0d, 0x04]);
+  });
 });

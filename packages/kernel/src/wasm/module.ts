@@ -24,7 +24,10 @@ interface GlobalImport {
 }
 
 /** Section number. */
+const CUSTOM_SECTION = 0;
 const CODE_SECTION = 10;
+/** A hint: its length, and that the branch is not taken. */
+const UNLIKELY = [1, 0];
 const FUNCTION = 0;
 const TABLE = 1;
 const MEMORY = 2;
@@ -46,6 +49,8 @@ interface FunctionBody {
   /** Where it then lies among the complete bodies. */
   start: number;
   end: number;
+  /** Where branches stand in it that are seldom taken. */
+  unlikely: readonly number[];
 }
 
 export class ModuleBuilder {
@@ -108,7 +113,7 @@ export class ModuleBuilder {
     const spare = this.#spare.pop();
     spare?.restart(params.length);
     const code = spare ?? new Code(params.length);
-    this.#functions.push({ type: this.type(params, results), code, start: 0, end: 0 });
+    this.#functions.push({ type: this.type(params, results), code, start: 0, end: 0, unlikely: [] });
     const index = this.#imports.length + this.#functions.length - 1;
     if (exportName !== undefined) this.#exports.push({ name: exportName, index });
     return { index, code };
@@ -120,7 +125,7 @@ export class ModuleBuilder {
     const { code } = body;
     if (!code) throw new RangeError(`function ${index} is complete already`);
     body.start = this.#complete.length;
-    code.encode(this.#complete);
+    body.unlikely = code.encode(this.#complete);
     body.end = this.#complete.length;
     body.code = undefined;
     this.#spare.push(code);
@@ -215,15 +220,33 @@ export class ModuleBuilder {
         for (const index of table.functions) body.u32(index);
       });
     }
+    for (const [i, one] of this.#functions.entries()) if (one.code) this.complete(this.#imports.length + i);
+    if (this.#functions.some(({ unlikely }) => unlikely.length > 0)) {
+      section(CUSTOM_SECTION, (body) => this.#branchHints(body));
+    }
     section(CODE_SECTION, (body) => {
       body.u32(this.#functions.length);
-      for (const [i, one] of this.#functions.entries()) {
-        if (one.code) this.complete(this.#imports.length + i);
+      for (const one of this.#functions) {
         body.u32(one.end - one.start);
         body.bytes(this.#complete.view().subarray(one.start, one.end));
       }
     });
     return out.done();
+  }
+
+  /** Source: the branch hinting proposal of WebAssembly, "Branch Hints Section". */
+  #branchHints(body: ByteSink): void {
+    const hinted = [...this.#functions.entries()].filter(([, { unlikely }]) => unlikely.length > 0);
+    body.name('metadata.code.branch_hint');
+    body.u32(hinted.length);
+    for (const [i, { unlikely }] of hinted) {
+      body.u32(this.#imports.length + i);
+      body.u32(unlikely.length);
+      for (const at of unlikely) {
+        body.u32(at);
+        body.bytes(UNLIKELY);
+      }
+    }
   }
 }
 
