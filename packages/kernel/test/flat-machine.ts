@@ -113,6 +113,7 @@ export class FlatMachine {
         sysreg: (word) => this.script.sysreg(word),
         mmioRead: (access) => this.script.mmioRead(access),
         mmioWrite: (access) => this.script.mmioWrite(access),
+        hearsAll: true,
       },
       plainSysreg: () => -1,
       tier,

@@ -101,7 +101,7 @@ export function wasmEngine(tier: 'none' | 'all'): Engine {
     words,
     vcpu: VCPU_AT,
     vm: VM_AT,
-    traps: { hypercall: () => 1, sysreg: () => 1, mmioRead: () => 1, mmioWrite: () => 1 },
+    traps: { hypercall: () => 1, sysreg: () => 1, mmioRead: () => 1, mmioWrite: () => 1, hearsAll: true },
     plainSysreg: () => -1,
     tier,
   });

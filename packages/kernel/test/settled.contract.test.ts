@@ -7,6 +7,7 @@ import {
   KVM_CREATE_IRQCHIP,
   KVM_EXIT_DEBUG,
   KVM_EXIT_MMIO,
+  KVM_EXIT_UNKNOWN,
   KVM_GUESTDBG_ENABLE,
   KVM_GUESTDBG_SINGLESTEP,
   KVM_MP_STATE_STOPPED,
@@ -77,6 +78,14 @@ test.each([false, true])('nothing: the guest goes on. Shared memory: %s', (share
   expectRead(vcpu);
   expect(vcpu.get(xRegId(2))).toBe(0x1234_5678n);
   expect(vcpu.get(KVM_REG_PC)).toBe(BigInt(RAM + 12));
+});
+
+test('exit_reason is overwritten: the guest executes the access again', () => {
+  const { vcpu } = afterExits();
+  kvmRun.view(vcpu.vm.process.memory, vcpu.page).exit_reason = KVM_EXIT_UNKNOWN;
+  vcpu.exit(kvmRunMmio).data.set([1, 0, 0, 0]);
+  expectRead(vcpu);
+  expect([vcpu.get(KVM_REG_PC), vcpu.get(xRegId(2))]).toEqual([BigInt(RAM + 8), 0n]);
 });
 
 test('KVM_SET_MP_STATE: it stops', () => {

@@ -24,11 +24,8 @@ import {
   TRANSLATE_WRITE,
 } from '../mmu/walk.ts';
 import { Block } from '../state/block.ts';
-import { COMPILED_INSTRUCTIONS, add } from '../state/engine-stats.ts';
 import {
-  ACC,
   CODE_MAP,
-  COMPILED,
   CPACR_EL1,
   EL,
   ENTRY_OP,
@@ -48,7 +45,6 @@ import {
   POOL_LIMIT,
   POOL_USED,
   RETIRED_BEFORE,
-  RETIRED_LIMIT,
   SCRATCH,
   SINK_SLOT,
   SYNDROME,
@@ -63,6 +59,7 @@ import { buildInterpreter, planHandlers, tableIndexOf, type HandlerPlan } from '
 import { coldName, ColdHandlers } from '../interp/cold.ts';
 import { Decoder, type PlainSysreg } from '../interp/decoder.ts';
 import { LEAVE_BUDGET, LEAVE_UNDEFINED, type Leave } from '../interp/leave.ts';
+import { NOT_RESUMED } from '../interp/entry.ts';
 import type { Traps } from '../interp/traps.ts';
 import {
   DECODED_PAGE_SIZE,
@@ -134,7 +131,9 @@ const PAGE = 4096;
 
 type Exports = WebAssembly.ModuleImports & {
   readonly table: WebAssembly.Table;
-  run(): void;
+  run(budget: number): number;
+  resume(budget: number): number;
+  complete(): number;
   translate(va: bigint, purpose: number): number;
 };
 
@@ -172,6 +171,7 @@ export class Engine {
       memory: words.memory,
       vcpu: global(vcpu),
       vm: global(vm),
+      hearsAll: global(traps.hearsAll ? 1 : 0),
       hypercall: (smc: number, immediate: number) => traps.hypercall(smc, immediate),
       sysreg: (word: number) => traps.sysreg(word),
       mmioRead: (access: number) => traps.mmioRead(access),
@@ -223,48 +223,58 @@ export class Engine {
     }
     this.#stackMoved();
     const jit = this.#jit;
-    let left = Math.min(budget, MAX_BUDGET);
     if (jit?.isEager) this.#compileAtPc(jit);
     vcpu.set32(OP, vcpu.base + ENTRY_OP);
+    const left = Math.min(budget, MAX_BUDGET);
+    const slice = jit ? Math.min(left, jit.interval) : left;
+    return this.#stay(left, slice, this.#exports.run(slice));
+  }
+
+  /**
+   * As {@link run}, after {@link completeAccess}, if that is all there is to do.
+   *
+   * @param budget - at most what one {@link run} may have
+   * @returns undefined if guest code was not entered; the access may be complete then: see interp/entry.ts
+   */
+  resume(budget: number): Leave | undefined {
+    const slice = this.#jit ? Math.min(budget, this.#jit.interval) : budget;
+    const retired = this.#exports.resume(slice);
+    return retired === NOT_RESUMED ? undefined : this.#stay(budget, slice, retired);
+  }
+
+  /** Finishes the access that user space has served. @returns whether there was one */
+  completeAccess(): boolean {
+    return this.#exports.complete() !== 0;
+  }
+
+  /**
+   * A stay in guest code, which began with `slice` of its budget of `left`.
+   * @param retired - in that slice
+   */
+  #stay(left: number, slice: number, retired: number): Leave {
+    const vcpu = this.#vcpu;
+    const jit = this.#jit;
+    this.retired = retired;
     for (;;) {
-      const slice = jit ? Math.min(left, jit.interval) : left;
-      const retired = this.#enter(slice);
-      left -= retired;
       const leave = vcpu.get32(LEAVE) as Leave;
       // Left before the slice was used up: somebody has kicked.
-      if (!jit || leave !== LEAVE_BUDGET || left <= 0 || retired < slice) {
-        this.retired = vcpu.get32(RETIRED_BEFORE);
-        vcpu.set32(RETIRED_BEFORE, 0);
+      if (!jit || leave !== LEAVE_BUDGET || retired < slice || this.retired >= left) {
         if (leave === LEAVE_UNDEFINED) vcpu.set32(SCRATCH, this.#wordAt(vcpu.get32(OP)));
         return leave;
       }
       // On at the same op: the pc is not translated again, so that no guest can tell.
       jit.sample(vcpu.get32(OP));
+      vcpu.set32(RETIRED_BEFORE, this.retired);
+      slice = Math.min(left - this.retired, jit.interval);
+      retired = this.#exports.run(slice);
+      this.retired += retired;
+      vcpu.set32(RETIRED_BEFORE, 0);
     }
   }
 
   #compileAtPc(jit: Jit): void {
     const op = this.#opAtPc();
     if (op !== undefined) jit.compile(op);
-  }
-
-  /** Enters generated code at the op word. @returns how many instructions were retired */
-  #enter(budget: number): number {
-    const vcpu = this.#vcpu;
-    const limit = budget * OP_SIZE;
-    vcpu.set32(RETIRED_LIMIT, limit);
-    vcpu.set32(ACC, -limit - vcpu.get32(OP));
-    this.#exports.run();
-    const counted = vcpu.get32(ACC) + vcpu.get32(OP);
-    const retired = ((counted + limit) | 0) / OP_SIZE;
-    vcpu.set32(RETIRED_LIMIT, -counted);
-    vcpu.set32(RETIRED_BEFORE, vcpu.get32(RETIRED_BEFORE) + retired);
-    const compiled = vcpu.get32(COMPILED);
-    if (compiled !== 0) {
-      add(vcpu, COMPILED_INSTRUCTIONS, compiled / OP_SIZE);
-      vcpu.set32(COMPILED, 0);
-    }
-    return retired;
   }
 
   /**

@@ -42,8 +42,10 @@ import { ENV, importMemory, withRoutines } from './cold.ts';
 import { enterTarget } from './fetch.ts';
 import { HandlerEmitter, KICK } from './handlers.ts';
 import { LEAVE_BUDGET, LEAVE_EXCEPTION } from './leave.ts';
+import { emitEntry } from './entry.ts';
 import { emitSlowPath } from './slow-path.ts';
 import { OP_SIZE, SPECIAL_HANDLERS } from './uop.ts';
+import { emitUserAccess } from './user-access.ts';
 
 /** One handler: a row of the instruction table at one point of its static parameters. */
 export interface Handler {
@@ -125,9 +127,9 @@ export const MAX_REGIONS = 0x8000;
 /**
  * Builds the interpreter for a set of rows.
  *
- * Exports `run()`, `translate(va, purpose)`, the table, which has room for the cold handlers and then for compiled regions,
- * and what both call. Imports the memory, the addresses of the vCPU and VM blocks, the four ports
- * (interp/traps.ts), `decode(op)`, `openPage(userPage)` and `stackMoved()`.
+ * Exports `run(budget)`, `resume(budget)`, `complete()`, `translate(va, purpose)`, the table, which has room for the cold
+ * handlers and then for compiled regions, and what both call. Imports the memory, the addresses of the vCPU and VM blocks,
+ * the four ports (interp/traps.ts) and `hearsAll`, `decode(op)`, `openPage(userPage)` and `stackMoved()`.
  *
  * @param shared - whether the memory is shared: a module fits only one kind
  */
@@ -136,6 +138,7 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
   importMemory(module, shared);
   const vcpu = module.importGlobal(ENV, 'vcpu', I32_TYPE);
   const vm = module.importGlobal(ENV, 'vm', I32_TYPE);
+  const hearsAll = module.importGlobal(ENV, 'hearsAll', I32_TYPE);
   const port = (name: string, params: number): number =>
     module.importFunction(
       ENV,
@@ -151,8 +154,9 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
   const decode = module.importFunction(ENV, 'decode', [I32_TYPE], []);
   const stackMoved = module.importFunction(ENV, 'stackMoved', [], []);
   const { translate } = emitWalk(module, { vcpu, vm });
+  const userAccess = emitUserAccess(module, { vcpu, vm });
   const imports = withRoutines(module, {
-    ...emitSlowPath(module, { vcpu, translate, mmioRead, mmioWrite }),
+    ...emitSlowPath(module, { vcpu, translate, mmioRead, mmioWrite, hearsAll, userAccess }),
     vcpu,
     kickable: shared,
     hypercall,
@@ -170,8 +174,9 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
   for (const name of ['read', 'write', 'probe', 'locate', 'fetch'] as const) {
     module.exportFunction(imports[name], name);
   }
-  const { code } = module.function([], [], 'run');
+  const { index: loop, code } = module.function([], []);
   emitLoop(code, plan, imports, types);
+  emitEntry(module, { vcpu, vm, loop, complete: userAccess.complete, shared });
   return module.encode();
 }
 

@@ -21,4 +21,7 @@ export const LEAVE_INTERRUPT = 7;
 /** The word in SCRATCH (u32) is not an instruction here. The pc is at it. */
 export const LEAVE_UNDEFINED = 8;
 
-export type Leave = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8;
+/** User space serves an access: the exit is in kvm_run. The pc is at the instruction, and nothing was changed. */
+export const LEAVE_MMIO = 9;
+
+export type Leave = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9;

@@ -35,8 +35,17 @@ import {
 import type { Code, Local, ValueType } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
 import { I32_TYPE, I64_TYPE } from '../wasm/opcode.ts';
-import { LEAVE_BUDGET, LEAVE_EXCEPTION, LEAVE_INTERRUPT, LEAVE_NO_SYNDROME, LEAVE_PORT } from './leave.ts';
+import {
+  LEAVE_BUDGET,
+  LEAVE_EXCEPTION,
+  LEAVE_INTERRUPT,
+  LEAVE_MMIO,
+  LEAVE_NO_SYNDROME,
+  LEAVE_PORT,
+} from './leave.ts';
+import { PORT_LEAVE, PORT_USER } from './traps.ts';
 import { OP_B } from './uop.ts';
+import { storeBytes, type UserAccess } from './user-access.ts';
 
 /**
  * The form word that handlers pass: an access word (mmu/access.ts) whose register field is a slot offset, and the
@@ -73,6 +82,9 @@ export interface SlowPathImports {
   readonly translate: number;
   readonly mmioRead: number;
   readonly mmioWrite: number;
+  /** Global: not 0: a port hears of accesses that nobody but user space can serve, too. */
+  readonly hearsAll: number;
+  readonly userAccess: UserAccess;
 }
 
 /** One function with the variables and idioms that all of the slow path uses. */
@@ -239,7 +251,7 @@ class SlowFunction {
     return i32.or(i32.and(this.form.get(), i32.const(0x7f)), shifted.get());
   }
 
-  /** Calls a device port; "leave" leaves. The pc word is brought up to date first. */
+  /** Calls a device port, unless the access is user space's in any case. The pc word is brought up to date first. */
   device(port: number, result: number): void {
     const { code } = this;
     const { i32, i64 } = code.ops;
@@ -251,7 +263,17 @@ class SlowFunction {
     code.store('i64.store', this.vcpu.get(), this.va.get(), FAULT_VA);
     const access = code.letI32(this.accessWord());
     code.store('i32.store', this.vcpu.get(), access.get(), ACCESS);
-    code.if(code.call<I32>(port, access.get()), () => this.leave(LEAVE_PORT, result));
+    const { hearsAll, userAccess } = this.#imports;
+    const answer = code.letI32(i32.const(PORT_USER));
+    const isUsers = i32.eqz(code.globalGet<I32>(hearsAll));
+    code.if(i32.eqz(i32.and(isUsers, code.call<I32>(userAccess.isUsers, access.get()))), () =>
+      answer.set(code.call<I32>(port, access.get())),
+    );
+    code.if(i32.eq(answer.get(), i32.const(PORT_LEAVE)), () => this.leave(LEAVE_PORT, result));
+    code.if(i32.eq(answer.get(), i32.const(PORT_USER)), () => {
+      code.call(userAccess.exit, access.get());
+      this.leave(LEAVE_MMIO, result);
+    });
   }
 
   /** Copies `count` bytes. The variables are consumed. */
@@ -339,22 +361,7 @@ function emitWrite(module: ModuleBuilder, imports: SlowPathImports): number {
       i32.const(0);
       code.return();
     });
-    const bytes = (n: number): I32 => i32.eq(f.bytes.get(), i32.const(n));
-    code.if(
-      bytes(8),
-      () => code.store('i64.store', first.get(), value.get()),
-      () =>
-        code.if(
-          bytes(4),
-          () => code.store('i64.store32', first.get(), value.get()),
-          () =>
-            code.if(
-              bytes(2),
-              () => code.store('i64.store16', first.get(), value.get()),
-              () => code.store('i64.store8', first.get(), value.get()),
-            ),
-        ),
-    );
+    storeBytes(code, first, value, f.bytes);
     i32.const(0);
     code.return();
   });

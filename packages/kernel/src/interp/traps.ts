@@ -2,8 +2,13 @@
  * What guest code needs of the layers above: the engine declares these ports, vcpu/ implements and injects them.
  *
  * The state words (pc at the instruction, registers, flags) are up to date when a port is called and are read again
- * after it. A port answers 0 = go on with the next instruction, or 1 = leave guest code. Only i32 cross.
+ * after it. A port answers {@link PORT_GO_ON}, with the next instruction, or {@link PORT_LEAVE} guest code. Only i32 cross.
  */
+export const PORT_GO_ON = 0;
+export const PORT_LEAVE = 1;
+/** Of an access: user space shall serve it. */
+export const PORT_USER = 2;
+
 export interface Traps {
   /**
    * HVC or SMC at EL1. The pc is already after the instruction.
@@ -17,11 +22,13 @@ export interface Traps {
    */
   sysreg(word: number): number;
   /**
-   * A load from FAULT_PA, which no memslot backs. "Go on": its value is in SCRATCH, zero-extended to 8 bytes. "Leave":
-   * the instruction is not complete; the pc is at it.
+   * A load from FAULT_PA, which no memslot backs. "Go on": its value is in SCRATCH, zero-extended to 8 bytes. Else the
+   * instruction is not complete; the pc is at it.
    * @param access - an ACCESS word (mmu/access.ts)
    */
   mmioRead(access: number): number;
-  /** A store of the value in SCRATCH to FAULT_PA. "Leave": as for {@link mmioRead}. */
+  /** A store of the value in SCRATCH to FAULT_PA. Else as for {@link mmioRead}. */
   mmioWrite(access: number): number;
+  /** The two are asked about every access; else not about those that nobody but user space can serve. */
+  readonly hearsAll: boolean;
 }

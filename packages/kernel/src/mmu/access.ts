@@ -13,4 +13,3 @@ export const ACCESS_REGISTER_SHIFT = 8;
 
 /** @returns 1, 2, 4 or 8 */
 export const accessBytes = (access: number): number => 1 << (access & ACCESS_SIZE);
-export const accessRegister = (access: number): number => (access >>> ACCESS_REGISTER_SHIFT) & 31;

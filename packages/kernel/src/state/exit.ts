@@ -1,4 +1,7 @@
-/** The only writer of `kvm_run`: one function an exit. Offsets are those of `@vkvm/uapi`'s kvm-run.ts. */
+/**
+ * The writer of `kvm_run`: one function an exit. Offsets are those of `@vkvm/uapi`'s kvm-run.ts. The exit for an access
+ * that user space serves is written by guest code itself: interp/user-access.ts.
+ */
 import {
   KVM_DEBUG_ARCH_HSR_HIGH_VALID,
   KVM_EXIT_ARM_NISV,
@@ -7,7 +10,6 @@ import {
   KVM_EXIT_HYPERCALL,
   KVM_EXIT_INTERNAL_ERROR,
   KVM_EXIT_INTR,
-  KVM_EXIT_MMIO,
   KVM_EXIT_SYSTEM_EVENT,
   KVM_EXIT_UNKNOWN,
   VKVM_EXIT_IDLE,
@@ -18,7 +20,6 @@ import {
   kvmRunDebug,
   kvmRunHw,
   kvmRunHypercall,
-  kvmRunMmio,
   kvmRunSyncRegs,
   kvmRunSystemEvent,
   vkvmRunIdle,
@@ -34,10 +35,6 @@ import { RUN_PAGE, X } from './vcpu-state.ts';
 const { exit_reason: EXIT_REASON, immediate_exit: IMMEDIATE_EXIT, flags: FLAGS } = kvmRun.offsets;
 const { hardware_exit_reason: HARDWARE_EXIT_REASON } = kvmRunHw.offsets;
 const { device_irq_level: DEVICE_IRQ_LEVEL } = kvmRunSyncRegs.offsets;
-const { phys_addr: PHYS_ADDR, data: DATA, len: LEN, is_write: IS_WRITE } = kvmRunMmio.offsets;
-
-/** User address of the data of an MMIO exit. */
-export const mmioData = (vcpu: Block): number => vcpu.get32(RUN_PAGE) + DATA;
 
 export const exitReason = (vcpu: Block): number => vcpu.words.get32(vcpu.get32(RUN_PAGE) + EXIT_REASON);
 
@@ -74,37 +71,6 @@ export function exitDebug(vcpu: Block, syndrome: number, far: bigint): void {
 /** A signal: KVM_RUN answers EINTR. */
 export function exitIntr(vcpu: Block): void {
   setReason(vcpu, KVM_EXIT_INTR);
-}
-
-/**
- * An access that no memslot backs.
- * @param length - 1, 2, 4 or 8
- * @param data - byte address of a store's `length` bytes, a multiple of 8; -1 for a load
- */
-export function exitMmio(vcpu: Block, gpa: number, length: number, data: number): void {
-  const page = setReason(vcpu, KVM_EXIT_MMIO);
-  const { words } = vcpu;
-  words.setNumber(page + PHYS_ADDR, gpa);
-  words.set32(page + LEN, length);
-  if (data < 0) {
-    words.u8[page + IS_WRITE] = 0;
-    return;
-  }
-  words.u8[page + IS_WRITE] = 1;
-  switch (length) {
-    case 1:
-      words.u8[page + DATA] = words.u8[data]!;
-      return;
-    case 2:
-      words.u16[(page + DATA) >>> 1] = words.u16[data >>> 1]!;
-      return;
-    case 4:
-      words.set32(page + DATA, words.get32(data));
-      return;
-    default:
-      words.set32(page + DATA, words.get32(data));
-      words.set32(page + DATA + 4, words.get32(data + 4));
-  }
 }
 
 /** Before 5.18 `data[0]` is the field `flags`, and nothing counts. */

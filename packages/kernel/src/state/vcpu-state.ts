@@ -5,6 +5,8 @@
  * code addresses the same words, so the offsets below 0x1_0000 are constants of it; a change is a new
  * `LAYOUT_VERSION`. Registers that an instruction names are *slots* of eight bytes (sixteen for vectors), and a
  * decoded operand is the slot's offset: that is what makes XZR and SP free at run time.
+ *
+ * What an exit touches lies at different offsets of its pages: a cache of 32 KiB keeps eight lines of one offset.
  */
 
 /** General registers x0 to x30, eight bytes each. */
@@ -131,7 +133,7 @@ export const SYSREG_STORE = 0x800;
 export const SYSREG_STORE_END = 0x2000;
 
 /** Control words of the vCPU file: vcpu/control.ts. */
-export const CONTROL = 0x2000;
+export const CONTROL = 0x2200;
 /** What KVM_SET_GUEST_DEBUG asked for: guest-debug.ts. */
 export const GUEST_DEBUG = 0x2400;
 /** Timers of the vCPU: timer/arch-timer.ts. */
@@ -149,8 +151,8 @@ export const FETCH_TLB_SIZE = 0x4000;
 export const LARGE_MAPPINGS = 0x1_8000;
 export const HUGE_MAPPINGS = 0x1_8100;
 /** Logs of filled TLB entries, global and non-global: a count, then u32 entry addresses. */
-export const FILL_LOG_GLOBAL = 0x2_0000;
-export const FILL_LOG_NON_GLOBAL = 0x6_0000;
+export const FILL_LOG_GLOBAL = 0x2_0300;
+export const FILL_LOG_NON_GLOBAL = 0x6_0340;
 /** Entries that one log holds before all of them are cleared. */
 export const FILL_LOG_CAPACITY = 0xffff;
 /** Decoded pages by user page: u32 address of the page's ops, 0 = none. Covers 4 GiB of user addresses. */

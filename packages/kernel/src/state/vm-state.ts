@@ -1,17 +1,18 @@
 /**
  * The state of one VM as words of the process memory: byte offsets from the start of its block.
- * Writers hold the VM lock unless another lock is named. Offsets are part of the layout version.
+ * Writers hold the VM lock unless another lock is named. Offsets are part of the layout version; for those in their pages
+ * see vcpu-state.ts.
  */
 
 /** Configuration and control of the VM file: vm/vm.ts owns this range. */
-export const VM_CONTROL = 0x0000;
+export const VM_CONTROL = 0x0400;
 /** Block addresses of the vCPUs in the order of creation: u32 count, then u32 each. */
 export const VCPU_COUNT = 0x1000;
 export const VCPU_TABLE = 0x1008;
 /** Stores that cause no exit: store-bus.ts. Read and written under the state lock. */
-export const STORE_BUS = 0x2000;
+export const STORE_BUS = 0x2180;
 /** Consumer's index of the coalesced MMIO ring, as it was last seen. Under the state lock. */
-export const COALESCED_FIRST = 0x2004;
+export const COALESCED_FIRST = STORE_BUS + 0x04;
 /** Where GSIs lead: irq-routing.ts. Written under the state lock. */
 export const IRQ_ROUTES = 0xa000;
 /** Not 0: user space has set {@link IRQ_ROUTES}. */
@@ -20,6 +21,9 @@ export const IRQ_ROUTES_SET = 0xe000;
 export const RESAMPLERS = 0xe004;
 /** Distributor and other VM-wide interrupt state, to 0x2_FFFF: vgic/. Written under the vGIC lock, by any thread. */
 export const VM_VGIC = 0x1_0000;
+/** What all frames of the GIC lie in, 64 bits each; both are 0 while there is none: vgic/frame.ts. Under the VM lock. */
+export const FRAMES_START = VM_VGIC + 0x58;
+export const FRAMES_END = VM_VGIC + 0x60;
 /** Messages that GSIs stand for: irq-routing.ts. Read and written under the vGIC lock. */
 export const IRQ_MESSAGES = 0x3_0000;
 /** PSCI, SMCCC filter, firmware registers, timer offsets: smccc/, psci/, timer/. Written under the state lock. */
@@ -39,8 +43,8 @@ export const GUEST_VM = VM_SECURE + 0x08;
  * Memslots, sorted by guest-physical address and without overlap: u32 count, then entries. The page walk in generated
  * code reads them. They change only while no vCPU of the VM is in guest code.
  */
-export const MEMSLOT_COUNT = 0x8_0000;
-export const MEMSLOTS = 0x8_0008;
+export const MEMSLOT_COUNT = 0x8_0240;
+export const MEMSLOTS = 0x8_0248;
 export const MEMSLOT_SIZE = 32;
 /** Fields of an entry. Addresses and length are multiples of 4096; the length is below 4 GiB. */
 export const MEMSLOT_GPA = 0; // u64

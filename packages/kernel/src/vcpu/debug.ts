@@ -4,7 +4,7 @@
  */
 import { KVM_GUESTDBG_SINGLESTEP, KVM_MP_STATE_RUNNABLE, releaseNumber } from '@vkvm/uapi';
 
-import { LEAVE_EXCEPTION, LEAVE_PORT, LEAVE_UNDEFINED, LEAVE_WFI } from '../interp/leave.ts';
+import { LEAVE_EXCEPTION, LEAVE_MMIO, LEAVE_PORT, LEAVE_UNDEFINED, LEAVE_WFI } from '../interp/leave.ts';
 import type { Block } from '../state/block.ts';
 import { MP_STATE, WAITING } from '../state/control.ts';
 import { exitDebug } from '../state/exit.ts';
@@ -77,7 +77,8 @@ export function debugTurn(vcpu: Vcpu): number {
   const trapsAreSteps = since(block, TRAPS_ARE_STEPS);
   if (result !== GO_ON) {
     // What user space completes was an instruction of its own; what it refused executes again.
-    if (result === 0 && traps.hasTrapped && trapsAreSteps) block.set32(STEP_DUE, 1);
+    const hasTrapped = traps.hasTrapped || leave === LEAVE_MMIO;
+    if (result === 0 && hasTrapped && trapsAreSteps) block.set32(STEP_DUE, 1);
     return result;
   }
   // A WFI that has nothing to wait for is not trapped.

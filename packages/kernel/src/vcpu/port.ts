@@ -8,7 +8,5 @@ export const PORT_EXIT = 1;
 export const PORT_EXCEPTION = 2;
 /** An external abort of the access to FAULT_VA. */
 export const PORT_EXTERNAL_ABORT = 3;
-/** KVM_RUN returns 0, with an exit for a device of user space. */
-export const PORT_MMIO = 4;
 
-export type PortAction = 0 | 1 | 2 | 3 | 4;
+export type PortAction = 0 | 1 | 2 | 3;

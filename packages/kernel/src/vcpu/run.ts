@@ -13,7 +13,7 @@ import {
   VKVM_KICK_SIGNAL_MASK,
 } from '@vkvm/uapi';
 
-import { LEAVE_PORT, LEAVE_WFE } from '../interp/leave.ts';
+import { LEAVE_MMIO, LEAVE_WFE } from '../interp/leave.ts';
 import type { Leave } from '../interp/leave.ts';
 import {
   HAS_RUN_ONCE,
@@ -21,7 +21,6 @@ import {
   IN_GUEST,
   MP_STATE,
   PSTATE_REST,
-  REQUESTS,
   SERROR_PENDING,
   SERROR_SYNDROME,
   SETTLED,
@@ -75,10 +74,8 @@ import {
   takeSerror,
 } from './exception.ts';
 import { DEBUG_TURN, debugTurn, forgetStep, isDebugged } from './debug.ts';
-import { completeMmio } from './mmio.ts';
 import { PSTATE_A, PSTATE_F, PSTATE_I, PSTATE_IL } from './pstate.ts';
 import { applyPendingReset } from './reset.ts';
-import { PORT_MMIO } from './port.ts';
 import { GO_ON, countRetired, handleLeave } from './trap.ts';
 import type { Vcpu } from './vcpu.ts';
 
@@ -105,19 +102,10 @@ export function runVcpu(vcpu: Vcpu): number {
 
 /**
  * Whether a look at everything would find what the last one has found. {@link SETTLED} stands for all that only this vCPU
- * and the requests of its file change; the rest is what others change.
+ * and the requests of its file change; the rest is what others change, and what the engine looks at before it resumes.
  */
-function isSettled({ block, vm, untilClock }: Vcpu): boolean {
-  return (
-    block.get32(SETTLED) !== 0 &&
-    block.words.i32[kickIndex(block)] === 0 &&
-    block.get32(REQUESTS) === 0 &&
-    block.get32(INTERRUPT_LINES) === 0 &&
-    untilClock > 0 &&
-    !isItsBehind(vm) &&
-    !counts(block)
-  );
-}
+const isSettled = ({ block, vm, untilClock }: Vcpu): boolean =>
+  block.get32(SETTLED) !== 0 && untilClock > 0 && !isItsBehind(vm) && !counts(block);
 
 /** Whether a vCPU can be {@link SETTLED}: nothing is there that must be looked at before every turn. */
 const canSettle = ({ block, vm }: Vcpu): boolean =>
@@ -128,21 +116,21 @@ const canSettle = ({ block, vm }: Vcpu): boolean =>
  * the first turn of {@link runUntilExit} needs no look at anything. What it does is what that does, in few instructions.
  */
 function runSettled(vcpu: Vcpu): number {
-  const { block, vm, traps } = vcpu;
-  const hasCompleted = completeMmio(block);
-  if (immediateExit(block)) {
-    if (hasCompleted) forgetStep(block);
-    return -EINTR;
-  }
-  exitUnknown(block);
-  const slice = vm.getNumber(SLICE) || Infinity;
-  if (!enters(vcpu)) return runUntilExit(vcpu, slice, slice);
-  const leave = turn(vcpu, Math.min(slice, vcpu.untilClock));
-  if (leave === LEAVE_PORT && traps.action === PORT_MMIO) return 0;
+  const { block, vm, engine } = vcpu;
+  const level = block.get32(EL);
+  const leave = engine.resume(Math.min(block.get32(SETTLED), vcpu.untilClock));
+  if (leave === undefined) return run(vcpu);
+  account(vcpu, level, leave);
+  if (leave === LEAVE_MMIO) return 0;
   block.set32(SETTLED, 0);
   const result = handleLeave(vcpu, leave);
-  return result === GO_ON ? runUntilExit(vcpu, slice, leftAfter(vcpu, leave, slice, slice)) : result;
+  if (result !== GO_ON) return result;
+  const slice = sliceOf(vm);
+  return runUntilExit(vcpu, slice, leftAfter(vcpu, leave, slice, slice));
 }
+
+/** Instructions that a KVM_RUN may take; Infinity = no limit. */
+const sliceOf = (vm: Block): number => vm.getNumber(SLICE) || Infinity;
 
 /** Marks the vCPU as in guest code. @returns false: memslots are changing, and guest code is not to be entered */
 function enters({ block, vm }: Vcpu): boolean {
@@ -161,11 +149,17 @@ function turn(vcpu: Vcpu, budget: number): Leave {
   const { block, engine } = vcpu;
   const level = block.get32(EL);
   const leave = engine.run(budget);
+  account(vcpu, level, leave);
+  return leave;
+}
+
+/** Guest code was left. @param level - the exception level it ran at */
+function account(vcpu: Vcpu, level: number, leave: Leave): void {
+  const { block, engine } = vcpu;
   countRetired(vcpu, level, leave);
   block.set32(IN_GUEST, 0);
   count(block, EXITS);
   vcpu.untilClock -= engine.retired + LEAVE_COST;
-  return leave;
 }
 
 /** Instructions that are left after a turn. WFE is a hint to let others run: under a slice it ends one. */
@@ -178,7 +172,7 @@ function run(vcpu: Vcpu): number {
   block.set32(SETTLED, 0);
   const refused = firstRun(vcpu);
   if (refused !== 0) return refused;
-  const hasCompleted = completeMmio(block);
+  const hasCompleted = engine.completeAccess();
   completePsci(block);
   takePending(block, engine);
   if (immediateExit(block)) {
@@ -188,7 +182,7 @@ function run(vcpu: Vcpu): number {
   exitUnknown(block);
   block.set32(PSTATE_REST, 0);
   block.set32(PSTATE_REST + 4, 0);
-  const slice = vm.getNumber(SLICE) || Infinity;
+  const slice = sliceOf(vm);
   const result = runUntilExit(vcpu, slice, slice);
   if (vm.get32(IRQCHIP) === 0) setDeviceIrqLevel(block, deviceLevels(block));
   return result;
@@ -233,7 +227,7 @@ const TIMER_ENDS_WFI = releases({ since: '4.1', until: '5.19' });
  * @param left - how many of them are left
  */
 function runUntilExit(vcpu: Vcpu, slice: number, left: number): number {
-  const { block, vm, engine, traps, thread } = vcpu;
+  const { block, vm, engine, thread } = vcpu;
   const { host } = thread;
   const { words } = block;
   const { i32 } = words;
@@ -309,7 +303,7 @@ function runUntilExit(vcpu: Vcpu, slice: number, left: number): number {
       continue;
     }
     const leave = turn(vcpu, Math.min(left, vcpu.untilClock, Math.max(1, untilOverflow(block))));
-    if (leave === LEAVE_PORT && traps.action === PORT_MMIO && canSettle(vcpu)) block.set32(SETTLED, 1);
+    if (leave === LEAVE_MMIO && canSettle(vcpu)) block.set32(SETTLED, Math.min(slice, CLOCK_INTERVAL));
     const result = handleLeave(vcpu, leave);
     if (result !== GO_ON) return result;
     left = leftAfter(vcpu, leave, slice, left);

@@ -6,6 +6,7 @@ import {
   LEAVE_ERET,
   LEAVE_EXCEPTION,
   LEAVE_INTERRUPT,
+  LEAVE_MMIO,
   LEAVE_NO_SYNDROME,
   LEAVE_PORT,
   LEAVE_UNDEFINED,
@@ -29,7 +30,7 @@ import {
   returnFromException,
   takeSynchronous,
 } from './exception.ts';
-import { PORT_AGAIN, PORT_EXCEPTION, PORT_EXIT, PORT_EXTERNAL_ABORT, PORT_MMIO } from './port.ts';
+import { PORT_AGAIN, PORT_EXCEPTION, PORT_EXIT, PORT_EXTERNAL_ABORT } from './port.ts';
 import { NOWHERE_ABORT, NOWHERE_FAULT, NOWHERE_USER, describeWord, nowhere } from './traps.ts';
 import type { Vcpu } from './vcpu.ts';
 
@@ -48,8 +49,6 @@ const portLeft: Handler = ({ block, engine, traps }) => {
       return GO_ON;
     case PORT_EXIT:
       return traps.result;
-    case PORT_MMIO:
-      return 0;
     case PORT_EXCEPTION:
       takeSynchronous(block, engine);
       return GO_ON;
@@ -113,6 +112,7 @@ const HANDLERS: Readonly<Record<Leave, Handler>> = {
   [LEAVE_NO_SYNDROME]: noSyndrome,
   [LEAVE_INTERRUPT]: goOn,
   [LEAVE_UNDEFINED]: undefinedWord,
+  [LEAVE_MMIO]: () => 0,
 };
 
 /** Instructions that complete on the way out of guest code, beyond those that the engine has counted. */
@@ -124,10 +124,11 @@ function completedByLeave({ traps }: Vcpu, leave: Leave): number {
 /** Guest code was left: what it has retired counts. @param level - the exception level it ran at */
 export function countRetired(vcpu: Vcpu, level: number, leave: Leave): void {
   const { block, engine } = vcpu;
-  const retired = engine.retired + completedByLeave(vcpu, leave);
+  const completed = completedByLeave(vcpu, leave);
+  const retired = engine.retired + completed;
   endCounting(block, level, retired);
   passTime(block, retired);
-  add(block, INSTRUCTIONS, retired);
+  if (completed !== 0) add(block, INSTRUCTIONS, completed);
 }
 
 /** @returns {@link GO_ON}, or what KVM_RUN answers */

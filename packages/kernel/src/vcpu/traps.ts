@@ -1,12 +1,13 @@
 /** The engine's ports: what guest code cannot do by itself. In-kernel devices come first, then user space. */
 import { EFAULT } from '@vkvm/uapi';
 
+import { PORT_GO_ON, PORT_LEAVE, PORT_USER } from '../interp/traps.ts';
 import type { Traps } from '../interp/traps.ts';
 import { ACCESS_WRITE, accessBytes } from '../mmu/access.ts';
 import type { Block } from '../state/block.ts';
 import { MP_STATE, VCPU_ID, WAITING } from '../state/control.ts';
 import { exitDirtyRingFull } from '../state/exit.ts';
-import { HVC_EXITS, MMIO_EXITS_KERNEL, MMIO_EXITS_USER, count } from '../state/stats.ts';
+import { HVC_EXITS, MMIO_EXITS_KERNEL, count } from '../state/stats.ts';
 import { holds, releases } from '../state/profile.ts';
 import { SCRATCH, SYNDROME, FAULT_PA, EL, PC, X } from '../state/vcpu-state.ts';
 import { IPA_BITS, UNBACKED_COUNT, WRITE_PROTECTED_COUNT } from '../state/vm-control.ts';
@@ -19,16 +20,12 @@ import { isUnbacked, isWriteProtected } from '../vm/memslots.ts';
 import { serveStore } from '../vm/store-bus.ts';
 import type { Thread } from '../vm/thread.ts';
 import { ESR_UNDEFINED } from './exception.ts';
-import { beginMmio } from './mmio.ts';
-import { PORT_AGAIN, PORT_EXCEPTION, PORT_EXIT, PORT_EXTERNAL_ABORT, PORT_MMIO } from './port.ts';
+import { PORT_AGAIN, PORT_EXCEPTION, PORT_EXIT, PORT_EXTERNAL_ABORT } from './port.ts';
 import type { PortAction } from './port.ts';
 import { stepPc, stepPcBack } from './pstate.ts';
 import { callSecure, hasRoomForCall, isSecureVm, secureVcpuFor } from './secure.ts';
 import type { SecureCpu } from './secure.ts';
 import { SYSREG_TABLE } from './sysregs.ts';
-
-const GO_ON = 0;
-const LEAVE = 1;
 
 /** The first guest-physical address that the VM does not have. */
 const addressEnd = (vm: Block): number => (1 << (vm.get32(IPA_BITS) - 32)) * 0x1_0000_0000;
@@ -65,6 +62,7 @@ export class VcpuTraps implements Traps {
   hasTrapped = false;
   /** In a secure runtime: it has ended its call. {@link callSecure} clears it. */
   hasReturned = false;
+  readonly hearsAll: boolean;
   /** 0 or -errno, for PORT_EXIT. */
   result = 0;
   /** Instructions that the last port completed before it left, which the engine has not counted: 0 or 1. */
@@ -86,6 +84,7 @@ export class VcpuTraps implements Traps {
     this.#vcpu = vcpu;
     this.#vm = vm;
     this.#thread = thread;
+    this.hearsAll = thread.trace?.kvm_mmio !== undefined;
     this.#env = env;
     this.#reportOnce = reportOnce;
     this.#access = { bytes: 0, write: false, data: vcpu.base + SCRATCH };
@@ -110,7 +109,7 @@ export class VcpuTraps implements Traps {
     if (secure !== 0) {
       if (!hasRoomForCall(vm, vcpu)) return this.#repeat(exitDirtyRingFull);
       callSecure(vm, vcpu, this.#thread.vcpuAt(secure), host);
-      return GO_ON;
+      return PORT_GO_ON;
     }
     const outcome = smccc(vcpu, smc !== 0, immediate, host);
     if (outcome === 'exit') return this.#exit(0);
@@ -120,7 +119,7 @@ export class VcpuTraps implements Traps {
       return this.#raise(ESR_UNDEFINED);
     }
     const runs = vcpu.get32(MP_STATE) === 0 && vcpu.get32(WAITING) === 0;
-    return runs ? GO_ON : this.#leave(PORT_AGAIN);
+    return runs ? PORT_GO_ON : this.#leave(PORT_AGAIN);
   }
 
   sysreg(word: number): number {
@@ -128,12 +127,12 @@ export class VcpuTraps implements Traps {
     const vcpu = this.#vcpu;
     switch (accessSysreg(SYSREG_TABLE, vcpu, word, this.#env)) {
       case SYSREG_DONE:
-        return GO_ON;
+        return PORT_GO_ON;
       case SYSREG_LEAVE:
         stepPc(vcpu);
         this.#leave(PORT_AGAIN);
         this.uncounted = 1;
-        return LEAVE;
+        return PORT_LEAVE;
       case SYSREG_EXCEPTION:
         return this.#leave(PORT_EXCEPTION);
       case SYSREG_TRAP:
@@ -147,7 +146,7 @@ export class VcpuTraps implements Traps {
   mmioRead(access: number): number {
     const vcpu = this.#vcpu;
     const gpa = vcpu.getNumber(FAULT_PA);
-    if (this.#deviceAccess(access, gpa)) return GO_ON;
+    if (this.#deviceAccess(access, gpa)) return PORT_GO_ON;
     return this.#userAccess(access, gpa);
   }
 
@@ -155,7 +154,7 @@ export class VcpuTraps implements Traps {
     const vcpu = this.#vcpu;
     const gpa = vcpu.getNumber(FAULT_PA);
     // Guest code itself looks at the interrupts that the store may have raised.
-    if (this.#deviceAccess(access, gpa)) return GO_ON;
+    if (this.#deviceAccess(access, gpa)) return PORT_GO_ON;
     return this.#userAccess(access, gpa);
   }
 
@@ -186,25 +185,23 @@ export class VcpuTraps implements Traps {
         }
         if (write && serveStore(this.#vm, gpa, accessBytes(access), vcpu.base + SCRATCH, host)) {
           count(vcpu, MMIO_EXITS_KERNEL);
-          return GO_ON;
+          return PORT_GO_ON;
         }
-        count(vcpu, MMIO_EXITS_USER);
-        beginMmio(vcpu, access, gpa);
-        return this.#leave(PORT_MMIO);
+        return PORT_USER;
     }
   }
 
   #leave(action: Exclude<PortAction, typeof PORT_EXIT>): number {
     this.action = action;
     this.uncounted = 0;
-    return LEAVE;
+    return PORT_LEAVE;
   }
 
   #exit(result: number): number {
     this.uncounted = 0;
     this.action = PORT_EXIT;
     this.result = result;
-    return LEAVE;
+    return PORT_LEAVE;
   }
 
   /** KVM_RUN returns, and the next one makes the call again. */

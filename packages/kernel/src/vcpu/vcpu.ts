@@ -8,7 +8,8 @@ import { SYSREG_TABLE } from './sysregs.ts';
 import { VcpuTraps } from './traps.ts';
 import type { TrapsThread } from './traps.ts';
 
-export type VcpuEngine = SysregEngine & Pick<Engine, 'run' | 'step' | 'wordAtPc' | 'retired' | 'format'>;
+export type VcpuEngine = SysregEngine &
+  Pick<Engine, 'run' | 'resume' | 'completeAccess' | 'step' | 'wordAtPc' | 'retired' | 'format'>;
 export type EngineFactory = (options: Omit<EngineOptions, 'interpreter'>) => VcpuEngine;
 
 export interface VcpuThread extends TrapsThread {

@@ -4,7 +4,7 @@ import { E2BIG, EEXIST, EINVAL } from '@vkvm/uapi';
 import type { Block } from '../state/block.ts';
 import { holds, releases } from '../state/profile.ts';
 import { IPA_BITS } from '../state/vm-control.ts';
-import { FRAMES_END, FRAMES_START } from './state.ts';
+import { FRAMES_END, FRAMES_START } from '../state/vm-state.ts';
 
 const ADDRESS_END = 1n << 64n;
 /** All of a frame is looked at, and what comes first is whether it is placed. Before, its start, in the order of the code. */

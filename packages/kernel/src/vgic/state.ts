@@ -88,9 +88,6 @@ export const ITS_FIRST = VM_VGIC + 0x48;
 export const ITS_COUNT = VM_VGIC + 0x4c;
 /** Not 0: an ITS has commands before it that it did not come to yet. */
 export const ITS_BEHIND = VM_VGIC + 0x50;
-/** What all frames lie in, 64 bits each; both are 0 while there is none: frame.ts. Written under the VM lock. */
-export const FRAMES_START = VM_VGIC + 0x58;
-export const FRAMES_END = VM_VGIC + 0x60;
 /** Banks by number; the first is unused. */
 const SPI_BANKS = VM_VGIC + 0x1000;
 /** GICD_IROUTER by INTID, as Aff2.Aff1.Aff0 (GICv2: GICD_ITARGETSR); and the address of the vCPU it names, 0 = none. */

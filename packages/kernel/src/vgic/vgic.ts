@@ -10,6 +10,7 @@ import type { Host } from '../host.ts';
 import type { Block } from '../state/block.ts';
 import { lock, unlock } from '../state/lock.ts';
 import { VM_BLOCK } from '../state/vcpu-state.ts';
+import { FRAMES_END, FRAMES_START } from '../state/vm-state.ts';
 import { IRQCHIP, VGIC_LOCK } from '../state/vm-control.ts';
 import type { Words } from '../state/words.ts';
 import { giccRows } from './gicc.ts';
@@ -27,8 +28,6 @@ import type { FrameAccess, RegisterRow } from './regions.ts';
 import {
   CPU_INTERFACE_BASE,
   DISTRIBUTOR_BASE,
-  FRAMES_END,
-  FRAMES_START,
   INITIALISED,
   ITS_BEHIND,
   ITS_FIRST,

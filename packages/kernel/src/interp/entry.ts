@@ -1,0 +1,115 @@
+/** How the engine enters guest code: what is done around a stay in the dispatch loop. */
+import { KVM_EXIT_UNKNOWN, kvmRun, kvmRunHw } from '@vkvm/uapi';
+
+import type { I32, I64 } from '../a64/emitter.ts';
+import { IN_GUEST, REQUESTS } from '../state/control.ts';
+import { COMPILED_INSTRUCTIONS, INSTRUCTIONS } from '../state/engine-stats.ts';
+import {
+  ACC,
+  COMPILED,
+  ENTRY_OP,
+  INTERRUPT_LINES,
+  OP,
+  RETIRED_LIMIT,
+  RUN_PAGE,
+} from '../state/vcpu-state.ts';
+import { PAUSED } from '../state/vm-control.ts';
+import type { Code, Local } from '../wasm/code.ts';
+import type { ModuleBuilder } from '../wasm/module.ts';
+import { I32_TYPE } from '../wasm/opcode.ts';
+import { KICK } from './handlers.ts';
+import { OP_SIZE } from './uop.ts';
+
+const { immediate_exit: IMMEDIATE_EXIT, exit_reason: EXIT_REASON, flags: FLAGS } = kvmRun.offsets;
+const { hardware_exit_reason: HARDWARE_EXIT_REASON } = kvmRunHw.offsets;
+
+/** What `resume` answers if there is more to be looked at. */
+export const NOT_RESUMED = -1;
+
+interface EntryImports {
+  readonly vcpu: number;
+  readonly vm: number;
+  /** `()`: the dispatch loop, from the op word on. */
+  readonly loop: number;
+  /** See {@link UserAccess}. */
+  readonly complete: number;
+  /** Whether the memory is shared with other threads. */
+  readonly shared: boolean;
+}
+
+/** Exports `run` and `resume`. */
+export function emitEntry(module: ModuleBuilder, imports: EntryImports): void {
+  emitResume(module, imports, emitRun(module, imports));
+}
+
+/** `(budget: i32) → i32`: runs from the op word on, and counts. Answers how many instructions were retired. */
+function emitRun(module: ModuleBuilder, imports: EntryImports): number {
+  const { index, code } = module.function([I32_TYPE], [I32_TYPE], 'run');
+  const { i32, i64 } = code.ops;
+  const budget = code.param<I32>(0);
+  const vcpu = code.letI32(code.globalGet<I32>(imports.vcpu));
+  const word = (offset: number): I32 => code.load('i32.load', vcpu.get(), offset);
+  const setWord = (offset: number, value: Local<I32>): void =>
+    code.store('i32.store', vcpu.get(), value.get(), offset);
+  const add = (counter: number, value: Local<I32>): void => {
+    const sum = i64.add(code.load<I64>('i64.load', vcpu.get(), counter), i64.extend_i32_u(value.get()));
+    const local = code.letI64(sum);
+    code.store('i64.store', vcpu.get(), local.get(), counter);
+  };
+  const inInstructions = (value: I32): I32 => i32.div_s(value, i32.const(OP_SIZE));
+
+  const limit = code.letI32(i32.mul(budget.get(), i32.const(OP_SIZE)));
+  setWord(RETIRED_LIMIT, limit);
+  setWord(ACC, code.letI32(i32.sub(i32.sub(i32.const(0), limit.get()), word(OP))));
+  code.call(imports.loop);
+  const counted = code.letI32(i32.add(word(ACC), word(OP)));
+  setWord(RETIRED_LIMIT, code.letI32(i32.sub(i32.const(0), counted.get())));
+  const retired = code.letI32(inInstructions(i32.add(counted.get(), limit.get())));
+  add(INSTRUCTIONS, retired);
+  add(COMPILED_INSTRUCTIONS, code.letI32(inInstructions(word(COMPILED))));
+  code.store('i32.store', vcpu.get(), i32.const(0), COMPILED);
+  retired.get();
+  return index;
+}
+
+/**
+ * `(budget: i32) → i32`: KVM_RUN after an exit for a device: completes the access and runs on from there, as `run`. Answers
+ * {@link NOT_RESUMED} if there is more to be looked at before; the access may be complete then.
+ */
+function emitResume(module: ModuleBuilder, imports: EntryImports, run: number): void {
+  const { code } = module.function([I32_TYPE], [I32_TYPE], 'resume');
+  const { i32, i64 } = code.ops;
+  const budget = code.param<I32>(0);
+  const vcpu = code.letI32(code.globalGet<I32>(imports.vcpu));
+  const page = code.letI32(code.load<I32>('i32.load', vcpu.get(), RUN_PAGE));
+  const word = (offset: number): I32 => code.load('i32.load', vcpu.get(), offset);
+  const notIf = (condition: I32): void =>
+    code.if(condition, () => {
+      i32.const(NOT_RESUMED);
+      code.return();
+    });
+  const requested = i32.or(word(REQUESTS), word(INTERRUPT_LINES));
+  const told = i32.or(
+    code.load<I32>('i32.load', page.get(), KICK),
+    code.load<I32>('i32.load8_u', page.get(), IMMEDIATE_EXIT),
+  );
+  notIf(i32.or(requested, told));
+  notIf(i32.eqz(code.call<I32>(imports.complete)));
+  if (imports.shared) notIf(isPaused(code, imports, vcpu));
+  // As exitUnknown of state/exit.ts.
+  code.store('i32.store', page.get(), i32.const(KVM_EXIT_UNKNOWN), EXIT_REASON);
+  code.store('i32.store16', page.get(), i32.const(0), FLAGS);
+  code.store('i64.store', page.get(), i64.const(0), HARDWARE_EXIT_REASON);
+  const entry = code.letI32(i32.add(vcpu.get(), i32.const(ENTRY_OP)));
+  code.store('i32.store', vcpu.get(), entry.get(), OP);
+  code.returnCall(run, budget.get());
+}
+
+/** Marks the vCPU as in guest code, unless memslots are changing: vm/memslots.ts stores PAUSED and then loads IN_GUEST. */
+function isPaused(code: Code, imports: EntryImports, vcpu: Local<I32>): I32 {
+  const { i32 } = code.ops;
+  code.atomicStore('i32.store', vcpu.get(), i32.const(1), IN_GUEST);
+  const paused = code.letI32(code.atomic<I32>('i32.load', code.globalGet<I32>(imports.vm), [], PAUSED));
+  code.if(paused.get(), () => code.atomicStore('i32.store', vcpu.get(), i32.const(0), IN_GUEST));
+  return paused.get();
+}
