@@ -276,8 +276,10 @@ export interface Emitter {
   requireFp(): void;
   /** HVC or SMC with this 16-bit immediate: the `hvc` port. */
   hypercall(conduit: 'hvc' | 'smc'): void;
-  /** MRS, MSR, SYS that is more than a word of storage: the `sysreg` port, with the instruction word (immediate). */
+  /** MRS or MSR that is more than a word of storage: the `sysreg` port, with the instruction word (immediate). */
   systemRegister(): void;
+  /** SYS or SYSL: the same port. It may drop the very code that executes it. */
+  systemInstruction(): void;
   /** Leaves guest code after this instruction: `wfi`, `wfe`. */
   wait(kind: 'wfi' | 'wfe'): void;
   exceptionReturn(): void;

@@ -576,6 +576,10 @@ export class Evaluator implements Emitter {
     this.#leave({ kind: 'system_register' });
   }
 
+  systemInstruction(): void {
+    this.systemRegister();
+  }
+
   wait(event: 'wfi' | 'wfe'): void {
     this.#leave({ kind: 'wait', event });
   }

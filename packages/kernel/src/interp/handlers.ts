@@ -179,6 +179,10 @@ export class HandlerEmitter extends SlowMemoryEmitter implements Emitter {
     this.#portAnswer(this.code.call<I32>(this.imports.sysreg, this.imm32()));
   }
 
+  systemInstruction(): void {
+    this.systemRegister();
+  }
+
   #continueAtOp(): void {
     if (this.frame) {
       this.code.br(this.frame.next);

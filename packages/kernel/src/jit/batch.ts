@@ -45,6 +45,8 @@ export function buildBatch(
       unwind,
       regionType,
       stackMoved: slow.stackMoved,
+      hypercall: slow.hypercall,
+      sysreg: slow.sysreg,
       kickable: shared,
       asksExactness,
       routineIndex: (routine) => imports.routineIndex(routine),

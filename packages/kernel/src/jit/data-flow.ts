@@ -4,7 +4,7 @@
  */
 import type { Field } from '../a64/emitter.ts';
 import { SINK_SLOT, SP_SLOT, V, ZERO_SLOT } from '../state/vcpu-state.ts';
-import { isCall, type RegisterUse } from './footprint.ts';
+import { comesBack, type RegisterUse } from './footprint.ts';
 import type { Node } from './graph.ts';
 import { goesOn, type RegionOp } from './region.ts';
 
@@ -178,7 +178,7 @@ function spreadDirty(blocks: readonly BlockSets[]): void {
       for (const each of ops) {
         add(each.dirty, dirty);
         add(dirty, each.writes);
-        if (isCall(each.op.footprint)) Object.assign(dirty, noRegisters());
+        if (comesBack(each.op.footprint)) Object.assign(dirty, noRegisters());
       }
       add(dirtyOut, dirty);
       for (const to of successors) changed = add(to.dirtyIn, dirty) || changed;
@@ -199,7 +199,7 @@ function spreadLive({ ops, successors, mayLeave, dirtyOut, live }: BlockSets): b
     const each = ops[i]!;
     const { reads, writes, kills, dirty } = each;
     const { exitsBefore, exitsAfter, flow } = each.op.footprint;
-    const called = isCall(each.op.footprint);
+    const called = comesBack(each.op.footprint);
     if (called) {
       // All is written back before, and what is needed is loaded again.
       add(each.reload, { general, vector, flags });

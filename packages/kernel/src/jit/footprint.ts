@@ -36,6 +36,8 @@ export type Flow =
   | { readonly kind: 'branch' | 'branch if'; readonly reach: Reach; readonly branch: BranchKind }
   /** Out of the region, by an indirect branch. */
   | { readonly kind: 'jump'; readonly branch: BranchKind }
+  /** A port does it. */
+  | { readonly kind: 'port' }
   /** Only the interpreter does it. */
   | { readonly kind: 'interpret' };
 
@@ -267,9 +269,9 @@ class FootprintEmitter extends CodeEmitter implements Emitter {
 
   // ---- control
 
-  #interpret(): void {
+  #interpret(kind: 'interpret' | 'port' = 'interpret'): void {
     if (this.#conditional > 0) this.exitsBefore = true;
-    else if (this.flow.kind === 'next') this.flow = { kind: 'interpret' };
+    else if (this.flow.kind === 'next') this.flow = { kind };
   }
   branch(reach: Reach, branch: BranchKind): void {
     if (reach === 'far') this.usesPc = true;
@@ -300,9 +302,12 @@ class FootprintEmitter extends CodeEmitter implements Emitter {
     this.exitsBefore = true;
   }
   hypercall(_conduit: 'hvc' | 'smc'): void {
-    this.#interpret();
+    this.#interpret('port');
   }
   systemRegister(): void {
+    this.#interpret('port');
+  }
+  systemInstruction(): void {
     this.#interpret();
   }
   wait(_kind: 'wfi' | 'wfe'): void {
@@ -316,8 +321,12 @@ class FootprintEmitter extends CodeEmitter implements Emitter {
   }
 }
 
-/** A branch that is meant to come back behind itself. */
-export const isCall = ({ flow }: Footprint): boolean => 'branch' in flow && flow.branch === 'call';
+/**
+ * Control goes elsewhere and is meant to come back behind the instruction: to a port, or by a branch that is a call. All
+ * registers are in memory meanwhile.
+ */
+export const comesBack = ({ flow }: Footprint): boolean =>
+  flow.kind === 'port' || ('branch' in flow && flow.branch === 'call');
 
 /** Emits for nothing. @param emit - one instruction */
 export function footprintOf(emit: (c: Emitter) => void): Footprint {

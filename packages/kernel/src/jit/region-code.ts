@@ -4,7 +4,7 @@
  */
 import type { Code, Label } from '../wasm/code.ts';
 import { analyse, copyOf, noRegisters, writesStack, type RegionFacts } from './data-flow.ts';
-import { isCall } from './footprint.ts';
+import { comesBack } from './footprint.ts';
 import { orderBlocks, type Node } from './graph.ts';
 import { RegionEmitter } from './region-emitter.ts';
 import type { RegionImports } from './region-state.ts';
@@ -36,7 +36,7 @@ class RegionCode {
   emit(): void {
     const footprints = this.#nodes.flatMap(({ block }) => block.ops.map(({ footprint }) => footprint));
     this.#emitter.begin(this.#facts.live, {
-      pc: footprints.some((each) => each.usesPc || isCall(each)),
+      pc: footprints.some((each) => each.usesPc || comesBack(each)),
       memory: footprints.some(({ usesMemory }) => usesMemory),
       fp: footprints.some(({ usesFp }) => usesFp),
       fpNeeds: new Set(footprints.flatMap(({ fpNeeds }) => fpNeeds)),

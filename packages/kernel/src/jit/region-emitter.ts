@@ -159,11 +159,20 @@ export class RegionEmitter extends RegionExits implements Emitter {
     this.interpret();
   }
 
-  hypercall(): void {
-    this.interpret();
+  hypercall(conduit: 'hvc' | 'smc'): void {
+    const { i32, code, imports } = this;
+    // The pc is after it when the port is called.
+    this.callPort(this.index + 1, () =>
+      code.call<I32>(imports.hypercall, i32.const(conduit === 'smc' ? 1 : 0), this.imm32()),
+    );
   }
 
   systemRegister(): void {
+    if (this.facts.op.footprint.flow.kind !== 'port') return this.interpret();
+    this.callPort(this.index, () => this.code.call<I32>(this.imports.sysreg, this.imm32()));
+  }
+
+  systemInstruction(): void {
     this.interpret();
   }
 

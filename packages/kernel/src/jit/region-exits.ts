@@ -1,8 +1,8 @@
 /** The ways out of a region: to the interpreter, to other regions, to what called it. */
 import type { I32, I64 } from '../a64/emitter.ts';
-import { COLD_JUMP, COLD_LEAVE, COLD_RETURN } from '../interp/frame.ts';
+import { COLD_JUMP, COLD_LEAVE, COLD_LEAVE_WITH_PC, COLD_RETURN } from '../interp/frame.ts';
 import { KICK } from '../interp/handlers.ts';
-import { LEAVE_BUDGET } from '../interp/leave.ts';
+import { LEAVE_BUDGET, LEAVE_PORT } from '../interp/leave.ts';
 import { OP_SIZE } from '../interp/uop.ts';
 import { ACC, LEAVE, OP, PC, PC_DELTA } from '../state/vcpu-state.ts';
 import type { Label, Local } from '../wasm/code.ts';
@@ -124,7 +124,28 @@ export abstract class RegionExits extends RegionState {
     code.ifUnlikely(leave, () => this.leaveGuest(LEAVE_BUDGET, to));
   }
 
-  // ---- calls
+  // ---- ports and calls
+
+  /** Calls a port, which may read and write every register. @param index - of the op that the pc is at meanwhile */
+  protected callPort(index: number, call: () => I32): void {
+    const { code } = this;
+    this.spill(true);
+    this.storeOp(index);
+    this.storeAcc();
+    this.setState64(PC, this.pcAt(index));
+    code.if(call(), () => {
+      this.setState32(LEAVE, this.i32.const(LEAVE_PORT));
+      this.answer(COLD_LEAVE_WITH_PC);
+    });
+    this.comeBack();
+  }
+
+  /** Goes on where all registers are in memory. */
+  protected comeBack(): void {
+    this.start({ general: 0, vector: 0, flags: false });
+    this.reload(this.facts.reload);
+    this.loadFpMode();
+  }
 
   /** Calls the region at an op of the page, and goes on behind the instruction if it comes back there. */
   protected callNear(index: number): void {
@@ -182,9 +203,7 @@ export abstract class RegionExits extends RegionState {
       PC_DELTA,
       i64.sub(this.pcAtEntry!.get(), i64.extend_i32_u(i32.shr_u(this.op.get(), i32.const(2)))),
     );
-    this.start({ general: 0, vector: 0, flags: false });
-    this.reload(this.facts.reload);
-    this.loadFpMode();
+    this.comeBack();
   }
 
   /** Where a call that stands here comes back. */

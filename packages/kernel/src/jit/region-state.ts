@@ -32,6 +32,9 @@ export interface RegionImports {
   readonly firstRegion: number;
   readonly firstEntry: number;
   readonly stackMoved: number;
+  /** Ports: see interp/traps.ts. */
+  readonly hypercall: number;
+  readonly sysreg: number;
   readonly kickable: boolean;
   /**
    * Results are looked at for exactness where inexact ones must be noticed. Else such instructions are left to the

@@ -13,7 +13,7 @@ import {
   OP_SIZE,
   SPECIAL_HANDLERS,
 } from '../interp/uop.ts';
-import { footprintOf, isCall, type Footprint } from './footprint.ts';
+import { footprintOf, comesBack, type Footprint } from './footprint.ts';
 
 /** One instruction of a region. */
 export interface RegionOp {
@@ -150,13 +150,13 @@ function successorsOf({ index, footprint, immLow }: RegionOp): {
   const { flow } = footprint;
   const isLocal = 'reach' in flow && flow.reach !== 'far' && flow.branch === 'jump';
   const taken = isLocal ? index + (immLow >> 2) : undefined;
-  const falls = flow.kind === 'next' || flow.kind === 'branch if' || isCall(footprint);
+  const falls = flow.kind === 'next' || flow.kind === 'branch if' || comesBack(footprint);
   return { taken, next: falls ? index + 1 : undefined };
 }
 
 /** Control goes on with the next op, always. */
 export const goesOn = ({ footprint }: RegionOp): boolean =>
-  footprint.flow.kind === 'next' || isCall(footprint);
+  footprint.flow.kind === 'next' || comesBack(footprint);
 
 function blocksOf(
   entry: number,

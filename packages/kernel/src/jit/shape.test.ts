@@ -103,6 +103,21 @@ test('an access of bytes is tested by the TLB alone', () => {
   expect(countOf(loop, 'i64.load8_u')).toBe(1);
 });
 
+test('a hypercall is one call of its port', () => {
+  const loop = loopBody(
+    regionOf([
+      0x8b00_0042, // add x2, x2, x0
+      0xd400_0002, // hvc #0
+      0xf100_0421, // subs x1, x1, #1
+      0x54ff_ffa1, // b.ne add
+      0xd65f_03c0, // ret
+    ]),
+  );
+  expect(countOf(loop, 'call')).toBe(1);
+  // Of the registers only those that are needed again are read again: x0 to x2, and x30 of RET.
+  expect(loop.filter(({ name, depth }) => name === 'i64.load' && depth === loop[0]!.depth)).toHaveLength(4);
+});
+
 test('floating point stays in vector registers', () => {
   const loop = loopBody(
     regionOf([

@@ -76,6 +76,9 @@ function ownerOf(words: Words, vm: number): number {
   return chosen === 0 ? defaultOwner(words) : chosen - 1;
 }
 
+/** Whether the kernel serves all PSCI calls of a VM. */
+export const ownsPsci = (vm: Block): boolean => ownerOf(vm.words, vm.base) === VKVM_PSCI_OWNER_KERNEL;
+
 /** Whether the PSCI call that a vCPU makes exits. */
 export function isUserPsci(vcpu: Block): boolean {
   const { words } = vcpu;

@@ -15,7 +15,7 @@ import { psciCall } from '../psci/call.ts';
 import { beginPsci } from '../psci/exit.ts';
 import type { CallOutcome } from '../psci/handler.ts';
 import { isPsci } from '../psci/ids.ts';
-import { isUserPsci } from '../psci/owner.ts';
+import { isUserPsci, ownsPsci } from '../psci/owner.ts';
 import type { Block } from '../state/block.ts';
 import { argumentLow, setResult, setResults } from '../state/call-registers.ts';
 import { exitHypercall } from '../state/exit.ts';
@@ -23,7 +23,7 @@ import { holds, releases } from '../state/profile.ts';
 import type { Releases } from '../state/profile.ts';
 import { X } from '../state/vcpu-state.ts';
 import { archServices, isWorkaround } from './arch.ts';
-import { filterAction } from './filter.ts';
+import { filterAction, hasFilter } from './filter.ts';
 import { bitmapOf } from './firmware-regs.ts';
 import { pvtimeServices } from './pvtime.ts';
 import type { SmcccService } from './service.ts';
@@ -67,6 +67,9 @@ function serve(vcpu: Block, smc: boolean, host: Host): CallOutcome {
   else setResults(vcpu, SMCCC_RET_NOT_SUPPORTED);
   return 'resume';
 }
+
+/** Whether what {@link smccc} does with every PSCI call by HVC of a VM is to serve it. */
+export const servesPsci = (vm: Block): boolean => ownsPsci(vm) && !hasFilter(vm);
 
 /**
  * Serves an HVC or SMC of a vCPU. The pc is already after the instruction. The function id stays in x0, where everybody

@@ -51,6 +51,9 @@ export function addFilter(vm: Block, userAddress: number, host: Host): number {
   });
 }
 
+/** Whether user space has denied or taken over anything. */
+export const hasFilter = (vm: Block): boolean => vm.get32(FILTER.count) !== 0;
+
 /** The action for the call that a vCPU makes: a KVM_SMCCC_FILTER_*. */
 export function filterAction(vcpu: Block): number {
   const action = findRange(vcpu.words, vcpu.get32(VM_BLOCK), FILTER, argumentLow(vcpu, 0));

@@ -45,6 +45,11 @@ export const UNBACKED_COUNT = VM_CONTROL + 0x48;
 export const WRITE_PROTECTED_COUNT = VM_CONTROL + 0x4c;
 /** Not 0: vCPUs stay out of guest code (memslots change). Atomic; the holder of the VM lock writes it. */
 export const PAUSED = VM_CONTROL + 0x50;
+/**
+ * Not 0: every PSCI call by HVC is the kernel's, and nobody is asked before: no filter, no route, no secure runtime. Chosen
+ * at the first run, which freezes all of these.
+ */
+export const PSCI_BY_KERNEL = VM_CONTROL + 0x54;
 /** KVM_DIRTY_LOG_* bits of KVM_CAP_MANUAL_DIRTY_LOG_PROTECT2. */
 export const MANUAL_DIRTY_LOG = VM_CONTROL + 0x80;
 /** Bytes of each vCPU's dirty ring, 0 = no rings. Chosen before the first vCPU. */

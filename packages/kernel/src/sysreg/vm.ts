@@ -26,7 +26,7 @@ import {
   TTBR1_EL1,
   VBAR_EL1,
 } from '../state/vcpu-state.ts';
-import { SYSREG_DONE } from './row.ts';
+import { SYSREG_DONE, SYSREG_LEAVE } from './row.ts';
 import type { SysregOutcome, SysregRow } from './row.ts';
 
 /** What KVM resets a register to whose reset value is architecturally unknown. */
@@ -120,7 +120,7 @@ export const vmSysregs: readonly SysregRow[] = [
     write(vcpu, from, { engine }) {
       vcpu.set64(CPACR_EL1, vcpu.get64(from));
       engine.contextChanged();
-      return SYSREG_DONE;
+      return SYSREG_LEAVE; // compiled code knows for all of a stay whether FP and AdvSIMD trap
     },
   },
   { ...plain('ACTLR_EL1', 0n), write: () => SYSREG_DONE },

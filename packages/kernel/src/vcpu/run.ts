@@ -56,7 +56,8 @@ import {
 import { EXITS, SIGNAL_EXITS, count } from '../state/stats.ts';
 import type { Block } from '../state/block.ts';
 import { DAIF, EL, INTERRUPT_LINES, PSTATE_SS_IL } from '../state/vcpu-state.ts';
-import { IRQCHIP, PAUSED, SLICE, STATE_LOCK, VM_HAS_RUN } from '../state/vm-control.ts';
+import { IRQCHIP, PAUSED, PSCI_BY_KERNEL, SLICE, STATE_LOCK, VM_HAS_RUN } from '../state/vm-control.ts';
+import { servesPsci } from '../smccc/call.ts';
 import { finaliseIdRegisters } from '../sysreg/id.ts';
 import { timerDeadline, timerLevels, timerUpdate } from '../timer/arch-timer.ts';
 import { claimTimerIntids } from '../timer/attributes.ts';
@@ -76,6 +77,7 @@ import {
 import { DEBUG_TURN, debugTurn, forgetStep, isDebugged } from './debug.ts';
 import { PSTATE_A, PSTATE_F, PSTATE_I, PSTATE_IL } from './pstate.ts';
 import { applyPendingReset } from './reset.ts';
+import { hasSecureRuntime } from './secure.ts';
 import { GO_ON, countRetired, handleLeave } from './trap.ts';
 import type { Vcpu } from './vcpu.ts';
 
@@ -213,7 +215,10 @@ function firstRun(vcpu: Vcpu): number {
 
 function freeze({ block, vm, thread: { words, host } }: Vcpu): void {
   withLock(words, vm.base + STATE_LOCK, host, () => {
-    if (vm.get32(VM_HAS_RUN) === 0) finaliseIdRegisters(vm);
+    if (vm.get32(VM_HAS_RUN) === 0) {
+      finaliseIdRegisters(vm);
+      vm.set32(PSCI_BY_KERNEL, servesPsci(vm) && !hasSecureRuntime(vm) ? 1 : 0);
+    }
     vm.set32(VM_HAS_RUN, 1);
   });
   block.set32(HAS_RUN_ONCE, 1);

@@ -183,6 +183,9 @@ function grant(secure: Block, vm: Block, address: number, slot: number, host: Ho
 /** Whether a VM is a secure runtime's own. */
 export const isSecureVm = (vm: Block): boolean => vm.get32(GUEST_VM) !== 0;
 
+/** Whether a secure runtime serves calls of a VM's guest. */
+export const hasSecureRuntime = (vm: Block): boolean => vm.get32(SECURE_VCPU) !== 0;
+
 /** @returns block of the vCPU that serves the call that a guest's vCPU makes, or 0 */
 export function secureVcpuFor(vm: Block, caller: Block): number {
   const vcpu = vm.get32(SECURE_VCPU);

@@ -10,10 +10,13 @@ import { exitDirtyRingFull } from '../state/exit.ts';
 import { HVC_EXITS, MMIO_EXITS_KERNEL, count } from '../state/stats.ts';
 import { holds, releases } from '../state/profile.ts';
 import { SCRATCH, SYNDROME, FAULT_PA, EL, PC, X } from '../state/vcpu-state.ts';
-import { IPA_BITS, UNBACKED_COUNT, WRITE_PROTECTED_COUNT } from '../state/vm-control.ts';
+import { IPA_BITS, PSCI_BY_KERNEL, UNBACKED_COUNT, WRITE_PROTECTED_COUNT } from '../state/vm-control.ts';
 import { accessSysreg, isTrapped, keyOfWord, trapSyndrome } from '../sysreg/access.ts';
 import { SYSREG_DONE, SYSREG_EXCEPTION, SYSREG_LEAVE, SYSREG_TRAP, SYSREG_UNDEFINED } from '../sysreg/row.ts';
 import type { SysregEnv } from '../sysreg/row.ts';
+import { psciCall } from '../psci/call.ts';
+import type { CallOutcome } from '../psci/handler.ts';
+import { isPsci } from '../psci/ids.ts';
 import { smccc } from '../smccc/call.ts';
 import { mayHaveFrame, mmio } from '../vgic/vgic.ts';
 import { isUnbacked, isWriteProtected } from '../vm/memslots.ts';
@@ -94,6 +97,23 @@ export class VcpuTraps implements Traps {
     this.hasTrapped = true;
     const vcpu = this.#vcpu;
     if (smc === 0) count(vcpu, HVC_EXITS);
+    return this.#isPlainPsci(smc)
+      ? this.#afterCall(psciCall(vcpu, this.#thread.host), smc)
+      : this.#call(smc, immediate);
+  }
+
+  /** A PSCI call that needs none of the questions of {@link #call}: nearly all are. */
+  #isPlainPsci(smc: number): boolean {
+    return (
+      smc === 0 &&
+      this.#vm.get32(PSCI_BY_KERNEL) !== 0 &&
+      this.#thread.trace === undefined &&
+      isPsci(this.#vcpu.get32(X))
+    );
+  }
+
+  #call(smc: number, immediate: number): number {
+    const vcpu = this.#vcpu;
     const vm = this.#vm;
     const { trace, host } = this.#thread;
     if (isSecureVm(vm)) {
@@ -111,7 +131,11 @@ export class VcpuTraps implements Traps {
       callSecure(vm, vcpu, this.#thread.vcpuAt(secure), host);
       return PORT_GO_ON;
     }
-    const outcome = smccc(vcpu, smc !== 0, immediate, host);
+    return this.#afterCall(smccc(vcpu, smc !== 0, immediate, host), smc);
+  }
+
+  #afterCall(outcome: CallOutcome, smc: number): number {
+    const vcpu = this.#vcpu;
     if (outcome === 'exit') return this.#exit(0);
     if (outcome === 'undefined') {
       // As on hardware, a trapped SMC is returned to; the return address of HVC is after it.

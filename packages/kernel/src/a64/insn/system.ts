@@ -150,7 +150,7 @@ const BARRIER = insn('BARRIER', '1101010100 0 00 011 0011 CRm:4 op2:3 11111', {
 /** DC ZVA writes; everything else is the port's. */
 const SYS = insn('SYS', '1101010100 L:1 01 op1:3 CRn:4 CRm:4 op2:3 Rt:5', {
   operands: (_fields, _site, word) => ({ imm: word }),
-  emit: (c) => c.systemRegister(),
+  emit: (c) => c.systemInstruction(),
 });
 const DC_ZVA = insn('DC_ZVA', '1101010100 0 01 011 0111 0100 001 Rt:5', {
   operands: ({ Rt }) => ({
