@@ -26,6 +26,15 @@ import type {
 /** The three flag words, in this order: see flags.ts. */
 export type FlagIndex = 0 | 1 | 2;
 
+/** Two integers, perhaps a carry, and what they sum up to. */
+export interface Sum<T extends Value> {
+  readonly x: Var<T>;
+  readonly y: Var<T>;
+  readonly result: Var<T>;
+  /** Out of the sum. */
+  readonly carry: Var<I32>;
+}
+
 export abstract class CodeEmitter {
   readonly code: Code;
   readonly i32: PureOps['i32'];
@@ -187,40 +196,48 @@ export abstract class CodeEmitter {
     this.setFlags(w.signed(result.get()), w.signed(a.get()), w.signed(b.get()));
   }
 
-  flagsFromAdd<T extends Value>(w: WordOps<T>, a: Var<T>, b: Var<T>, result: Var<T>): void {
-    this.#flagsOfSum(w, a, b, result, w.lt_u(result.get(), a.get()));
+  flagsFromAdd<T extends Value>(w: WordOps<T>, x: Var<T>, y: Var<T>, result: Var<T>): void {
+    const carry = this.letI32(w.lt_u(result.get(), x.get()));
+    this.flagsFromSum(w, { x, y, result, carry });
   }
 
   flagsFromAddCarry<T extends Value>(
     w: WordOps<T>,
-    a: Var<T>,
-    b: Var<T>,
+    x: Var<T>,
+    y: Var<T>,
     carryIn: Var<I32>,
     result: Var<T>,
   ): void {
     const { i32 } = this;
-    const wrapped = i32.or(
-      w.lt_u(result.get(), a.get()),
-      i32.and(carryIn.get(), w.eq(result.get(), a.get())),
+    const carry = this.letI32(
+      i32.or(w.lt_u(result.get(), x.get()), i32.and(carryIn.get(), w.eq(result.get(), x.get()))),
     );
-    this.#flagsOfSum(w, a, b, result, wrapped);
+    this.flagsFromSum(w, { x, y, result, carry });
   }
 
-  #flagsOfSum<T extends Value>(w: WordOps<T>, a: Var<T>, b: Var<T>, result: Var<T>, carryOut: I32): void {
+  protected flagsFromSum<T extends Value>(w: WordOps<T>, sum: Sum<T>): void {
+    this.setFlags(this.flagOfSum(w, 0, sum), this.flagOfSum(w, 1, sum), this.flagOfSum(w, 2, sum));
+  }
+
+  /** A word of the flags of a sum: the pairs of flags.ts, computed. */
+  protected flagOfSum<T extends Value>(
+    w: WordOps<T>,
+    index: FlagIndex,
+    { x, y, result, carry }: Sum<T>,
+  ): I64 {
     const { i32, i64 } = this;
-    const carry = this.letI32(carryOut);
+    if (index === 0) return w.signed(result.get());
     // The sign of the exact sum: the result's, unless both operands have the other one.
     const negative = this.letI32(
       w.lt_s(
-        w.xor(result.get(), w.and(w.xor(a.get(), result.get()), w.xor(b.get(), result.get()))),
+        w.xor(result.get(), w.and(w.xor(x.get(), result.get()), w.xor(y.get(), result.get()))),
         w.const(0),
       ),
     );
-    // The pairs of flags.ts, computed.
-    this.setFlags(
-      w.signed(result.get()),
-      i64.extend_i32_s(i32.sub(i32.const(0), i32.and(negative.get(), carry.get()))),
-      i64.extend_i32_s(i32.sub(negative.get(), i32.eq(carry.get(), negative.get()))),
+    return i64.extend_i32_s(
+      index === 1
+        ? i32.sub(i32.const(0), i32.and(negative.get(), carry.get()))
+        : i32.sub(negative.get(), i32.eq(carry.get(), negative.get())),
     );
   }
 
@@ -242,13 +259,24 @@ export abstract class CodeEmitter {
   }
 
   flagsFromLogic<T extends Value>(w: WordOps<T>, result: Var<T>): void {
+    this.setFlags(
+      this.flagOfLogic(w, 0, result),
+      this.flagOfLogic(w, 1, result),
+      this.flagOfLogic(w, 2, result),
+    );
+  }
+
+  /** A word of the flags of a result where C = V = 0. */
+  protected flagOfLogic<T extends Value>(w: WordOps<T>, index: FlagIndex, result: Var<T>): I64 {
     const { i64 } = this;
     // C = 0: FA < -1 unsigned; N ≠ V = N: FA is -2 or 0.
-    this.setFlags(
-      w.signed(result.get()),
-      i64.shl(i64.shr_s(w.signed(result.get()), i64.const(63)), i64.const(1)),
-      i64.const(-1),
-    );
+    if (index === 2) return i64.const(-1);
+    const signed = w.signed(result.get());
+    return index === 0 ? signed : i64.shl(i64.shr_s(signed, i64.const(63)), i64.const(1));
+  }
+
+  flagsIf(condition: I32, compare: () => void, nzcv: Field): void {
+    this.if(condition, compare, () => this.setNzcv(this.field(nzcv)));
   }
 
   carry(): I32 {

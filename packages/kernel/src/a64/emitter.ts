@@ -224,6 +224,8 @@ export interface Emitter {
   flagsFromFloats(bits: 32 | 64, x: Var<Float>, y: Var<Float>): void;
   /** N and Z of the result, C = V = 0. */
   flagsFromLogic<T extends Value>(w: WordOps<T>, result: Var<T>): void;
+  /** Those that `compare` sets from integers and does nothing else, if the condition holds; else NZCV as in a field. */
+  flagsIf(condition: I32, compare: () => void, nzcv: Field): void;
   /** NZCV in bits 3:0. */
   nzcv(): I32;
   setNzcv(value: I32): void;

@@ -38,6 +38,10 @@ const GENERAL: Flavour = {
   vector: (random) => random.next64() | (random.next64() << 64n),
   fpsr: () => 0,
 };
+const FLAGS: Flavour = {
+  ...GENERAL,
+  frequent: named(/^(ADD_SUB|ADC_SBC|AND|LOGICAL|CSEL|CSINC|CCMP|FCMP|FCCMP|B_cond)/),
+};
 const FLOAT: Flavour = {
   frequent: named(
     /^(F(ADD|SUB|MUL|DIV|SQRT|M?N?M(ADD|SUB)|MLA|NEG|ABS|MOV|CMP|CCMP|CSEL|CVT|M(AX|IN))|[SU]CVTF|DUP|INS|(LDR_STR|LDP_STP)_simd)/,
@@ -109,6 +113,7 @@ describe('compiled code does what the interpreter does', () => {
     { seed: 2, kind: 'random', flavour: GENERAL },
     { seed: 3, kind: 'random', flavour: GENERAL },
     { seed: 4, kind: 'random', flavour: GENERAL },
+    { seed: 7, kind: 'flag-setting', flavour: FLAGS },
     { seed: 5, kind: 'floating-point', flavour: FLOAT },
     { seed: 6, kind: 'floating-point', flavour: FLOAT },
   ])('with $kind programs (seed $seed)', { timeout: 60_000 }, ({ seed, flavour }) => {

@@ -375,6 +375,10 @@ export class Evaluator implements Emitter {
     this.#setFlags(value < 0n, value === 0n, false, false);
   }
 
+  flagsIf(condition: I32, compare: () => void, nzcv: Field): void {
+    this.if(condition, compare, () => this.setNzcv(this.field(nzcv)));
+  }
+
   nzcv(): I32 {
     const nz = this.#get64(FLAG_NZ);
     return i32(unpackFlags({ nz, a: this.#get64(FLAG_A), b: this.#get64(FLAG_B) }));

@@ -127,6 +127,11 @@ export abstract class MemoryEmitter extends CodeEmitter {
     return this.code.letI64(i64.add(entry, address.get()));
   }
 
+  /** 1 if there was no entry for the address. */
+  protected missed(sum: Var<I64>): I32 {
+    return this.i64.ge_u(sum.get(), this.i64.const(HIT_LIMIT));
+  }
+
   /** 1 if the lookup hit and the address is aligned to `bytes` (a power of two). */
   protected hitAligned(sum: Var<I64>, bytes: number): I32 {
     const { i64 } = this;

@@ -203,6 +203,10 @@ class FootprintEmitter extends CodeEmitter implements Emitter {
     this.writesFlags = true;
     if (this.#conditional === 0) this.killsFlags = true;
   }
+  /** Sets them in both cases. */
+  override flagsIf(_condition: I32, compare: () => void, _nzcv: Field): void {
+    compare();
+  }
   routineIndex(_routine: Routine): number {
     return 0;
   }

@@ -49,12 +49,17 @@ class RegionCode {
 
   #tree(node: Node): void {
     if (!node.isLoop) return this.#behind(node, 0);
-    this.#emitter.enterLoop();
+    this.#emitter.enterLoop(this.#readsFlags(node));
     this.#labels.set(node, this.#code.loop());
     this.#behind(node, 0);
     this.#code.end();
     this.#code.unreachable();
     this.#labels.delete(node);
+  }
+
+  /** The flags as they are at its start are read by somebody. */
+  #readsFlags(node: Node): boolean {
+    return this.#facts.blocks.get(node)!.ops[0]!.flagsBefore;
   }
 
   /** Writes a node's own block, and behind it those of its merges from number `from` on. */
@@ -104,7 +109,7 @@ class RegionCode {
     const to = this.#nodeOf.get(block)!;
     const label = this.#labels.get(to);
     if (label !== undefined) {
-      this.#emitter.settle();
+      this.#emitter.settle(this.#readsFlags(to));
       return this.#code.br(label);
     }
     const { follow } = this.#emitter;

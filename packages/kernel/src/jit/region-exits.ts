@@ -80,7 +80,7 @@ export abstract class RegionExits extends RegionState {
     this.spill(true);
     this.storeOp(index);
     this.storeAcc();
-    this.setState32(LEAVE, this.i32.const(why));
+    this.code.store('i32.store', this.vcpu.get(), this.i32.const(why), LEAVE);
     this.answer(COLD_LEAVE);
   }
 
@@ -117,11 +117,15 @@ export abstract class RegionExits extends RegionState {
     const counted = (1 - (to - from)) * OP_SIZE;
     if (counted !== 0) this.fuel.set(i32.add(this.fuel.get(), i32.const(counted)));
     if (to > from) return;
-    const spent = i32.ge_s(this.fuel.get(), i32.const(-(to - this.entry) * OP_SIZE));
-    const leave = this.runPage
-      ? i32.or(spent, code.atomic<I32>('i32.load', this.runPage.get(), [], KICK))
-      : spent;
-    code.ifUnlikely(leave, () => this.leaveGuest(LEAVE_BUDGET, to));
+    const goOn = code.block();
+    const leave = code.block();
+    code.brIfUnlikely(i32.ge_s(this.fuel.get(), i32.const(-(to - this.entry) * OP_SIZE)), leave);
+    // Not atomic, which would cost a check of the bounds: a kick that is seen late is seen where the budget ends.
+    if (this.runPage) code.brIfUnlikely(code.load<I32>('i32.load', this.runPage.get(), KICK), leave);
+    code.br(goOn);
+    code.end();
+    this.leaveGuest(LEAVE_BUDGET, to);
+    code.end();
   }
 
   // ---- ports and calls
@@ -217,10 +221,12 @@ export abstract class RegionExits extends RegionState {
     this.spill(true);
     const counted = code.letI32(i32.add(this.fuel.get(), i32.const(this.distance() + OP_SIZE)));
     const isExpected = i64.eq(target.get(), this.expected.get());
-    code.if(i32.and(isExpected, i32.lt_s(counted.get(), i32.const(0))), () => {
-      counted.get();
-      code.return();
-    });
+    code.if(isExpected, () =>
+      code.if(i32.lt_s(counted.get(), i32.const(0)), () => {
+        counted.get();
+        code.return();
+      }),
+    );
     code.store('i64.store', this.vcpu.get(), target.get(), PC);
     code.store('i32.store', this.vcpu.get(), counted.get(), ACC);
     this.answer(COLD_RETURN);

@@ -1,8 +1,5 @@
 /** The registers of a region: Wasm locals, loaded where it is entered and written back where it is left. */
-import type { FlagIndex } from '../a64/code-emitter.ts';
-import type { F32, F64, Field, Float, FpNeed, I32, I64, Routine, V128, Var } from '../a64/emitter.ts';
-import { MemoryEmitter } from '../interp/memory-emitter.ts';
-import { FLAG_OFFSET } from '../interp/operands.ts';
+import type { F32, F64, Field, Float, FpNeed, I32, I64, Routine, V128 } from '../a64/emitter.ts';
 import { OP_SIZE } from '../interp/uop.ts';
 import { FPCR, FPSR, FP_TRAP, PC_DELTA, RUN_PAGE, SP_SLOT, TLB_BASE, V, X } from '../state/vcpu-state.ts';
 import type { Code, Local } from '../wasm/code.ts';
@@ -16,6 +13,7 @@ import {
   type OpFacts,
   type RegisterSet,
 } from './data-flow.ts';
+import { RegionFlags, type FlagSource } from './region-flags.ts';
 import type { RegionOp } from './region.ts';
 
 /** What regions call: functions of the interpreter's module. */
@@ -54,18 +52,11 @@ interface Scalar {
   readonly local: Local<Float>;
 }
 
-/** The operands of a comparison that was not put into the locals of the flags. */
-interface Comparison {
-  readonly bits: 32 | 64;
-  readonly x: Local<Float>;
-  readonly y: Local<Float>;
-}
-
 /** What the locals say at a point of the code. */
 export interface RegionPoint {
   readonly dirty: RegisterSet;
   readonly scalars: readonly (Scalar | undefined)[];
-  readonly comparison: Comparison | undefined;
+  readonly flagSource: FlagSource | undefined;
   /** Bits of {@link PASSED}. */
   readonly passed: number;
 }
@@ -77,25 +68,7 @@ export const slotOfGeneral = (index: number): number => (index === SP_INDEX ? SP
 
 const FLOAT_TYPE = { 32: F32_TYPE, 64: F64_TYPE } as const;
 
-/** What a condition means after a comparison of two floats of which none is a NaN. By its code. */
-const ORDERED_CONDITIONS = [
-  'eq',
-  'ne',
-  'ge',
-  'lt',
-  'lt',
-  'ge',
-  undefined,
-  undefined,
-  'gt',
-  'le',
-  'ge',
-  'lt',
-  'gt',
-  'le',
-] as const;
-
-export abstract class RegionState extends MemoryEmitter {
+export abstract class RegionState extends RegionFlags {
   /** Stale words in memory, at this point of the code. */
   dirty: RegisterSet = { general: 0, vector: 0, flags: false };
   protected readonly imports: RegionImports;
@@ -110,13 +83,9 @@ export abstract class RegionState extends MemoryEmitter {
   protected readonly expected: Local<I64>;
   readonly #general: (Local<I64> | undefined)[] = [];
   readonly #vector: (Local<V128> | undefined)[] = [];
-  readonly #flags: Local<I64>[] = [];
   /** By register and width. */
   readonly #floats: Local<Float>[] = [];
-  /** By width, of both operands. */
-  readonly #compared: Local<Float>[] = [];
   #scalars: (Scalar | undefined)[] = [];
-  #comparison: Comparison | undefined;
   /** Bits of {@link PASSED}. */
   protected passed = 0;
   /** What the condition at hand asks: a bit of {@link PASSED}. */
@@ -177,16 +146,14 @@ export abstract class RegionState extends MemoryEmitter {
         this.#vectorLocal(n).set(this.code.load<V128>('v128.load', this.vcpu.get(), V + 16 * n));
       }
     }
-    if (registers.flags) {
-      FLAG_OFFSET.forEach((offset, i) => this.#flagLocal(i as FlagIndex).set(this.state64(offset)));
-    }
+    if (registers.flags) this.reloadFlags();
   }
 
   /** What follows is about this instruction. */
   at(facts: OpFacts): void {
     this.#current = facts;
     const { writesFlags, killsFlags } = facts.op.footprint;
-    if (writesFlags && !killsFlags) this.#settleFlags();
+    if (writesFlags && !killsFlags) this.settleFlags(true);
   }
 
   // ---- what is not yet in its local
@@ -195,41 +162,35 @@ export abstract class RegionState extends MemoryEmitter {
   start(dirty: RegisterSet): void {
     this.dirty = dirty;
     this.#scalars = [];
-    this.#comparison = undefined;
+    this.flagSource = undefined;
     this.passed = 0;
   }
 
   keep(): RegionPoint {
-    const { dirty, passed } = this;
-    return { dirty: copyOf(dirty), scalars: [...this.#scalars], comparison: this.#comparison, passed };
+    const { dirty, passed, flagSource } = this;
+    return { dirty: copyOf(dirty), scalars: [...this.#scalars], flagSource, passed };
   }
 
-  restore({ dirty, scalars, comparison, passed }: RegionPoint): void {
+  restore({ dirty, scalars, flagSource, passed }: RegionPoint): void {
     this.passed = passed;
     this.dirty = copyOf(dirty);
     this.#scalars = [...scalars];
-    this.#comparison = comparison;
+    this.flagSource = flagSource;
   }
 
-  /** Puts everything into its local. */
-  settle(): void {
+  /** Puts everything into its local. @param flags - they are read where control goes */
+  settle(flags: boolean): void {
     for (const [index, scalar] of this.#scalars.entries()) {
       if (scalar) this.#vectorLocal(index).set(this.#widened(scalar));
     }
     this.#scalars = [];
-    this.#settleFlags();
+    this.settleFlags(flags);
   }
 
   /** What follows is come back to, from where the control register may have been written. */
-  enterLoop(): void {
-    this.settle();
+  enterLoop(flags: boolean): void {
+    this.settle(flags);
     this.passed &= PASSED.fp;
-  }
-
-  #settleFlags(): void {
-    if (!this.#comparison) return;
-    for (const index of [2, 1, 0] as const) this.#flagLocal(index).set(this.flag(index));
-    this.#comparison = undefined;
   }
 
   protected get facts(): OpFacts {
@@ -262,11 +223,7 @@ export abstract class RegionState extends MemoryEmitter {
         code.store('v128.store', this.vcpu.get(), this.#vector128(n), V + 16 * n);
       }
     }
-    if (dirty.flags && flags) {
-      FLAG_OFFSET.forEach((offset, i) =>
-        code.store('i64.store', this.vcpu.get(), this.flag(i as FlagIndex), offset),
-      );
-    }
+    if (dirty.flags && flags) this.storeFlags();
   }
 
   /** From the entry to the instruction at hand, in bytes of ops. */
@@ -282,10 +239,6 @@ export abstract class RegionState extends MemoryEmitter {
 
   #vectorLocal(index: number): Local<V128> {
     return (this.#vector[index] ??= this.code.local<V128>(V128_TYPE));
-  }
-
-  #flagLocal(index: FlagIndex): Local<I64> {
-    return (this.#flags[index] ??= this.code.local<I64>(I64_TYPE));
   }
 
   reg(field: Field): I64 {
@@ -410,7 +363,7 @@ export abstract class RegionState extends MemoryEmitter {
     this.setFloat(field, 32, this.f32.reinterpret_i32(value) as Float);
   }
 
-  // ---- state and flags
+  // ---- state words
 
   stateAtImm(): I64 {
     return this.state64(this.operands.immLow);
@@ -435,49 +388,6 @@ export abstract class RegionState extends MemoryEmitter {
   override setState32(offset: number, value: I32): void {
     super.setState32(offset, value);
     if (offset === FPCR || offset === FPSR) this.loadFpMode();
-  }
-
-  /** As CodeEmitter.flagsFromFloats leaves it. */
-  #comparedFlag({ bits, x, y }: Comparison, index: FlagIndex): I64 {
-    const { i32, i64 } = this;
-    const greater = (): I32 => this.floatIsGreater(bits, x, y);
-    const less = (): I32 => this.floatIsGreater(bits, y, x);
-    if (index === 0) return i64.extend_i32_s(i32.sub(greater(), less()));
-    return i64.extend_i32_u(index === 1 ? greater() : less());
-  }
-
-  flag(index: FlagIndex): I64 {
-    return this.#comparison ? this.#comparedFlag(this.#comparison, index) : this.#flagLocal(index).get();
-  }
-
-  override flagsFromFloats(bits: 32 | 64, first: Var<Float>, second: Var<Float>): void {
-    if (!this.facts.flagsAfter) return;
-    const local = (operand: 0 | 1): Local<Float> =>
-      (this.#compared[2 * operand + (bits >> 6)] ??= this.code.local<Float>(FLOAT_TYPE[bits]));
-    const [x, y] = [local(0), local(1)];
-    x.set(first.get());
-    y.set(second.get());
-    this.#comparison = { bits, x, y };
-    this.dirty.flags = true;
-  }
-
-  override condition(code: number): I32 {
-    const op = ORDERED_CONDITIONS[code];
-    if (!this.#comparison || op === undefined) return super.condition(code);
-    const { bits, x, y } = this.#comparison;
-    return bits === 64 ? this.f64[op](x.get(), y.get()) : this.f32[op](x.get(), y.get());
-  }
-
-  setFlags(nz: I64, a: I64, b: I64): void {
-    if (!this.facts.flagsAfter) {
-      for (const dead of [b, a, nz]) this.code.drop(dead);
-      return;
-    }
-    this.#comparison = undefined;
-    this.#flagLocal(2).set(b);
-    this.#flagLocal(1).set(a);
-    this.#flagLocal(0).set(nz);
-    this.dirty.flags = true;
   }
 
   routineIndex(routine: Routine): number {

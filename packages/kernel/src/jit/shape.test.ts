@@ -76,17 +76,52 @@ describe('a counted loop', () => {
   });
 });
 
-test('flags that the next comparison overwrites are not kept', () => {
-  const loop = loopBody(
-    regionOf([
-      0xab01_0000, // adds x0, x0, x1: nobody reads its flags
-      0xf100_0442, // subs x2, x2, #1
-      0x54ff_ffc1, // b.ne adds
-      0xd65f_03c0, // ret
-    ]),
-  );
-  // Three words for subs; those of adds are dropped.
-  expect(countOf(loop, 'drop')).toBe(3);
+describe('flags', () => {
+  test('that the next comparison overwrites are not kept', () => {
+    const loop = loopBody(
+      regionOf([
+        0xab01_0000, // adds x0, x0, x1: nobody reads its flags
+        0xf100_0442, // subs x2, x2, #1
+        0x54ff_ffc1, // b.ne adds
+        0xd65f_03c0, // ret
+      ]),
+    );
+    expect(countOf(loop, 'i64.lt_s')).toBe(0); // the sign of a sum
+    expect(countOf(loop, /^i64\.(eq|ne)$/)).toBe(1);
+  });
+
+  test.each([
+    ['hi', 0x54ff_ffa8, /^i32\.gt_u$/],
+    ['ls', 0x54ff_ffa9, /^i32\.le_u$/],
+    ['gt', 0x54ff_ffac, /^i32\.gt_s$/],
+    ['le', 0x54ff_ffad, /^i32\.le_s$/],
+  ])('make %s one comparison', (_name, branch, comparison) => {
+    const loop = loopBody(
+      regionOf([
+        0x8b00_0042, // add x2, x2, x0
+        0x0b02_0021, // add w1, w1, w2
+        0x6b03_003f, // cmp w1, w3
+        branch, // to add
+        0xd65f_03c0, // ret
+      ]),
+    );
+    expect(countOf(loop, comparison)).toBe(1);
+    expect(countOf(loop, /i64.extend_i32_s|i32.and/)).toBe(0);
+  });
+
+  test('of a conditional comparison are chosen, not made', () => {
+    const loop = loopBody(
+      regionOf([
+        0x9100_0421, // add x1, x1, #1
+        0xeb02_003f, // cmp x1, x2
+        0xfa43_1024, // ccmp x1, x3, #4, ne
+        0x54ff_ffa1, // b.ne add
+        0xd65f_03c0, // ret
+      ]),
+    );
+    expect(countOf(loop, /^i64\.(eq|ne)$/)).toBe(2);
+    expect(countOf(loop, /select|else|shr/)).toBe(0);
+  });
 });
 
 test('an access of bytes is tested by the TLB alone', () => {

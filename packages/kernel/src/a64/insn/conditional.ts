@@ -69,7 +69,7 @@ const CCMP_CCMN = insn('CCMP_CCMN', 'sf:1 op:1 1 11010010 y:5 cond:4 imm:1 0 Rn:
       if (subtract) c.flagsFromSub(w, a, b, w.let(w.sub(a.get(), b.get())));
       else c.flagsFromAdd(w, a, b, w.let(w.add(a.get(), b.get())));
     };
-    c.if(c.condition(condition), compare, () => c.setNzcv(c.field('a')));
+    c.flagsIf(c.condition(condition), compare, 'a');
   },
   // Not those of N or V alone, which compilers do not make.
   hot: ({ subtract, immediate, condition }) =>
