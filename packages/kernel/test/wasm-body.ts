@@ -91,7 +91,9 @@ function readBody(bytes: Uint8Array): WasmOp[] {
     const prefix = { 0xfc: 0xfc00, 0xfd: 0xfd000, 0xfe: 0xfe000 }[first];
     const opcode = prefix === undefined ? first : prefix + reader.leb();
     const [lebs, plain] = immediates(opcode);
+    const labels = opcode === OP.br_table ? Array.from({ length: reader.leb() + 1 }, () => reader.leb()) : [];
     const operands = [
+      ...labels,
       ...Array.from({ length: lebs }, () => reader.leb()),
       ...Array.from({ length: plain }, () => reader.byte()),
     ];

@@ -5,7 +5,7 @@
 import type { Field } from '../a64/emitter.ts';
 import { SINK_SLOT, SP_SLOT, V, ZERO_SLOT } from '../state/vcpu-state.ts';
 import { comesBack, type RegisterUse } from './footprint.ts';
-import type { Node } from './graph.ts';
+import { successors as successorsOf, type Node } from './graph.ts';
 import { goesOn, type RegionOp } from './region.ts';
 
 /** The stack pointer among the general registers. */
@@ -163,9 +163,7 @@ function setsOf(nodes: readonly Node[]): readonly BlockSets[] {
   });
   const of = new Map(blocks.map((sets) => [sets.node.block, sets]));
   for (const { node, successors } of blocks) {
-    const { taken, next } = node.block;
-    if (taken) successors.push(of.get(taken)!);
-    if (next) successors.push(of.get(next)!);
+    for (const to of successorsOf(node.block)) successors.push(of.get(to)!);
   }
   return blocks;
 }

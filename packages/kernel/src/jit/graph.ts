@@ -7,9 +7,9 @@ export interface Node {
   readonly order: number;
   /** The nearest node that every way from the entry leads through; the entry has itself. */
   readonly dominator: Node;
-  /** Nodes whose dominator this is and that several forward edges lead to, the last in order first. */
+  /** Nodes whose dominator this is and that need a label, the last in order first. */
   readonly merges: readonly Node[];
-  /** Several forward edges lead to it: it needs a label of its own. */
+  /** Several forward edges lead to it, or one of a `switch`: it needs a label of its own. */
   readonly isMerge: boolean;
   /** Edges lead back to it. */
   readonly isLoop: boolean;
@@ -24,10 +24,10 @@ interface Draft {
   isLoop: boolean;
 }
 
-const successors = ({ taken, next }: Block): readonly Block[] => {
+export const successors = ({ taken, next, cases }: Block): readonly Block[] => {
   if (taken && next) return [next, taken];
   const only = taken ?? next;
-  return only ? [only] : [];
+  return only ? [only] : cases;
 };
 
 function reversePostOrder(entry: Block): Block[] {
@@ -106,9 +106,11 @@ export function orderBlocks({ blocks }: Region): readonly Node[] {
         }
         if (each.block.taken === to.block) each.block.taken = undefined;
         if (each.block.next === to.block) each.block.next = undefined;
+        each.block.cases = each.block.cases.filter((block) => block !== to.block);
         cut = true;
       }
-      to.isMerge = from.filter((each) => each.order < to.order).length > 1;
+      const forward = from.filter((each) => each.order < to.order);
+      to.isMerge = forward.length > 1 || forward.some(({ block }) => block.cases.length > 0);
     }
     if (cut) continue;
     for (const draft of drafts.toReversed()) if (draft.isMerge) draft.dominator.merges.push(draft);

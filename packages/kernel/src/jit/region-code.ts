@@ -2,11 +2,12 @@
  * The body of one region: blocks as nested Wasm blocks and loops. A node is written where its dominator branches to it,
  * or, if several branches meet in it, behind a block that they leave. Source: N. Ramsey, "Beyond Relooper" (ICFP 2022).
  */
+import type { I32, Var } from '../a64/emitter.ts';
 import type { Code, Label } from '../wasm/code.ts';
 import { analyse, copyOf, noRegisters, writesStack, type RegionFacts } from './data-flow.ts';
 import { comesBack } from './footprint.ts';
 import { orderBlocks, type Node } from './graph.ts';
-import { RegionEmitter } from './region-emitter.ts';
+import { placesOf, RegionEmitter } from './region-emitter.ts';
 import type { RegionImports } from './region-state.ts';
 import { goesOn, type Block, type Region } from './region.ts';
 
@@ -35,12 +36,15 @@ class RegionCode {
 
   emit(): void {
     const footprints = this.#nodes.flatMap(({ block }) => block.ops.map(({ footprint }) => footprint));
+    const hasCases = this.#nodes.some(({ block }) => block.cases.length > 0);
     this.#emitter.begin(this.#facts.live, {
-      pc: footprints.some((each) => each.usesPc || comesBack(each)),
+      pc: hasCases || footprints.some((each) => each.usesPc || comesBack(each)),
       memory: footprints.some(({ usesMemory }) => usesMemory),
       fp: footprints.some(({ usesFp }) => usesFp),
       fpNeeds: new Set(footprints.flatMap(({ fpNeeds }) => fpNeeds)),
-      back: this.#nodes.some(({ block }) => (block.takenIndex ?? Infinity) <= block.ops.at(-1)!.index),
+      back:
+        hasCases ||
+        this.#nodes.some(({ block }) => (block.takenIndex ?? Infinity) <= block.ops.at(-1)!.index),
     });
     this.#code.endScope();
     this.#tree(this.#nodes[0]!);
@@ -81,6 +85,8 @@ class RegionCode {
     // What was not settled where it comes from is not settled here.
     emitter.dirty = copyOf(ops[0]!.dirty);
     emitter.follow = (taken) => this.#follow(node, taken);
+    emitter.cases = block.cases;
+    emitter.followCase = (place, otherwise) => this.#followCase(node, place, otherwise);
     for (const facts of ops) {
       const { handler, footprint } = facts.op;
       emitter.at(facts);
@@ -102,6 +108,15 @@ class RegionCode {
     if (!taken) return this.#goTo(block.next, block.nextIndex!);
     this.#emitter.countBranch(block.takenIndex!);
     this.#goTo(block.taken, block.takenIndex!);
+  }
+
+  /** The way that the branch of a `switch` goes. @param place - how many instructions behind its first case */
+  #followCase({ block }: Node, place: Var<I32>, otherwise: Label): void {
+    const nodes = block.cases.map((each) => this.#nodeOf.get(each)!);
+    this.#emitter.settle(nodes.some((node) => this.#readsFlags(node)));
+    const labels: Label[] = Array(placesOf(block.cases)).fill(otherwise);
+    for (const node of nodes) labels[node.block.first - block.cases[0]!.first] = this.#labels.get(node)!;
+    this.#code.brTable(place.get(), labels, otherwise);
   }
 
   #goTo(block: Block | undefined, index: number): void {

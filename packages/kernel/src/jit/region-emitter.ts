@@ -14,13 +14,21 @@ import { REGIME_STACK_UNALIGNED } from '../mmu/regime.ts';
 import { EL, INTERRUPT_LINES, SP_SLOT } from '../state/vcpu-state.ts';
 import { SP_INDEX } from './data-flow.ts';
 import { RegionExits } from './region-exits.ts';
+import type { Block } from './region.ts';
+import type { Label } from '../wasm/code.ts';
 import { PASSED } from './region-state.ts';
 
 const onStack = null as never;
 
+/** Instructions from the first case of a `switch` to behind the last, which are in the order of their addresses. */
+export const placesOf = (cases: readonly Block[]): number => cases.at(-1)!.first - cases[0]!.first + 1;
+
 export class RegionEmitter extends RegionExits implements Emitter {
   /** What becomes of direct branches: set by the caller, who knows the blocks. */
   follow: (taken: boolean) => void = () => {};
+  /** The cases of the `switch` whose branch is at hand, and what goes to one of them: set by the caller, too. */
+  cases: readonly Block[] = [];
+  followCase: (place: Var<I32>, otherwise: Label) => void = () => {};
 
   override rarely(conditions: readonly (() => I32)[], _then: () => void, otherwise?: () => void): void {
     for (const condition of conditions) {
@@ -119,33 +127,50 @@ export class RegionEmitter extends RegionExits implements Emitter {
   }
 
   jump(target: I64, kind: BranchKind): void {
-    if (kind === 'jump') return this.#jump(target, OP_SIZE);
     const to = this.code.letI64(target);
     if (kind === 'call') this.callFar(to);
-    else this.returnTo(to);
+    else if (kind === 'return') this.returnTo(to);
+    else this.#jump(to, this.countTo(OP_SIZE));
   }
 
   refetch(): void {
-    this.#jump(this.pcAt(this.index + 1), OP_SIZE);
+    this.jump(this.pcAt(this.index + 1), 'jump');
   }
 
   /** Behind the last op of a page the next page begins. */
   pageEnd(): void {
-    this.#jump(this.pc(), 0);
+    this.#jump(this.code.letI64(this.pc()), this.countTo(0));
   }
 
-  /** @param retired - 16 if the op at hand is an instruction */
-  #jump(value: I64, retired: number): void {
-    const { i32 } = this;
-    const target = this.code.letI64(value);
+  #jump(target: Var<I64>, counted: Var<I32>): void {
+    if (this.cases.length > 0) this.#toCase(target, counted);
     this.spill(true);
     this.code.returnCall(
       this.imports.jump,
       target.get(),
-      i32.add(this.fuel.get(), i32.const(this.distance() + retired)),
+      counted.get(),
       this.depth.get(),
       this.expected.get(),
     );
+  }
+
+  /** Goes to a case of the region, if the target is one and nobody wants guest code to be left. */
+  #toCase(target: Var<I64>, counted: Var<I32>): void {
+    const { code, i32, i64, cases } = this;
+    const { first } = cases[0]!;
+    const before = this.keep();
+    const otherwise = code.block();
+    this.leaveIfSpent(counted, 0, otherwise);
+    // A target that is unaligned or of another page becomes a number too large for a place.
+    const distance = i64.rotr(i64.sub(target.get(), this.pcAt(first)), i64.const(2));
+    const far = code.letI64(distance);
+    code.brIfUnlikely(i64.ge_u(far.get(), i64.const(placesOf(cases))), otherwise);
+    const place = code.letI32(i32.wrap_i64(far.get()));
+    const base = i32.sub(counted.get(), i32.const((first - this.entry) * OP_SIZE));
+    this.fuel.set(i32.sub(base, i32.shl(place.get(), i32.const(4))));
+    this.followCase(place, otherwise);
+    code.end();
+    this.restore(before);
   }
 
   undefined(): void {
@@ -201,7 +226,7 @@ export class RegionEmitter extends RegionExits implements Emitter {
     const { code, i32 } = this;
     const stack = this.generalLocal(SP_INDEX);
     const unaligned = i32.ne(i32.and(i32.wrap_i64(stack.get()), i32.const(15)), i32.const(0));
-    code.if(i32.ne(unaligned, this.state32(REGIME_STACK_UNALIGNED)), () => {
+    code.ifUnlikely(i32.ne(unaligned, this.state32(REGIME_STACK_UNALIGNED)), () => {
       code.store('i64.store', this.vcpu.get(), stack.get(), SP_SLOT);
       code.call(this.imports.stackMoved);
     });

@@ -1,5 +1,5 @@
 /** The ways out of a region: to the interpreter, to other regions, to what called it. */
-import type { I32, I64 } from '../a64/emitter.ts';
+import type { I32, I64, Var } from '../a64/emitter.ts';
 import { COLD_JUMP, COLD_LEAVE, COLD_LEAVE_WITH_PC, COLD_RETURN } from '../interp/frame.ts';
 import { KICK } from '../interp/handlers.ts';
 import { LEAVE_BUDGET, LEAVE_PORT } from '../interp/leave.ts';
@@ -119,13 +119,24 @@ export abstract class RegionExits extends RegionState {
     if (to > from) return;
     const goOn = code.block();
     const leave = code.block();
-    code.brIfUnlikely(i32.ge_s(this.fuel.get(), i32.const(-(to - this.entry) * OP_SIZE)), leave);
-    // Not atomic, which would cost a check of the bounds: a kick that is seen late is seen where the budget ends.
-    if (this.runPage) code.brIfUnlikely(code.load<I32>('i32.load', this.runPage.get(), KICK), leave);
+    this.leaveIfSpent(this.fuel, -(to - this.entry) * OP_SIZE, leave);
     code.br(goOn);
     code.end();
     this.leaveGuest(LEAVE_BUDGET, to);
     code.end();
+  }
+
+  /** Branches if the budget is used up, or somebody kicks. */
+  protected leaveIfSpent(counted: Var<I32>, limit: number, leave: Label): void {
+    const { code, i32 } = this;
+    code.brIfUnlikely(i32.ge_s(counted.get(), i32.const(limit)), leave);
+    // Not atomic, which would cost a check of the bounds: a kick that is seen late is seen where the budget ends.
+    if (this.runPage) code.brIfUnlikely(code.load<I32>('i32.load', this.runPage.get(), KICK), leave);
+  }
+
+  /** ACC + OP behind the instruction at hand, wherever it branches to. @param retired - 16 if it is an instruction */
+  protected countTo(retired: number): Local<I32> {
+    return this.code.letI32(this.i32.add(this.fuel.get(), this.i32.const(this.distance() + retired)));
   }
 
   // ---- ports and calls
@@ -187,17 +198,23 @@ export abstract class RegionExits extends RegionState {
     const { code, i32 } = this;
     const { jump } = this.imports;
     this.spill(true);
-    const counted = (): I32 => i32.add(this.fuel.get(), i32.const(this.distance() + OP_SIZE));
+    const counted = this.countTo(OP_SIZE);
     this.#callUnlessDeep(
       () =>
-        code.call<I32>(jump, target.get(), counted(), i32.add(this.depth.get(), i32.const(1)), this.#after()),
-      () => code.returnCall(jump, target.get(), counted(), this.depth.get(), this.expected.get()),
+        code.call<I32>(
+          jump,
+          target.get(),
+          counted.get(),
+          i32.add(this.depth.get(), i32.const(1)),
+          this.#after(),
+        ),
+      () => code.returnCall(jump, target.get(), counted.get(), this.depth.get(), this.expected.get()),
     );
   }
 
   #callUnlessDeep(call: () => I32, tailCall: () => void): void {
     const { code, i32, i64 } = this;
-    code.if(i32.ge_u(this.depth.get(), i32.const(MAX_DEPTH)), tailCall);
+    code.ifUnlikely(i32.ge_u(this.depth.get(), i32.const(MAX_DEPTH)), tailCall);
     const answer = code.letI32(call());
     code.ifUnlikely(i32.ge_s(answer.get(), i32.const(0)), () =>
       code.returnCall(this.imports.unwind, answer.get(), this.depth.get(), this.expected.get()),
@@ -219,7 +236,7 @@ export abstract class RegionExits extends RegionState {
   protected returnTo(target: Local<I64>): void {
     const { code, i32, i64 } = this;
     this.spill(true);
-    const counted = code.letI32(i32.add(this.fuel.get(), i32.const(this.distance() + OP_SIZE)));
+    const counted = this.countTo(OP_SIZE);
     const isExpected = i64.eq(target.get(), this.expected.get());
     code.if(isExpected, () =>
       code.if(i32.lt_s(counted.get(), i32.const(0)), () => {

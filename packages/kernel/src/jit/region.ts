@@ -14,6 +14,7 @@ import {
   SPECIAL_HANDLERS,
 } from '../interp/uop.ts';
 import { footprintOf, comesBack, type Footprint } from './footprint.ts';
+import { casesOf } from './switch.ts';
 
 /** One instruction of a region. */
 export interface RegionOp {
@@ -39,6 +40,8 @@ export interface Block {
   readonly nextIndex: number | undefined;
   taken: Block | undefined;
   next: Block | undefined;
+  /** Of a `switch`: where its branch may go. */
+  cases: readonly Block[];
 }
 
 export interface Region {
@@ -119,6 +122,11 @@ export class RegionReader {
   read(page: DecodedPage, entry: number): Region {
     const ops = new Map<number, RegionOp>();
     const leaders = new Set<number>([entry]);
+    const cases = new Map<RegionOp, readonly number[]>();
+    const code = {
+      opAt: (index: number) => (index < 0 ? undefined : this.#op(page, index)),
+      falls: (op: RegionOp) => successorsOf(op).next !== undefined,
+    };
     const waiting = [entry];
     for (let from = waiting.pop(); from !== undefined; from = waiting.pop()) {
       for (let at: number | undefined = from; at !== undefined && ops.size < MAX_OPS;) {
@@ -135,10 +143,16 @@ export class RegionReader {
           if (next !== undefined) leaders.add(next);
           waiting.push(taken);
         }
+        const found = casesOf(op, code);
+        if (found.length > 0) cases.set(op, found);
+        for (const each of found) {
+          leaders.add(each);
+          waiting.push(each);
+        }
         at = next;
       }
     }
-    return { entry, blocks: blocksOf(entry, ops, leaders) };
+    return { entry, blocks: blocksOf(entry, ops, leaders, cases) };
   }
 }
 
@@ -162,6 +176,7 @@ function blocksOf(
   entry: number,
   ops: ReadonlyMap<number, RegionOp>,
   leaders: ReadonlySet<number>,
+  cases: ReadonlyMap<RegionOp, readonly number[]>,
 ): readonly Block[] {
   const blocks = new Map<number, Block>();
   for (const first of leaders) {
@@ -182,11 +197,14 @@ function blocksOf(
       nextIndex: next,
       taken: undefined,
       next: undefined,
+      cases: [],
     });
   }
   for (const block of blocks.values()) {
     if (block.takenIndex !== undefined) block.taken = blocks.get(block.takenIndex);
     if (block.nextIndex !== undefined) block.next = blocks.get(block.nextIndex);
+    const indices = cases.get(block.ops.at(-1)!) ?? [];
+    block.cases = indices.flatMap((index) => blocks.get(index) ?? []);
   }
   const first = blocks.get(entry);
   return first ? [first, ...[...blocks.values()].filter((block) => block !== first)] : [];

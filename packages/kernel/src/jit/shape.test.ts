@@ -167,3 +167,24 @@ test('floating point stays in vector registers', () => {
   expect(countOf(loop, 'f64.add')).toBe(1);
   expect(countOf(loop, /load|store|call/)).toBe(0);
 });
+
+describe('a switch', () => {
+  const body = regionOf([
+    0x3840_1422, // loop: ldrb w2, [x1], #1
+    0x1000_0069, // adr x9, first case
+    0x8b22_8922, // add x2, x9, w2, sxtb #2
+    0xd61f_0040, // br x2
+    0x9100_0463, // add x3, x3, #1
+    0x17ff_fffb, // b loop
+    0xd100_0463, // sub x3, x3, #1
+    0x17ff_fff9, // b loop
+    0xd65f_03c0, // ret
+  ]);
+  const labels = body.find(({ name }) => name === 'br_table')!.operands;
+
+  test('has a way to each case, and one to any other address', () => {
+    expect(labels).toHaveLength(6); // an instruction each, and what is none of them
+    expect(new Set(labels).size).toBe(4);
+    expect([labels[1], labels[3]]).toEqual([labels[5], labels[5]]);
+  });
+});
