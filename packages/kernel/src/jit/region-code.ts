@@ -17,6 +17,12 @@ export function emitRegion(code: Code, region: Region, imports: RegionImports): 
   new RegionCode(code, region, nodes, imports).emit();
 }
 
+/** It looks at the budget. */
+function mayPoll({ takenIndex, ops }: Block): boolean {
+  const { index, footprint } = ops.at(-1)!;
+  return takenIndex !== undefined && (takenIndex <= index || footprint.flow.kind === 'jump');
+}
+
 class RegionCode {
   readonly #code: Code;
   readonly #emitter: RegionEmitter;
@@ -42,9 +48,7 @@ class RegionCode {
       memory: footprints.some(({ usesMemory }) => usesMemory),
       fp: footprints.some(({ usesFp }) => usesFp),
       fpNeeds: new Set(footprints.flatMap(({ fpNeeds }) => fpNeeds)),
-      back:
-        hasCases ||
-        this.#nodes.some(({ block }) => (block.takenIndex ?? Infinity) <= block.ops.at(-1)!.index),
+      back: hasCases || this.#nodes.some(({ block }) => mayPoll(block)),
     });
     this.#code.endScope();
     this.#tree(this.#nodes[0]!);
@@ -85,6 +89,7 @@ class RegionCode {
     // What was not settled where it comes from is not settled here.
     emitter.dirty = copyOf(ops[0]!.dirty);
     emitter.follow = (taken) => this.#follow(node, taken);
+    emitter.returnIndex = block.takenIndex;
     emitter.cases = block.cases;
     emitter.followCase = (place, otherwise) => this.#followCase(node, place, otherwise);
     for (const facts of ops) {

@@ -13,9 +13,10 @@ import { ACCESS_ORDERED, ACCESS_WRITE } from '../mmu/access.ts';
 import { REGIME_STACK_UNALIGNED } from '../mmu/regime.ts';
 import { EL, INTERRUPT_LINES, SP_SLOT } from '../state/vcpu-state.ts';
 import { SP_INDEX } from './data-flow.ts';
+import { comesBack } from './footprint.ts';
 import { RegionExits } from './region-exits.ts';
 import type { Block } from './region.ts';
-import type { Label } from '../wasm/code.ts';
+import type { Label, Local } from '../wasm/code.ts';
 import { PASSED } from './region-state.ts';
 
 const onStack = null as never;
@@ -26,6 +27,8 @@ export const placesOf = (cases: readonly Block[]): number => cases.at(-1)!.first
 export class RegionEmitter extends RegionExits implements Emitter {
   /** What becomes of direct branches: set by the caller, who knows the blocks. */
   follow: (taken: boolean) => void = () => {};
+  /** Where the inlined function at hand returns to. */
+  returnIndex: number | undefined;
   /** The cases of the `switch` whose branch is at hand, and what goes to one of them: set by the caller, too. */
   cases: readonly Block[] = [];
   followCase: (place: Var<I32>, otherwise: Label) => void = () => {};
@@ -110,7 +113,8 @@ export class RegionEmitter extends RegionExits implements Emitter {
   branch(reach: Reach, kind: BranchKind): void {
     const { immLow } = this.operands;
     if (reach === 'far') return this.jump(this.i64.add(this.pc(), this.i64.const(immLow)), kind);
-    if (kind === 'jump') return this.follow(true);
+    // An inlined call is a jump, too.
+    if (!comesBack(this.operands.footprint)) return this.follow(true);
     const to = this.index + (immLow >> 2);
     this.countBranch(to);
     this.callNear(to);
@@ -129,7 +133,7 @@ export class RegionEmitter extends RegionExits implements Emitter {
   jump(target: I64, kind: BranchKind): void {
     const to = this.code.letI64(target);
     if (kind === 'call') this.callFar(to);
-    else if (kind === 'return') this.returnTo(to);
+    else if (kind === 'return') this.#return(to);
     else this.#jump(to, this.countTo(OP_SIZE));
   }
 
@@ -152,6 +156,12 @@ export class RegionEmitter extends RegionExits implements Emitter {
       this.depth.get(),
       this.expected.get(),
     );
+  }
+
+  #return(target: Local<I64>): void {
+    if (this.returnIndex === undefined) return this.returnTo(target);
+    this.code.ifUnlikely(this.i64.ne(target.get(), this.pcAt(this.returnIndex)), () => this.returnTo(target));
+    this.follow(true);
   }
 
   /** Goes to a case of the region, if the target is one and nobody wants guest code to be left. */

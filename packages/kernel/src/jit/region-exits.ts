@@ -110,13 +110,13 @@ export abstract class RegionExits extends RegionState {
     return this.i32.sub(this.fuel.get(), this.op.get());
   }
 
-  /** Accounts for a branch of this region that is taken, and looks at the budget where it goes back. */
+  /** Accounts for a branch of this region that is taken, and looks at the budget where it goes back or is RET. */
   countBranch(to: number): void {
     const { code, i32 } = this;
     const from = this.index;
     const counted = (1 - (to - from)) * OP_SIZE;
     if (counted !== 0) this.fuel.set(i32.add(this.fuel.get(), i32.const(counted)));
-    if (to > from) return;
+    if (to > from && this.operands.footprint.flow.kind !== 'jump') return;
     const goOn = code.block();
     const leave = code.block();
     this.leaveIfSpent(this.fuel, -(to - this.entry) * OP_SIZE, leave);

@@ -14,6 +14,7 @@ import {
   SPECIAL_HANDLERS,
 } from '../interp/uop.ts';
 import { footprintOf, comesBack, type Footprint } from './footprint.ts';
+import { calledBy, inlineCalls } from './inline.ts';
 import { casesOf } from './switch.ts';
 
 /** One instruction of a region. */
@@ -33,11 +34,11 @@ export interface RegionOp {
 /** Ops that are executed one after the other. Where an edge leads out of the region its block is `undefined`. */
 export interface Block {
   readonly first: number;
-  readonly ops: readonly RegionOp[];
-  /** Where the branch at the end goes if it is taken: an index of the page. */
-  readonly takenIndex: number | undefined;
+  ops: readonly RegionOp[];
+  /** Where the branch at the end goes if it is taken: an index of the page. Of RET: where it comes back if inlined. */
+  takenIndex: number | undefined;
   /** Where control falls through. */
-  readonly nextIndex: number | undefined;
+  nextIndex: number | undefined;
   taken: Block | undefined;
   next: Block | undefined;
   /** Of a `switch`: where its branch may go. */
@@ -120,6 +121,12 @@ export class RegionReader {
 
   /** @param entry - index of an op @returns a region without blocks if the op is not decoded */
   read(page: DecodedPage, entry: number): Region {
+    const read = (index: number): readonly Block[] => this.#blocks(page, index);
+    return { entry, blocks: inlineCalls(read(entry), read) };
+  }
+
+  /** The blocks that direct branches reach, the entry's first. */
+  #blocks(page: DecodedPage, entry: number): readonly Block[] {
     const ops = new Map<number, RegionOp>();
     const leaders = new Set<number>([entry]);
     const cases = new Map<RegionOp, readonly number[]>();
@@ -143,6 +150,7 @@ export class RegionReader {
           if (next !== undefined) leaders.add(next);
           waiting.push(taken);
         }
+        if (calledBy(op) !== undefined) leaders.add(at + 1);
         const found = casesOf(op, code);
         if (found.length > 0) cases.set(op, found);
         for (const each of found) {
@@ -152,7 +160,7 @@ export class RegionReader {
         at = next;
       }
     }
-    return { entry, blocks: blocksOf(entry, ops, leaders, cases) };
+    return blocksOf(entry, ops, leaders, cases);
   }
 }
 

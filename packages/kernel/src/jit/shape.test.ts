@@ -188,3 +188,17 @@ describe('a switch', () => {
     expect([labels[1], labels[3]]).toEqual([labels[5], labels[5]]);
   });
 });
+
+test('a short function is called without a call, and writes no register to memory', () => {
+  const loop = loopBody(
+    regionOf([
+      0x9400_0004, // loop: bl double
+      0xf100_0442, // subs x2, x2, #1
+      0x54ff_ffc1, // b.ne loop
+      0xd65f_03c0, // ret
+      0x8b00_0000, // double: add x0, x0, x0
+      0xd65f_03c0, // ret
+    ]),
+  );
+  expect(countOf(loop, /call|store/)).toBe(0);
+});
