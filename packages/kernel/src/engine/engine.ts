@@ -59,7 +59,7 @@ import { buildInterpreter, planHandlers, tableIndexOf, type HandlerPlan } from '
 import { coldName, ColdHandlers } from '../interp/cold.ts';
 import { Decoder, type PlainSysreg } from '../interp/decoder.ts';
 import { LEAVE_BUDGET, LEAVE_UNDEFINED, type Leave } from '../interp/leave.ts';
-import { NOT_RESUMED } from '../interp/entry.ts';
+import { NOT_RESUMED, STILL_SETTLED } from '../interp/entry.ts';
 import type { Traps } from '../interp/traps.ts';
 import {
   DECODED_PAGE_SIZE,
@@ -226,20 +226,34 @@ export class Engine {
     if (jit?.isEager) this.#compileAtPc(jit);
     vcpu.set32(OP, vcpu.base + ENTRY_OP);
     const left = Math.min(budget, MAX_BUDGET);
-    const slice = jit ? Math.min(left, jit.interval) : left;
-    return this.#stay(left, slice, this.#exports.run(slice));
+    this.retired = 0;
+    for (;;) {
+      const slice = jit ? Math.min(left - this.retired, jit.interval) : left;
+      const retired = this.#exports.run(slice);
+      vcpu.set32(RETIRED_BEFORE, 0);
+      this.retired += retired;
+      const leave = this.#left();
+      // Left before the slice was used up: somebody has kicked.
+      if (!jit || leave !== LEAVE_BUDGET || this.retired >= left || retired < slice) return leave;
+      // On at the same op: the pc is not translated again, so that no guest can tell.
+      jit.sample(vcpu.get32(OP));
+      vcpu.set32(RETIRED_BEFORE, this.retired);
+    }
   }
 
   /**
-   * As {@link run}, after {@link completeAccess}, if that is all there is to do.
+   * Completes the access that user space has served and runs on, if nothing else is to be looked at: interp/entry.ts.
    *
-   * @param budget - at most what one {@link run} may have
-   * @returns undefined if guest code was not entered; the access may be complete then: see interp/entry.ts
+   * @returns why guest code was left, unless it was not entered or there is nothing to do about it
    */
-  resume(budget: number): Leave | undefined {
-    const slice = this.#jit ? Math.min(budget, this.#jit.interval) : budget;
-    const retired = this.#exports.resume(slice);
-    return retired === NOT_RESUMED ? undefined : this.#stay(budget, slice, retired);
+  resume(): Leave | typeof NOT_RESUMED | typeof STILL_SETTLED {
+    const jit = this.#jit;
+    const retired = this.#exports.resume(jit ? jit.interval : MAX_BUDGET);
+    if (retired === STILL_SETTLED || retired === NOT_RESUMED) return retired;
+    this.retired = retired;
+    const leave = this.#left();
+    if (leave === LEAVE_BUDGET) jit?.sample(this.#vcpu.get32(OP));
+    return leave;
   }
 
   /** Finishes the access that user space has served. @returns whether there was one */
@@ -247,29 +261,12 @@ export class Engine {
     return this.#exports.complete() !== 0;
   }
 
-  /**
-   * A stay in guest code, which began with `slice` of its budget of `left`.
-   * @param retired - in that slice
-   */
-  #stay(left: number, slice: number, retired: number): Leave {
+  /** Why guest code was left. */
+  #left(): Leave {
     const vcpu = this.#vcpu;
-    const jit = this.#jit;
-    this.retired = retired;
-    for (;;) {
-      const leave = vcpu.get32(LEAVE) as Leave;
-      // Left before the slice was used up: somebody has kicked.
-      if (!jit || leave !== LEAVE_BUDGET || retired < slice || this.retired >= left) {
-        if (leave === LEAVE_UNDEFINED) vcpu.set32(SCRATCH, this.#wordAt(vcpu.get32(OP)));
-        return leave;
-      }
-      // On at the same op: the pc is not translated again, so that no guest can tell.
-      jit.sample(vcpu.get32(OP));
-      vcpu.set32(RETIRED_BEFORE, this.retired);
-      slice = Math.min(left - this.retired, jit.interval);
-      retired = this.#exports.run(slice);
-      this.retired += retired;
-      vcpu.set32(RETIRED_BEFORE, 0);
-    }
+    const leave = vcpu.get32(LEAVE) as Leave;
+    if (leave === LEAVE_UNDEFINED) vcpu.set32(SCRATCH, this.#wordAt(vcpu.get32(OP)));
+    return leave;
   }
 
   #compileAtPc(jit: Jit): void {

@@ -362,6 +362,43 @@ describe('a device access', () => {
     expect(seen).toHaveLength(3);
   });
 
+  describe('at the same page as the last one', () => {
+    beforeEach(() => {
+      run('ldr', DEVICE_VA);
+      tables.map(DEVICE_VA, FIRST);
+    });
+
+    test('does not walk the tables', () => {
+      run('ldr', DEVICE_VA + 8n);
+      expect(seen).toMatchObject([{ pa: NOWHERE }, { pa: NOWHERE + 8, va: DEVICE_VA + 8n }]);
+    });
+
+    test.each([
+      ['of its page', () => machine.engine.flushTlbVa(DEVICE_VA)],
+      ['of an address space', () => machine.engine.flushTlbNonGlobal()],
+      ['of all', () => machine.engine.flushTlb()],
+    ])('walks them after a TLBI %s', (_, flush) => {
+      flush();
+      run('ldr', DEVICE_VA);
+      expect(seen).toHaveLength(1);
+      expect(machine.x(0)).toBe(machine.read64(FIRST));
+    });
+
+    test.each([
+      ['is a store', 'str', 1],
+      ['is unprivileged', 'ldtr', 1],
+      ['is made at EL0', 'ldr', 0],
+    ] as const)('walks them if it %s', (_, label, el) => {
+      tables.map(DEVICE_VA, NOWHERE, DEVICE | READ_ONLY);
+      machine.setEl(el);
+      const { leave, syndrome, far } = run(label, DEVICE_VA);
+      expect([leave, far]).toEqual([LEAVE_EXCEPTION, DEVICE_VA]);
+      // A permission fault of level 3, of a data access.
+      expect([syndrome >> 27n, syndrome & 0x3fn]).toEqual([0x12n, 0xfn]);
+      expect(seen).toHaveLength(1);
+    });
+  });
+
   const WITHOUT_SYNDROME = [
     'ldr_post',
     'ldr_pre',

@@ -2,13 +2,15 @@
 import { KVM_EXIT_UNKNOWN, kvmRun, kvmRunHw } from '@vkvm/uapi';
 
 import type { I32, I64 } from '../a64/emitter.ts';
-import { IN_GUEST, REQUESTS } from '../state/control.ts';
+import { IN_GUEST, REQUESTS, SETTLED } from '../state/control.ts';
 import { COMPILED_INSTRUCTIONS, INSTRUCTIONS } from '../state/engine-stats.ts';
+import { EXITS } from '../state/stats.ts';
 import {
   ACC,
   COMPILED,
   ENTRY_OP,
   INTERRUPT_LINES,
+  LEAVE,
   OP,
   RETIRED_LIMIT,
   RUN_PAGE,
@@ -18,13 +20,18 @@ import type { Code, Local } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
 import { I32_TYPE } from '../wasm/opcode.ts';
 import { KICK } from './handlers.ts';
+import { LEAVE_MMIO } from './leave.ts';
 import { OP_SIZE } from './uop.ts';
 
 const { immediate_exit: IMMEDIATE_EXIT, exit_reason: EXIT_REASON, flags: FLAGS } = kvmRun.offsets;
 const { hardware_exit_reason: HARDWARE_EXIT_REASON } = kvmRunHw.offsets;
 
+/** What a leave of guest code counts for besides the instructions it has run: so that no storm of them hides the clock. */
+export const LEAVE_COST = 200;
 /** What `resume` answers if there is more to be looked at. */
 export const NOT_RESUMED = -1;
+/** And if guest code was left for another access that user space serves, and nothing else has happened. */
+export const STILL_SETTLED = -2;
 
 interface EntryImports {
   readonly vcpu: number;
@@ -45,17 +52,12 @@ export function emitEntry(module: ModuleBuilder, imports: EntryImports): void {
 /** `(budget: i32) → i32`: runs from the op word on, and counts. Answers how many instructions were retired. */
 function emitRun(module: ModuleBuilder, imports: EntryImports): number {
   const { index, code } = module.function([I32_TYPE], [I32_TYPE], 'run');
-  const { i32, i64 } = code.ops;
+  const { i32 } = code.ops;
   const budget = code.param<I32>(0);
   const vcpu = code.letI32(code.globalGet<I32>(imports.vcpu));
   const word = (offset: number): I32 => code.load('i32.load', vcpu.get(), offset);
   const setWord = (offset: number, value: Local<I32>): void =>
     code.store('i32.store', vcpu.get(), value.get(), offset);
-  const add = (counter: number, value: Local<I32>): void => {
-    const sum = i64.add(code.load<I64>('i64.load', vcpu.get(), counter), i64.extend_i32_u(value.get()));
-    const local = code.letI64(sum);
-    code.store('i64.store', vcpu.get(), local.get(), counter);
-  };
   const inInstructions = (value: I32): I32 => i32.div_s(value, i32.const(OP_SIZE));
 
   const limit = code.letI32(i32.mul(budget.get(), i32.const(OP_SIZE)));
@@ -65,16 +67,17 @@ function emitRun(module: ModuleBuilder, imports: EntryImports): number {
   const counted = code.letI32(i32.add(word(ACC), word(OP)));
   setWord(RETIRED_LIMIT, code.letI32(i32.sub(i32.const(0), counted.get())));
   const retired = code.letI32(inInstructions(i32.add(counted.get(), limit.get())));
-  add(INSTRUCTIONS, retired);
-  add(COMPILED_INSTRUCTIONS, code.letI32(inInstructions(word(COMPILED))));
+  addTo(code, vcpu, INSTRUCTIONS, () => retired.get());
+  addTo(code, vcpu, COMPILED_INSTRUCTIONS, () => inInstructions(word(COMPILED)));
   code.store('i32.store', vcpu.get(), i32.const(0), COMPILED);
   retired.get();
   return index;
 }
 
 /**
- * `(budget: i32) → i32`: KVM_RUN after an exit for a device: completes the access and runs on from there, as `run`. Answers
- * {@link NOT_RESUMED} if there is more to be looked at before; the access may be complete then.
+ * `(budget: i32) → i32`: KVM_RUN of a vCPU that is {@link SETTLED}: completes the access that user space has served and runs
+ * on from there, as `run`. Answers {@link NOT_RESUMED} if there is more to be looked at before, when the access may be
+ * complete; {@link STILL_SETTLED}; or how many instructions were retired.
  */
 function emitResume(module: ModuleBuilder, imports: EntryImports, run: number): void {
   const { code } = module.function([I32_TYPE], [I32_TYPE], 'resume');
@@ -83,11 +86,13 @@ function emitResume(module: ModuleBuilder, imports: EntryImports, run: number): 
   const vcpu = code.letI32(code.globalGet<I32>(imports.vcpu));
   const page = code.letI32(code.load<I32>('i32.load', vcpu.get(), RUN_PAGE));
   const word = (offset: number): I32 => code.load('i32.load', vcpu.get(), offset);
+  const settled = code.letI32(word(SETTLED));
   const notIf = (condition: I32): void =>
     code.if(condition, () => {
       i32.const(NOT_RESUMED);
       code.return();
     });
+  notIf(i32.eqz(settled.get()));
   const requested = i32.or(word(REQUESTS), word(INTERRUPT_LINES));
   const told = i32.or(
     code.load<I32>('i32.load', page.get(), KICK),
@@ -102,7 +107,29 @@ function emitResume(module: ModuleBuilder, imports: EntryImports, run: number): 
   code.store('i64.store', page.get(), i64.const(0), HARDWARE_EXIT_REASON);
   const entry = code.letI32(i32.add(vcpu.get(), i32.const(ENTRY_OP)));
   code.store('i32.store', vcpu.get(), entry.get(), OP);
-  code.returnCall(run, budget.get());
+  const isLess = (): I32 => i32.lt_u(budget.get(), settled.get());
+  const slice = code.letI32(code.select(budget.get(), settled.get(), isLess()));
+  const retired = code.letI32(code.call<I32>(run, slice.get()));
+  addTo(code, vcpu, EXITS.offset, () => i32.const(1));
+  if (imports.shared) code.atomicStore('i32.store', vcpu.get(), i32.const(0), IN_GUEST);
+  settled.set(word(SETTLED));
+  const left = code.letI32(i32.sub(i32.sub(settled.get(), retired.get()), i32.const(LEAVE_COST)));
+  code.if(i32.lt_s(left.get(), i32.const(0)), () => left.set(i32.const(0)));
+  code.store('i32.store', vcpu.get(), left.get(), SETTLED);
+  const isAgain = i32.and(i32.eq(word(LEAVE), i32.const(LEAVE_MMIO)), i32.ne(settled.get(), i32.const(0)));
+  code.if(isAgain, () => {
+    i32.const(STILL_SETTLED);
+    code.return();
+  });
+  retired.get();
+}
+
+/** Adds to a counter of 64 bits. */
+function addTo(code: Code, vcpu: Local<I32>, counter: number, value: () => I32): void {
+  const { i64 } = code.ops;
+  const before = code.letI64(code.load<I64>('i64.load', vcpu.get(), counter));
+  const sum = code.letI64(i64.add(before.get(), i64.extend_i32_u(value())));
+  code.store('i64.store', vcpu.get(), sum.get(), counter);
 }
 
 /** Marks the vCPU as in guest code, unless memslots are changing: vm/memslots.ts stores PAUSED and then loads IN_GUEST. */

@@ -19,9 +19,12 @@ import {
 import {
   ACCESS,
   EL,
+  FAULT_PA,
   FAULT_VA,
   INTERRUPT_LINES,
   LEAVE,
+  NO_MEMORY_KEY,
+  NO_MEMORY_PAGE,
   OP,
   PC,
   PC_DELTA,
@@ -64,6 +67,8 @@ export const FORM_SLOT_SHIFT = 16;
 export const STORED_AND_LEAVE = 2;
 
 const PAGE = 4096;
+/** Place of the exception level in {@link NO_MEMORY_KEY}, above the purpose of the translation. */
+const LEVEL_IN_KEY = 8;
 
 export interface SlowPath {
   /** `(va: i64, form: i32, bytes: i32) → i32`: where the bytes are (memory, or SCRATCH); 0 = leave. */
@@ -198,12 +203,42 @@ class SlowFunction {
       code.if(i64.lt_u(sum.get(), i64.const(HIT_LIMIT)), () => host.set(i32.wrap_i64(sum.get())));
     });
     code.if(i32.eqz(host.get()), () => {
-      host.set(code.call<I32>(this.#imports.translate, address.get(), purpose.get()));
+      host.set(this.#walk(address, purpose).get());
       code.if(i32.eq(host.get(), i32.const(TRANSLATE_FAULT)), () => this.leave(LEAVE_EXCEPTION, result));
       if (kind === TRANSLATE_WRITE) {
         code.if(i32.eq(host.get(), i32.const(TRANSLATE_AGAIN)), () => this.leave(LEAVE_BUDGET, result));
       }
     });
+    return host;
+  }
+
+  /** Translates by a walk, unless it is the last page again that led to no memory: drivers go to one for a while. */
+  #walk(address: Local<I64>, purpose: Local<I32>): Local<I32> {
+    const { code, vcpu } = this;
+    const { i32, i64 } = code.ops;
+    const load64 = (offset: number): I64 => code.load('i64.load', vcpu.get(), offset);
+    const store64 = (offset: number, value: I64): void => {
+      const local = code.letI64(value);
+      code.store('i64.store', vcpu.get(), local.get(), offset);
+    };
+    const level = i32.shl(code.load<I32>('i32.load', vcpu.get(), EL), i32.const(LEVEL_IN_KEY));
+    const low = code.letI64(i64.extend_i32_u(i32.or(level, purpose.get())));
+    const key = code.letI64(i64.or(low.get(), i64.and(address.get(), i64.const(-PAGE))));
+    const host = code.letI32(i32.const(TRANSLATE_NO_MEMORY));
+    code.if(
+      i64.eq(key.get(), load64(NO_MEMORY_KEY)),
+      () => {
+        store64(FAULT_PA, i64.or(load64(NO_MEMORY_PAGE), i64.and(address.get(), i64.const(PAGE - 1))));
+        store64(FAULT_VA, address.get());
+      },
+      () => {
+        host.set(code.call<I32>(this.#imports.translate, address.get(), purpose.get()));
+        code.if(this.isDevice(host), () => {
+          store64(NO_MEMORY_KEY, key.get());
+          store64(NO_MEMORY_PAGE, i64.and(load64(FAULT_PA), i64.const(-PAGE)));
+        });
+      },
+    );
     return host;
   }
 

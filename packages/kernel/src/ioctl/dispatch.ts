@@ -119,9 +119,11 @@ function dispatchRun(thread: KernelThread, base: number, arg: number): number {
     if (arg !== 0) return -EINVAL;
     if (words.get32(base + INITIALISED) === 0) return -ENOEXEC;
     return runVcpu(thread.vcpus.get(base));
-  } finally {
-    // Also where something was thrown in guest code.
+  } catch (error) {
+    // It was thrown in guest code.
     words.set32(base + IN_GUEST, 0);
+    throw error;
+  } finally {
     unlock(words, base + VCPU_MUTEX, host);
   }
 }

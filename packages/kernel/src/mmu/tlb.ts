@@ -19,6 +19,8 @@ import {
   FILL_LOG_NON_GLOBAL,
   HUGE_MAPPINGS,
   LARGE_MAPPINGS,
+  NO_KEY,
+  NO_MEMORY_KEY,
   TLB,
   TLB_TABLE_SIZE,
 } from '../state/vcpu-state.ts';
@@ -51,6 +53,7 @@ export class Tlb {
     }
     this.#vcpu.set32(FILL_LOG_GLOBAL, 0);
     this.#vcpu.set32(FILL_LOG_NON_GLOBAL, 0);
+    this.#vcpu.set32(NO_MEMORY_KEY, NO_KEY);
     this.#clearBitmaps();
     this.flushFetch();
   }
@@ -76,6 +79,7 @@ export class Tlb {
   }
 
   flush(): void {
+    this.#vcpu.set32(NO_MEMORY_KEY, NO_KEY);
     this.#clearLogged(FILL_LOG_GLOBAL);
     this.#clearLogged(FILL_LOG_NON_GLOBAL);
     this.#clearBitmaps();
@@ -84,6 +88,7 @@ export class Tlb {
 
   /** Entries of non-global mappings: after a change of TTBR0_EL1 or of the ASID. */
   flushNonGlobal(): void {
+    this.#vcpu.set32(NO_MEMORY_KEY, NO_KEY);
     this.#clearLogged(FILL_LOG_NON_GLOBAL);
     this.flushFetch();
   }
@@ -106,6 +111,7 @@ export class Tlb {
    *   may have come from that mapping goes: a guest sends one TLBI for a block.
    */
   flushPage(page: number): void {
+    this.#vcpu.set32(NO_MEMORY_KEY, NO_KEY);
     const slot = page & (SLOTS - 1);
     if (this.#hasBit(HUGE_MAPPINGS, slot)) {
       this.flush();

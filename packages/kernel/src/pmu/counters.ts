@@ -5,6 +5,7 @@
  */
 import type { Host } from '../host.ts';
 import { Block } from '../state/block.ts';
+import { SETTLED } from '../state/control.ts';
 import { holds, releases } from '../state/profile.ts';
 import { EL, VM_BLOCK } from '../state/vcpu-state.ts';
 import { IRQCHIP } from '../state/vm-control.ts';
@@ -57,7 +58,9 @@ const numbersOf = (mask: bigint): number[] =>
 
 /** Guest code was left. @param level - the exception level it ran at @param retired - its instructions */
 export function endCounting(vcpu: Block, level: number, retired: number): void {
-  if (vcpu.get32(COUNTING) !== 0) note(vcpu, level, retired - vcpu.get32(SEEN));
+  // While nothing counts, nobody reads what was seen.
+  if (vcpu.get32(COUNTING) === 0) return;
+  note(vcpu, level, retired - vcpu.get32(SEEN));
   vcpu.set32(SEEN, 0);
 }
 
@@ -202,6 +205,7 @@ export function countersChanged(vcpu: Block, host: Host): void {
     }
   }
   vcpu.set32(COUNTING, counting);
+  if (counting !== 0) vcpu.set32(SETTLED, 0);
   for (const level of LEVELS) vcpu.setNumber(LEFT + 8 * level, left[level]!);
   drive(vcpu, isInterrupting(vcpu) ? 1 : 0, host);
 }

@@ -73,9 +73,10 @@ export const HAS_TRAPPED = CONTROL + 0xe0;
 /** Not 0: the interrupts of the timers are theirs alone: timer/attributes.ts. */
 export const TIMERS_CLAIMED = CONTROL + 0xe4;
 /**
- * Not 0: all that has happened to the vCPU since run.ts has looked at it are exits for devices of user space, and it may go
- * on for so many instructions. Whatever changes a vCPU sets it to 0, or kicks: any other request of its file, and a leave
- * of guest code for another reason.
+ * Instructions for which a vCPU may go on and nothing but what others do to it is looked at, because all that happens to it
+ * are exits for devices of user space: see run.ts; 0 = look first. Generated code counts it down. Whatever changes a vCPU
+ * sets it to 0, or kicks: any other request of its file, what its guest does to its PMU or to an ITS, and a leave of guest
+ * code for another reason.
  */
 export const SETTLED = CONTROL + 0xe8;
 /**

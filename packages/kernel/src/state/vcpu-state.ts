@@ -55,6 +55,15 @@ export const WALK_LEAF = 0x178;
 /** Data of an access that generated code cannot make in place: device reads, and accesses across two pages. 64 bytes. */
 export const SCRATCH = 0x180;
 
+/**
+ * The last translation that led to no memory: which one it was, as slow-path.ts packs it, and its guest-physical page. 64
+ * bits each. TLB entries are of memory only.
+ */
+export const NO_MEMORY_KEY = 0x1c0;
+export const NO_MEMORY_PAGE = 0x1c8;
+/** A key that is none. */
+export const NO_KEY = 0xfff;
+
 /** Vector registers v0 to v31, sixteen bytes each. */
 export const V = 0x200;
 /** A vector of zeros. */
@@ -158,10 +167,10 @@ export const FILL_LOG_CAPACITY = 0xffff;
 /** Decoded pages by user page: u32 address of the page's ops, 0 = none. Covers 4 GiB of user addresses. */
 export const CODE_MAP = 0x10_0000;
 /** Soft TLB: read and write table of EL0, then of EL1; 2²⁰ entries of 8 bytes each. See mmu/tlb.ts. */
-export const TLB = 0x50_0000;
+export const TLB = 0x50_0a40;
 export const TLB_TABLE_SIZE = 0x80_0000;
 /** Decoded ops. */
-export const POOL = 0x250_0000;
+export const POOL = 0x250_1000;
 /** What the first vCPUs of a VM get: a Linux boot decodes 27 MiB. Many vCPUs have to share 4 GiB with RAM. */
 export const POOL_SIZE = 0x200_0000;
 export const SMALL_POOL_SIZE = 0x80_0000;

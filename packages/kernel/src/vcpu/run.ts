@@ -13,6 +13,7 @@ import {
   VKVM_KICK_SIGNAL_MASK,
 } from '@vkvm/uapi';
 
+import { LEAVE_COST, NOT_RESUMED, STILL_SETTLED } from '../interp/entry.ts';
 import { LEAVE_MMIO, LEAVE_WFE } from '../interp/leave.ts';
 import type { Leave } from '../interp/leave.ts';
 import {
@@ -83,8 +84,6 @@ import type { Vcpu } from './vcpu.ts';
 
 /** Instructions between two looks at the clock, where no timer can be late by more than a fraction of a millisecond. */
 const CLOCK_INTERVAL = 150_000;
-/** What a leave of guest code counts for besides the instructions it has run: so that no storm of them hides the clock. */
-const LEAVE_COST = 200;
 /** What a step of an ITS through its commands counts for. */
 const ITS_TURN = 10_000;
 /** An exception counts as an instruction, or a vector that faults would never end a slice. */
@@ -96,39 +95,41 @@ const SERROR_LINE = 4;
 
 /** Runs a vCPU that is initialised. @returns 0 with an exit in kvm_run, or -errno */
 export function runVcpu(vcpu: Vcpu): number {
-  const result = isSettled(vcpu) ? runSettled(vcpu) : run(vcpu);
-  const { block, thread } = vcpu;
+  const { block, thread, engine } = vcpu;
+  const resumed = engine.resume();
+  const result = resumed === STILL_SETTLED ? 0 : resumed === NOT_RESUMED ? run(vcpu) : runOn(vcpu, resumed);
   thread.trace?.kvm_userspace_exit?.(block.get32(VCPU_ID), exitReason(block), Math.max(0, -result));
   return result;
 }
 
 /**
- * Whether a look at everything would find what the last one has found. {@link SETTLED} stands for all that only this vCPU
- * and the requests of its file change; the rest is what others change, and what the engine looks at before it resumes.
+ * Guest code was left for a device of user space, which may happen a million times a second. The next KVM_RUN looks at what
+ * others have done to the vCPU, and at nothing else: interp/entry.ts.
  */
-const isSettled = ({ block, vm, untilClock }: Vcpu): boolean =>
-  block.get32(SETTLED) !== 0 && untilClock > 0 && !isItsBehind(vm) && !counts(block);
+function settle(vcpu: Vcpu, slice: number): void {
+  const { block, vm } = vcpu;
+  if (vm.get32(IRQCHIP) === 0 || hasRing(block) || isDeterministic(vm)) return;
+  if (counts(block) || isItsBehind(vm)) return;
+  block.set32(SETTLED, Math.max(0, Math.min(slice, vcpu.untilClock)));
+  vcpu.untilClock = 0;
+}
 
-/** Whether a vCPU can be {@link SETTLED}: nothing is there that must be looked at before every turn. */
-const canSettle = ({ block, vm }: Vcpu): boolean =>
-  vm.get32(IRQCHIP) !== 0 && !hasRing(block) && !isDeterministic(vm);
-
-/**
- * KVM_RUN after an exit for a device of user space, of which there may be a million a second: completes the access, and
- * the first turn of {@link runUntilExit} needs no look at anything. What it does is what that does, in few instructions.
- */
-function runSettled(vcpu: Vcpu): number {
-  const { block, vm, engine } = vcpu;
-  const level = block.get32(EL);
-  const leave = engine.resume(Math.min(block.get32(SETTLED), vcpu.untilClock));
-  if (leave === undefined) return run(vcpu);
-  account(vcpu, level, leave);
-  if (leave === LEAVE_MMIO) return 0;
-  block.set32(SETTLED, 0);
+/** A vCPU that was settled has left guest code, and is not any more. */
+function runOn(vcpu: Vcpu, leave: Leave): number {
+  const { block, vm } = vcpu;
+  countRetired(vcpu, block.get32(EL), leave);
+  unsettle(vcpu);
   const result = handleLeave(vcpu, leave);
   if (result !== GO_ON) return result;
   const slice = sliceOf(vm);
   return runUntilExit(vcpu, slice, leftAfter(vcpu, leave, slice, slice));
+}
+
+function unsettle(vcpu: Vcpu): void {
+  const left = vcpu.block.get32(SETTLED);
+  if (left === 0) return;
+  vcpu.block.set32(SETTLED, 0);
+  vcpu.untilClock = left;
 }
 
 /** Instructions that a KVM_RUN may take; Infinity = no limit. */
@@ -151,17 +152,11 @@ function turn(vcpu: Vcpu, budget: number): Leave {
   const { block, engine } = vcpu;
   const level = block.get32(EL);
   const leave = engine.run(budget);
-  account(vcpu, level, leave);
-  return leave;
-}
-
-/** Guest code was left. @param level - the exception level it ran at */
-function account(vcpu: Vcpu, level: number, leave: Leave): void {
-  const { block, engine } = vcpu;
   countRetired(vcpu, level, leave);
   block.set32(IN_GUEST, 0);
   count(block, EXITS);
   vcpu.untilClock -= engine.retired + LEAVE_COST;
+  return leave;
 }
 
 /** Instructions that are left after a turn. WFE is a hint to let others run: under a slice it ends one. */
@@ -171,7 +166,7 @@ const leftAfter = ({ engine }: Vcpu, leave: Leave, slice: number, left: number):
 /** KVM_RUN in general. */
 function run(vcpu: Vcpu): number {
   const { block, vm, engine } = vcpu;
-  block.set32(SETTLED, 0);
+  unsettle(vcpu);
   const refused = firstRun(vcpu);
   if (refused !== 0) return refused;
   const hasCompleted = engine.completeAccess();
@@ -308,7 +303,7 @@ function runUntilExit(vcpu: Vcpu, slice: number, left: number): number {
       continue;
     }
     const leave = turn(vcpu, Math.min(left, vcpu.untilClock, Math.max(1, untilOverflow(block))));
-    if (leave === LEAVE_MMIO && canSettle(vcpu)) block.set32(SETTLED, Math.min(slice, CLOCK_INTERVAL));
+    if (leave === LEAVE_MMIO) settle(vcpu, slice);
     const result = handleLeave(vcpu, leave);
     if (result !== GO_ON) return result;
     left = leftAfter(vcpu, leave, slice, left);

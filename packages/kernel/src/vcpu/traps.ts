@@ -5,7 +5,7 @@ import { PORT_GO_ON, PORT_LEAVE, PORT_USER } from '../interp/traps.ts';
 import type { Traps } from '../interp/traps.ts';
 import { ACCESS_WRITE, accessBytes } from '../mmu/access.ts';
 import type { Block } from '../state/block.ts';
-import { MP_STATE, VCPU_ID, WAITING } from '../state/control.ts';
+import { MP_STATE, SETTLED, VCPU_ID, WAITING } from '../state/control.ts';
 import { exitDirtyRingFull } from '../state/exit.ts';
 import { HVC_EXITS, MMIO_EXITS_KERNEL, count } from '../state/stats.ts';
 import { holds, releases } from '../state/profile.ts';
@@ -18,7 +18,7 @@ import { psciCall } from '../psci/call.ts';
 import type { CallOutcome } from '../psci/handler.ts';
 import { isPsci } from '../psci/ids.ts';
 import { smccc } from '../smccc/call.ts';
-import { mayHaveFrame, mmio } from '../vgic/vgic.ts';
+import { isItsBehind, mayHaveFrame, mmio } from '../vgic/vgic.ts';
 import { isUnbacked, isWriteProtected } from '../vm/memslots.ts';
 import { serveStore } from '../vm/store-bus.ts';
 import type { Thread } from '../vm/thread.ts';
@@ -190,6 +190,8 @@ export class VcpuTraps implements Traps {
     this.#access.write = (access & ACCESS_WRITE) !== 0;
     if (!mmio(this.#vcpu, gpa, this.#access, this.#thread.host)) return false;
     count(this.#vcpu, MMIO_EXITS_KERNEL);
+    // What is left of its commands is for the turns of the vCPU.
+    if (isItsBehind(this.#vm)) this.#vcpu.set32(SETTLED, 0);
     return true;
   }
 

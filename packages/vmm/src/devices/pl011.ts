@@ -226,7 +226,7 @@ export class Pl011 implements MmioDevice {
 
   #readFlags(): number {
     this.#polls += 1;
-    if (this.#polls >= POLLS && this.#fifo.length === 0) {
+    if (this.#polls >= POLLS && this.#fifo.length === 0 && this.#head < this.#queue.length) {
       this.#fill(1); // one at a time: a driver that starts later throws away what lies in the FIFO
       this.#update();
     }

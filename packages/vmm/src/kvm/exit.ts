@@ -176,19 +176,28 @@ export class ExitReader {
    * @returns undefined where that is an error which no exit describes
    */
   read(result: number): VcpuExit | undefined {
+    const reason = this.#words[kvmRun.offsets.exit_reason / 4] as number;
+    // Nearly all are this one: a function small enough for the compiler to take it into its caller.
+    return result === 0 && reason === KVM_EXIT_MMIO ? this.#readMmio() : this.#readOther(result, reason);
+  }
+
+  #readMmio(): MmioExit {
     const words = this.#words;
-    const reason = words[kvmRun.offsets.exit_reason / 4] as number;
+    const { mmio } = this.#exits;
+    const low = words[UNION / 4] as number;
+    const high = words[UNION / 4 + 1] as number;
+    // A small integer where it is one: arithmetic of others is that of doubles.
+    mmio.address = high === 0 ? low : low + high * 0x1_0000_0000;
+    mmio.data = this.#data[words[kvmRunMmio.offsets.len / 4] as number] ?? mmio.data;
+    mmio.isWrite = ((words[kvmRunMmio.offsets.is_write / 4] as number) & 0xff) !== 0;
+    return mmio;
+  }
+
+  #readOther(result: number, reason: number): VcpuExit | undefined {
     if (result < 0) return this.#failed(result, reason);
     const exits = this.#exits;
     if (reason === this.#psciReason) return exits.psci;
     switch (reason) {
-      case KVM_EXIT_MMIO: {
-        const { mmio } = exits;
-        mmio.address = (words[UNION / 4] as number) + (words[UNION / 4 + 1] as number) * 0x1_0000_0000;
-        mmio.data = this.#data[words[kvmRunMmio.offsets.len / 4] as number] ?? mmio.data;
-        mmio.isWrite = ((words[kvmRunMmio.offsets.is_write / 4] as number) & 0xff) !== 0;
-        return mmio;
-      }
       case VKVM_EXIT_IDLE: {
         const { why, deadline_ns } = this.#views.idle;
         exits.idle.why = why;
