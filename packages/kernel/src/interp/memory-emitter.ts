@@ -113,14 +113,15 @@ export abstract class MemoryEmitter extends CodeEmitter {
 
   // ---- the TLB
 
-  /** `address + TLB entry`: the place in process memory, if it is below {@link HIT_LIMIT}. */
-  protected lookup(address: Var<I64>, form: number): Var<I64> {
+  /**
+   * `address + TLB entry`: the place in process memory, if it is below {@link HIT_LIMIT}.
+   *
+   * @param near - an address of the same page
+   */
+  protected lookup(address: Var<I64>, form: number, near = address): Var<I64> {
     const { i32, i64 } = this;
     const unprivileged = (form & FORM_UNPRIVILEGED) !== 0;
-    const index = i32.and(
-      i32.shr_u(i32.wrap_i64(address.get()), i32.const(9)),
-      i32.const(TLB_TABLE_SIZE - 8),
-    );
+    const index = i32.and(i32.shr_u(i32.wrap_i64(near.get()), i32.const(9)), i32.const(TLB_TABLE_SIZE - 8));
     const base = unprivileged ? i32.add(this.vcpu.get(), i32.const(TLB)) : this.tlb();
     const table = (form & ACCESS_WRITE) === 0 ? 0 : TLB_TABLE_SIZE;
     const entry = this.code.load<I64>('i64.load', i32.add(index, base), table);

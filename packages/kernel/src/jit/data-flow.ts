@@ -2,47 +2,11 @@
  * Which registers a region has to load when it is entered, which it has to write back where it is left, and which
  * flags nobody reads.
  */
-import type { Field } from '../a64/emitter.ts';
-import { SINK_SLOT, SP_SLOT, V, ZERO_SLOT } from '../state/vcpu-state.ts';
-import { comesBack, type RegisterUse } from './footprint.ts';
+import { comesBack } from './footprint.ts';
 import { successors as successorsOf, type Node } from './graph.ts';
 import { goesOn, type RegionOp } from './region.ts';
-
-/** The stack pointer among the general registers. */
-export const SP_INDEX = 31;
-const NONE = -1;
-
-/** A general register by its slot; -1 = none: XZR. */
-export function generalOf(slot: number): number {
-  if (slot === SP_SLOT) return SP_INDEX;
-  return slot === ZERO_SLOT || slot === SINK_SLOT ? NONE : slot >>> 3;
-}
-
-/** A vector register by the slot of the one it is counted from. */
-export const vectorOf = (slot: number, after = 0): number => (((slot - V) >>> 4) + after) & 31;
-
-/** The sixteen bits of an operand field. */
-export function fieldOf(op: RegionOp, field: Field): number {
-  switch (field) {
-    case 'd':
-      return op.immLow & 0xffff;
-    case 'e':
-      return op.immLow >>> 16;
-    default:
-      return op[field];
-  }
-}
-
-/** Registers as bits: x0 to x30 and SP, v0 to v31, and the flags. */
-export interface RegisterSet {
-  general: number;
-  vector: number;
-  flags: boolean;
-}
-
-const NO_REGISTERS: Readonly<RegisterSet> = { general: 0, vector: 0, flags: false };
-export const noRegisters = (): RegisterSet => ({ ...NO_REGISTERS });
-export const copyOf = ({ general, vector, flags }: RegisterSet): RegisterSet => ({ general, vector, flags });
+import { copyOf, NO_REGISTERS, noRegisters, registersOf, type RegisterSet } from './registers.ts';
+import { TableAccesses } from './table-access.ts';
 
 /** @returns whether the set has become larger */
 function add(set: RegisterSet, more: Readonly<RegisterSet>): boolean {
@@ -52,25 +16,6 @@ function add(set: RegisterSet, more: Readonly<RegisterSet>): boolean {
   set.flags ||= more.flags;
   return set.general !== general || set.vector !== vector || set.flags !== flags;
 }
-
-function registersOf(op: RegionOp, uses: readonly RegisterUse[], flags: boolean): RegisterSet {
-  const set = noRegisters();
-  set.flags = flags;
-  for (const { field, vector, after } of uses) {
-    const slot = fieldOf(op, field);
-    if (vector) {
-      set.vector |= 1 << vectorOf(slot, after);
-    } else {
-      const general = generalOf(slot);
-      if (general !== NONE) set.general |= 1 << general;
-    }
-  }
-  return set;
-}
-
-/** Whether it may write SP. */
-export const writesStack = (op: RegionOp): boolean =>
-  ((registersOf(op, op.footprint.writes, false).general >>> SP_INDEX) & 1) === 1;
 
 /** What data flow says of one instruction. */
 export interface OpFacts {
@@ -83,6 +28,8 @@ export interface OpFacts {
   readonly flagsAfter: boolean;
   /** After a call: registers to load again. */
   readonly reload: RegisterSet;
+  /** See {@link TableAccesses.reachOf}. */
+  readonly tableReach: number | undefined;
 }
 
 export interface BlockFacts {
@@ -106,6 +53,7 @@ interface OpSets {
   flagsBefore: boolean;
   flagsAfter: boolean;
   readonly reload: RegisterSet;
+  readonly tableReach: number | undefined;
 }
 
 interface BlockSets {
@@ -132,6 +80,7 @@ export function analyse(nodes: readonly Node[]): RegionFacts {
 
 function setsOf(nodes: readonly Node[]): readonly BlockSets[] {
   const blocks = nodes.map((node) => {
+    const tables = new TableAccesses();
     const ops = node.block.ops.map((op): OpSets => {
       const { reads, writes, kills, readsFlags, writesFlags, killsFlags } = op.footprint;
       return {
@@ -143,6 +92,7 @@ function setsOf(nodes: readonly Node[]): readonly BlockSets[] {
         flagsBefore: false,
         flagsAfter: false,
         reload: noRegisters(),
+        tableReach: tables.reachOf(op),
       };
     });
     const { block } = node;

@@ -4,12 +4,13 @@
  */
 import type { I32, Var } from '../a64/emitter.ts';
 import type { Code, Label } from '../wasm/code.ts';
-import { analyse, copyOf, noRegisters, writesStack, type RegionFacts } from './data-flow.ts';
+import { analyse, type RegionFacts } from './data-flow.ts';
 import { comesBack } from './footprint.ts';
 import { orderBlocks, type Node } from './graph.ts';
 import { placesOf, RegionEmitter } from './region-emitter.ts';
 import type { RegionImports } from './region-state.ts';
 import { goesOn, type Block, type Region } from './region.ts';
+import { copyOf, noRegisters, writesStack } from './registers.ts';
 
 /** Emits the function of a region. */
 export function emitRegion(code: Code, region: Region, imports: RegionImports): void {

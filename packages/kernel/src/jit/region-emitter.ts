@@ -12,12 +12,12 @@ import { OP_SIZE } from '../interp/uop.ts';
 import { ACCESS_ORDERED, ACCESS_WRITE } from '../mmu/access.ts';
 import { REGIME_STACK_UNALIGNED } from '../mmu/regime.ts';
 import { EL, INTERRUPT_LINES, SP_SLOT } from '../state/vcpu-state.ts';
-import { SP_INDEX } from './data-flow.ts';
 import { comesBack } from './footprint.ts';
 import { RegionExits } from './region-exits.ts';
 import type { Block } from './region.ts';
 import type { Label, Local } from '../wasm/code.ts';
 import { PASSED } from './region-state.ts';
+import { SP_INDEX } from './registers.ts';
 
 const onStack = null as never;
 
@@ -61,16 +61,31 @@ export class RegionEmitter extends RegionExits implements Emitter {
 
   /** A branch for each question: V8 fuses a comparison with its branch, but not the conjunction of two. */
   #place(address: Var<I64>, form: number, bytes: number): Var<I32> {
-    const { i32 } = this;
-    const sum = this.lookup(address, form);
+    const { code, i32 } = this;
+    const sum = this.lookup(address, form, this.#near(address, bytes));
     this.leaveOpIf(this.missed(sum));
-    const host = this.code.letI32(i32.wrap_i64(sum.get()));
+    const host = code.letI32(i32.wrap_i64(sum.get()));
+    const isUnaligned = (): I32 => i32.and(host.get(), i32.const(bytes - 1));
+    const leavePage = (): void =>
+      this.leaveOpIf(i32.gt_u(i32.and(host.get(), i32.const(4095)), i32.const(4096 - bytes)));
     if (bytes === 1) return host;
-    const isOrdered = (form & ACCESS_ORDERED) !== 0;
-    // Where alignment is always demanded there is no entry, so it is enough to stay in the page.
-    if (isOrdered) this.leaveOpIf(i32.and(host.get(), i32.const(bytes - 1)));
-    else this.leaveOpIf(i32.gt_u(i32.and(host.get(), i32.const(4095)), i32.const(4096 - bytes)));
+    if ((form & ACCESS_ORDERED) !== 0) this.leaveOpIf(isUnaligned());
+    // Where alignment is always demanded there is no entry, so an unaligned access is as good if it stays in the page.
+    else if (bytes <= 8) code.ifUnlikely(isUnaligned(), leavePage);
+    // Pairs and vectors are seldom aligned to their whole size.
+    else leavePage();
     return host;
+  }
+
+  /** An address of the same page that is known earlier, if there is one. */
+  #near(address: Var<I64>, bytes: number): Var<I64> {
+    const { code, i32 } = this;
+    const { tableReach } = this.facts;
+    if (tableReach === undefined) return address;
+    const base = code.letI64(this.reg('b'));
+    const offset = i32.and(i32.wrap_i64(base.get()), i32.const(4095));
+    code.ifUnlikely(i32.gt_u(offset, i32.const(4096 - tableReach - bytes)), () => base.set(address.get()));
+    return base;
   }
 
   protected readable(address: Var<I64>, form: number, bytes: number): Var<I32> {

@@ -11,7 +11,8 @@ import { MemoryEmitter } from '../interp/memory-emitter.ts';
 import { FLAG_OFFSET } from '../interp/operands.ts';
 import type { Local, ValueType } from '../wasm/code.ts';
 import { F32_TYPE, F64_TYPE, I32_TYPE, I64_TYPE } from '../wasm/opcode.ts';
-import { fieldOf, type OpFacts, type RegisterSet } from './data-flow.ts';
+import type { OpFacts } from './data-flow.ts';
+import { fieldOf, type RegisterSet } from './registers.ts';
 
 interface Difference {
   readonly kind: 'difference';

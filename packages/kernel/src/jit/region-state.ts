@@ -4,17 +4,10 @@ import { OP_SIZE } from '../interp/uop.ts';
 import { FPCR, FPSR, FP_TRAP, PC_DELTA, RUN_PAGE, SP_SLOT, TLB_BASE, V, X } from '../state/vcpu-state.ts';
 import type { Code, Local } from '../wasm/code.ts';
 import { F32_TYPE, F64_TYPE, I32_TYPE, I64_TYPE, V128_TYPE } from '../wasm/opcode.ts';
-import {
-  copyOf,
-  fieldOf,
-  generalOf,
-  SP_INDEX,
-  vectorOf,
-  type OpFacts,
-  type RegisterSet,
-} from './data-flow.ts';
+import type { OpFacts } from './data-flow.ts';
 import { RegionFlags, type FlagSource } from './region-flags.ts';
 import type { RegionOp } from './region.ts';
+import { copyOf, fieldOf, generalOf, SP_INDEX, vectorOf, type RegisterSet } from './registers.ts';
 
 /** What regions call: functions of the interpreter's module. */
 export interface RegionImports {

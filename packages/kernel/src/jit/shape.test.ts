@@ -202,3 +202,22 @@ test('a short function is called without a call, and writes no register to memor
   );
   expect(countOf(loop, /call|store/)).toBe(0);
 });
+
+test('a small table is looked up by its base, not by the element', () => {
+  const loop = loopBody(
+    regionOf([
+      0x9240_1c21, // loop: and x1, x1, #0xff
+      0xb861_7883, // ldr w3, [x4, x1, lsl #2]
+      0x4a01_0c61, // eor w1, w3, w1, lsl #3
+      0xf100_0442, // subs x2, x2, #1
+      0x54ff_ff81, // b.ne loop
+      0xd65f_03c0, // ret
+    ]),
+  );
+  const entry = loop.findIndex(({ name }) => name === 'i64.load');
+  const page = loop.findLastIndex(({ name }, i) => i < entry && name === 'i32.shr_u');
+  // What the index of the entry is made of was set from a register as it is.
+  const { operands } = loop.findLast(({ name }, i) => i < page && name === 'local_get')!;
+  const set = loop.findIndex((op) => op.name === 'local_set' && op.operands[0] === operands[0]);
+  expect(loop[set - 1]!.name).toBe('local_get');
+});
