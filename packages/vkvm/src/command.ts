@@ -4,17 +4,21 @@ import { createKernel } from '@vkvm/kernel';
 import { runCommand } from '@vkvm/vmm/node';
 import { startCompiler } from './compiler-thread.ts';
 
-/**
- * Has V8 heed what the modules say of seldom taken branches (a few percent of compute). Node 24's does when it is told to;
- * of a later one we do not know the flag.
- */
-function heedBranchHints(): void {
-  if (process.versions.v8.startsWith('13.')) setFlagsFromString('--experimental-wasm-branch-hinting');
+/** What V8 is told. Node 24's does as we want; of a later one we do not know the flags. */
+const FLAGS = [
+  // It heeds what the modules say of seldom taken branches: a few percent of compute.
+  '--experimental-wasm-branch-hinting',
+  // It takes more functions into their callers: an exit goes through many small ones, and is a tenth faster.
+  '--max-inlined-bytecode-size-cumulative=2000',
+] as const;
+
+function tuneEngine(): void {
+  if (process.versions.v8.startsWith('13.')) for (const flag of FLAGS) setFlagsFromString(flag);
 }
 
 /** @param argv - without the interpreter and the program @returns the exit status */
 export function command(argv: readonly string[]): Promise<number> {
-  heedBranchHints();
+  tuneEngine();
   return runCommand(argv, {
     createSyscalls: (process, report, { now, deterministic, ...choice } = {}) =>
       createKernel({

@@ -11,7 +11,7 @@ import type { MachineHost } from '../machine/host.ts';
 /** How long vCPUs run before events get their turn. Nanoseconds. */
 const QUANTUM = 4_000_000;
 /** Exits that are served in a row before the clock is looked at. */
-const EXITS_PER_LOOK = 16;
+const EXITS_PER_LOOK = 64;
 /** How often a vCPU is looked at for a loop it cannot leave. Nanoseconds. */
 const WATCH_INTERVAL = 250_000_000;
 
