@@ -134,31 +134,40 @@ export class RegionReader {
       opAt: (index: number) => (index < 0 ? undefined : this.#op(page, index)),
       falls: (op: RegionOp) => successorsOf(op).next !== undefined,
     };
-    const waiting = [entry];
-    for (let from = waiting.pop(); from !== undefined; from = waiting.pop()) {
-      for (let at: number | undefined = from; at !== undefined && ops.size < MAX_OPS;) {
-        if (ops.has(at)) {
-          leaders.add(at);
-          break;
+    const follow = (start: number): void => {
+      const waiting = [start];
+      for (let from = waiting.pop(); from !== undefined; from = waiting.pop()) {
+        for (let at: number | undefined = from; at !== undefined && ops.size < MAX_OPS;) {
+          if (ops.has(at)) {
+            leaders.add(at);
+            break;
+          }
+          const op: RegionOp | undefined = this.#op(page, at);
+          if (!op) break;
+          ops.set(at, op);
+          const { taken, next } = successorsOf(op);
+          if (taken !== undefined) {
+            leaders.add(taken);
+            if (next !== undefined) leaders.add(next);
+            waiting.push(taken);
+          }
+          if (calledBy(op) !== undefined) leaders.add(at + 1);
+          at = next;
         }
-        const op: RegionOp | undefined = this.#op(page, at);
-        if (!op) break;
-        ops.set(at, op);
-        const { taken, next } = successorsOf(op);
-        if (taken !== undefined) {
-          leaders.add(taken);
-          if (next !== undefined) leaders.add(next);
-          waiting.push(taken);
-        }
-        if (calledBy(op) !== undefined) leaders.add(at + 1);
-        const found = casesOf(op, code);
-        if (found.length > 0) cases.set(op, found);
-        for (const each of found) {
-          leaders.add(each);
-          waiting.push(each);
-        }
-        at = next;
       }
+    };
+    follow(entry);
+    // This goes on with what it adds.
+    for (const op of ops.values()) {
+      const found: number[] = [];
+      for (const index of casesOf(op, code)) {
+        // What direct branches reach is no case but a part of one: a way into the middle of its loops would cost them.
+        if (ops.has(index)) continue;
+        leaders.add(index);
+        found.push(index);
+        follow(index);
+      }
+      if (found.length > 0) cases.set(op, found);
     }
     return blocksOf(entry, ops, leaders, cases);
   }

@@ -187,6 +187,23 @@ describe('a switch', () => {
     expect(new Set(labels).size).toBe(4);
     expect([labels[1], labels[3]]).toEqual([labels[5], labels[5]]);
   });
+
+  test('has no way into a loop of a case', () => {
+    const { operands } = regionOf([
+      0x3840_1422, // loop: ldrb w2, [x1], #1
+      0x1000_0069, // adr x9, case
+      0x8b22_8922, // add x2, x9, w2, sxtb #2
+      0xd61f_0040, // br x2
+      0x1400_0002, // case: b condition
+      0x9100_0463, // body: add x3, x3, #1
+      0xf100_0484, // condition: subs x4, x4, #1
+      0x54ff_ffc1, // b.ne body
+      0x17ff_fff8, // b loop
+      0xd65f_03c0, // ret
+    ]).find(({ name }) => name === 'br_table')!;
+    expect(operands[1]).toBe(operands.at(-1));
+    expect(new Set(operands).size).toBe(3);
+  });
 });
 
 test('a short function is called without a call, and writes no register to memory', () => {
