@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { vkvm } from '../boot/command.ts';
 
-const TIERS = ['none', 'none', 'hot', 'all'];
+const TIERS = ['none', 'none', 'hot', 'all', 'evict'];
 
 /** Instructions that each vCPU has retired. */
 const retired = (stderr: string): string[] => stderr.match(/\d+ instructions:/g) ?? [];

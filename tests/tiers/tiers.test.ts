@@ -9,6 +9,7 @@ const TIERS: readonly (readonly [name: string, options: readonly string[], tier:
   ['interpreted', ['--no-jit'], ''],
   ['compiled where it is hot', [], 'hot'],
   ['compiled before it runs', [], 'all'],
+  ['compiled before it runs, and dropped for the next', [], 'evict'],
 ];
 
 const withoutTimes = ({ stdout }: Outcome): string => stdout.replace(/in \d+ ms/, 'in some ms');
@@ -27,7 +28,7 @@ describe('the built-in guest', { timeout: 60_000 }, () => {
 
   test('does not start with a tier that there is not', async () => {
     const { status, stderr } = await start([], 'warm');
-    expect([status, stderr]).toEqual([2, 'vkvm: VKVM_TIER=warm: there are hot, none, all\n']);
+    expect([status, stderr]).toEqual([2, 'vkvm: VKVM_TIER=warm: there are hot, none, all, evict\n']);
   });
 });
 

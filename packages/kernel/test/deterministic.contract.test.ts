@@ -75,7 +75,7 @@ describe('a deterministic VM', () => {
     expect(end).toBe(PROGRAM.length - 2 + 2 * Number(TURNS));
   });
 
-  test.each(['none', 'hot', 'all'] as const)('is the same each time: tier %s', (tier) => {
+  test.each(['none', 'hot', 'all', 'evict'] as const)('is the same each time: tier %s', (tier) => {
     expect(observe(tier)).toEqual(observe('none'));
   });
 

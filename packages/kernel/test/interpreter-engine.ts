@@ -93,7 +93,7 @@ function formatGuest(words: Words): void {
 }
 
 /** @param tier - which code is compiled */
-export function wasmEngine(tier: 'none' | 'all'): Engine {
+export function wasmEngine(tier: 'none' | 'all' | 'evict'): Engine {
   const words = new Words(new WebAssembly.Memory({ initial: PAGES, maximum: 65536 }));
   formatGuest(words);
   const engine = new InterpreterEngine({
@@ -118,7 +118,7 @@ export function wasmEngine(tier: 'none' | 'all'): Engine {
     return raised === EC.SYS64 ? 'undefined' : 'fault';
   };
   return {
-    name: tier === 'all' ? 'jit' : 'interpreter',
+    name: tier === 'none' ? 'interpreter' : 'jit',
     window: words.u8.subarray(WINDOW_AT, WINDOW_AT + WINDOW_SIZE),
     run(code, state) {
       for (let i = 0; i < MAX_WORDS; i++) words.set32(WORDS_AT + 4 * i, code[i] ?? BRK);

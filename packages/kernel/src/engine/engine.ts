@@ -88,8 +88,8 @@ export function createInterpreter(shared: boolean): Interpreter {
   return { table: new DecodeTable(INSNS), plan, module, cold };
 }
 
-/** Whether hot code is compiled, none, or all of it before it runs: for tests. */
-export type Tier = 'hot' | 'none' | 'all';
+/** Whether hot code is compiled, none, or, for tests, all of it before it runs: to stay, or to be dropped for the next. */
+export type Tier = 'hot' | 'none' | 'all' | 'evict';
 
 /**
  * What a thread does that compiles for others: see `compiler` of `createKernel`.
@@ -186,7 +186,8 @@ export class Engine {
     this.#imports = { ...this.#exports, ...imports };
     if (tier !== 'none') {
       this.#jit = new Jit({
-        isEager: tier === 'all',
+        isEager: tier !== 'hot',
+        ...(tier === 'evict' && { maxCost: 0 }),
         compiler,
         now: options.now ?? (() => 0),
         vcpu: this.#vcpu,

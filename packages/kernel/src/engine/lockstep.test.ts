@@ -18,7 +18,9 @@ const WORDS = 96;
 const CODE = RAM + 0x8_0000;
 const DATA = RAM + 0x10_0000;
 
-const machines = [new FlatMachine(false, 'none'), new FlatMachine(false, 'all')] as const;
+const TIERS = ['none', 'all', 'evict'] as const;
+const machines = TIERS.map((tier) => new FlatMachine(false, tier));
+const [reference, ...others] = machines as [FlatMachine, ...FlatMachine[]];
 
 const LOOPS = INSNS.filter(({ name }) => ['B_cond', 'CBZ_CBNZ', 'TBZ_TBNZ', 'B_BL'].includes(name));
 const named = (pattern: RegExp): readonly Insn[] => INSNS.filter(({ name }) => pattern.test(name));
@@ -150,22 +152,23 @@ describe('compiled code does what the interpreter does', () => {
       }
       let pc = BigInt(CODE);
       for (let n = 0; n < 20; n++) {
-        const [expected, got] = machines.map((machine) => machine.run(pc, 300)) as [
+        const [expected, ...outcomes] = machines.map((machine) => machine.run(pc, 300)) as [
           ReturnType<FlatMachine['run']>,
-          ReturnType<FlatMachine['run']>,
+          ...ReturnType<FlatMachine['run']>[],
         ];
         // A program that writes over itself, and sends no IC, may run either way.
         if (machines.some((machine) => changedCode(machine, code))) break;
-        const where = `run ${run}.${n} from ${pc.toString(16)}`;
         const { syndrome, far, ...rest } = expected;
-        expect(got, where).toMatchObject(
-          expected.leave === LEAVE_EXCEPTION ? { ...rest, syndrome, far } : rest,
-        );
-        expect(stateOf(machines[1]), where).toEqual(stateOf(machines[0]));
-        if (expected.leave === LEAVE_BUDGET) expect(nzcvOf(machines[1]), where).toBe(nzcvOf(machines[0]));
-        // Elsewhere flags that the program overwrites before it reads them may be old: not for one that goes on anywhere.
-        for (const word of [FLAG_NZ, FLAG_A, FLAG_B])
-          machines[1].vcpu.set64(word, machines[0].vcpu.get64(word));
+        for (const [i, other] of others.entries()) {
+          const where = `tier ${TIERS[i + 1]}, run ${run}.${n} from ${pc.toString(16)}`;
+          expect(outcomes[i], where).toMatchObject(
+            expected.leave === LEAVE_EXCEPTION ? { ...rest, syndrome, far } : rest,
+          );
+          expect(stateOf(other), where).toEqual(stateOf(reference));
+          if (expected.leave === LEAVE_BUDGET) expect(nzcvOf(other), where).toBe(nzcvOf(reference));
+          // Elsewhere flags that the program overwrites before it reads them may be old: not for one that goes on anywhere.
+          for (const word of [FLAG_NZ, FLAG_A, FLAG_B]) other.vcpu.set64(word, reference.vcpu.get64(word));
+        }
         leaves.add(expected.leave);
         const inside =
           expected.pc >= BigInt(CODE) && expected.pc < BigInt(CODE + 4 * WORDS) && (expected.pc & 3n) === 0n;

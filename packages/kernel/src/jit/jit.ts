@@ -35,6 +35,8 @@ const MAX_COST = 64 << 20;
 export interface JitOptions {
   /** All code is compiled before it runs: for tests. */
   readonly isEager: boolean;
+  /** What all modules together may cost; the newest may stay in any case. Absent = as much as is good for speed. */
+  readonly maxCost?: number;
   readonly words: Words;
   readonly plan: HandlerPlan;
   /** The interpreter's exports and imports, which regions import. */
@@ -189,7 +191,7 @@ export class Jit {
     }
     const page = this.#options.pageOf(op);
     if (this.#bySlot.length + entries.length - this.#freeSlots.length > MAX_REGIONS) this.dropAll();
-    const { imports, vcpu } = this.#options;
+    const { imports, vcpu, maxCost = MAX_COST } = this.#options;
     add(vcpu, REGIONS, entries.length);
     add(
       vcpu,
@@ -209,7 +211,7 @@ export class Jit {
     this.#batches.add(batch);
     this.#cost += batch.cost;
     for (const oldest of this.#batches) {
-      if (this.#cost <= MAX_COST) break;
+      if (this.#cost <= maxCost || oldest === batch) break;
       this.#remove(oldest);
     }
   }

@@ -37,7 +37,7 @@ export interface ConsoleInput {
 }
 
 /** What of the guest's code is compiled: what is hot, nothing, or everything before it runs. */
-export const TIERS = ['hot', 'none', 'all'] as const;
+export const TIERS = ['hot', 'none', 'all', 'evict'] as const;
 
 /** What can be chosen of a kernel. */
 export interface KernelChoice {
