@@ -7,9 +7,13 @@ import { globSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 
-const FOLDERS = ['packages/kernel/test/guest', 'tests/psci-matrix', 'tests/secure', 'tests/snapshot'].map(
-  (folder) => join(import.meta.dirname, '..', folder),
-);
+const FOLDERS = [
+  'packages/kernel/test/guest',
+  'tests/psci-matrix',
+  'tests/secure',
+  'tests/snapshot',
+  'tools/memory',
+].map((folder) => join(import.meta.dirname, '..', folder));
 const PREFIX = 'aarch64-linux-gnu-';
 
 function tool(name: string, ...args: string[]): string {

@@ -30,7 +30,7 @@ const MAX_PENDING = 16;
  */
 const MODULE_COST = 24 << 10;
 const SIZE_COST = 4;
-const MAX_COST = 64 << 20;
+const MAX_COST = 32 << 20;
 
 export interface JitOptions {
   /** All code is compiled before it runs: for tests. */
@@ -223,6 +223,7 @@ export class Jit {
     this.#bySlot[slot] = installed;
     this.#options.imports.table.set(this.#firstEntry + slot, code);
     this.#options.words.u16[op >>> 1] = this.#first + slot;
+    this.#samples.delete(op);
     return installed;
   }
 
@@ -233,7 +234,6 @@ export class Jit {
       imports.table.set(this.#firstEntry + slot, null);
       this.#bySlot[slot] = undefined;
       this.#freeSlots.push(slot);
-      this.#samples.delete(entry);
     }
     this.#batches.delete(batch);
     this.#cost -= batch.cost;
