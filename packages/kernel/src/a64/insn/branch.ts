@@ -65,10 +65,9 @@ const TBZ_TBNZ = insn('TBZ_TBNZ', 'b5:1 011011 op:1 b40:5 imm14:14 Rt:5', {
     imm: displacement(imm14, 14),
   }),
   emit: (c, { whenZero, reach }) => {
-    const { i32, i64 } = c;
-    const shifted = i64.shr_u(c.reg('a'), i64.extend_i32_u(c.field('c')));
-    const bit = i32.and(i32.wrap_i64(shifted), i32.const(1));
-    c.branchIf(whenZero ? i32.eqz(bit) : bit, reach);
+    const { i64 } = c;
+    const bit = i64.and(c.reg('a'), i64.shl(i64.const(1), i64.extend_i32_u(c.field('c'))));
+    c.branchIf(whenZero ? i64.eqz(bit) : i64.ne(bit, i64.const(0)), reach);
   },
   hot: true,
 });
