@@ -9,6 +9,7 @@ import { basename, join } from 'node:path';
 
 const FOLDERS = [
   'packages/kernel/test/guest',
+  'tests/profile',
   'tests/psci-matrix',
   'tests/secure',
   'tests/snapshot',

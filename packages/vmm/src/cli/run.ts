@@ -11,6 +11,7 @@ import type { Options } from './args.ts';
 import { EscapeFilter } from './escape.ts';
 import type { CliHost, ConsoleInput, KernelChoice } from './host.ts';
 import type { SaveMoment } from './save-moment.ts';
+import { ProfileRun } from './profile-run.ts';
 import { describeStats } from './stats.ts';
 import {
   STATUS_CRASH,
@@ -63,6 +64,14 @@ export const RUN_OPTIONS = {
   timeout: { value: 'SECONDS', help: 'end with status 124 after this time' },
   'no-reboot': { help: 'end with status 3 when the guest asks for a reset' },
   stats: { help: 'say at the end what the machine did' },
+  'profile-out': {
+    value: 'FILE',
+    help: 'write a page that shows where the guest spent its instructions and vkvm its time, and say it at the end',
+  },
+  symbols: {
+    value: 'FILE',
+    help: "names of the guest's functions for the profile: an ELF file, System.map or kallsyms (default: those of --kernel, if it is ELF); Linux needs nokaslr",
+  },
   ...TIER_OPTION,
   deterministic: {
     help: 'the same run each time: instructions make the time, seeds are fixed, there is no keyboard',
@@ -132,10 +141,12 @@ export async function buildMachine(
   host: CliHost,
   config: MachineConfig,
   choice: KernelChoice = {},
+  profile?: ProfileRun,
 ): Promise<Machine> {
   const process = createProcess({ size: processSize(config), shared: false });
   const syscalls = await host.createSyscalls(process, host.stderr, choice);
-  return createMachine({ syscalls, process, config, host: host.machineHost });
+  const watched = profile?.watch(syscalls, process) ?? syscalls;
+  return createMachine({ syscalls: watched, process, config, host: host.machineHost });
 }
 
 /** @returns the exit status */
@@ -161,6 +172,7 @@ export async function runGuest(
     kernel: kernelChoice(options),
     label: options,
     save,
+    profile: await ProfileRun.of(host, options, config.kernel),
   });
 }
 
@@ -211,6 +223,8 @@ export interface BootMode extends RunMode {
   readonly kernel: KernelChoice;
   /** Names of the files, for messages about them. */
   readonly label: { readonly kernel?: string | undefined; readonly dtb?: string | undefined };
+  /** The run is profiled. */
+  readonly profile?: ProfileRun | undefined;
 }
 
 /** Builds a machine and runs it to its end. @returns the exit status */
@@ -221,15 +235,18 @@ export async function runMachine(host: CliHost, config: MachineConfig, mode: Boo
     config.output(bytes);
     save?.watch(bytes);
   };
-  using machine = await buildMachine(host, { ...config, output, unmapped: unmapped.note }, mode.kernel).catch(
-    (error: unknown) => {
-      if (!(error instanceof LoadError)) throw error;
-      const file = error.subject === 'memory' ? undefined : mode.label[error.subject];
-      throw file === undefined ? error : new UsageError(`${file}: ${error.message}`, { cause: error });
-    },
-  );
+  const { profile } = mode;
+  const full = { ...config, output, unmapped: unmapped.note };
+  using machine = await buildMachine(host, full, mode.kernel, profile).catch((error: unknown) => {
+    if (!(error instanceof LoadError)) throw error;
+    const file = error.subject === 'memory' ? undefined : mode.label[error.subject];
+    throw file === undefined ? error : new UsageError(`${file}: ${error.message}`, { cause: error });
+  });
   if (save) machine.checkSave(); // before the guest has run for an hour
-  return await runToEnd(host, machine, { ...mode, unmapped });
+  profile?.observe(machine);
+  const status = await runToEnd(host, machine, { ...mode, unmapped });
+  await profile?.write();
+  return status;
 }
 
 /** Runs a machine until the guest ends, or is saved. @returns the exit status */

@@ -5,6 +5,7 @@ import { describeOptions } from './args.ts';
 import type { Options } from './args.ts';
 import type { CliHost, GuestFiles } from './host.ts';
 import { RUN_OPTIONS, checkKeyboard, machineConfig, runGuest, runMachine, runMode } from './run.ts';
+import { ProfileRun } from './profile-run.ts';
 import type { SaveMoment } from './save-moment.ts';
 import { UsageError } from './status.ts';
 import { kernelChoice } from './values.ts';
@@ -108,5 +109,6 @@ async function runBuiltin(
     kernel: kernelChoice(options),
     label: {},
     save,
+    profile: await ProfileRun.of(host, options, config.kernel),
   });
 }
