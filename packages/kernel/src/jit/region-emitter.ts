@@ -69,10 +69,11 @@ export class RegionEmitter extends RegionExits implements Emitter {
     const leavePage = (): void =>
       this.leaveOpIf(i32.gt_u(i32.and(host.get(), i32.const(4095)), i32.const(4096 - bytes)));
     if (bytes === 1) return host;
+    // Larger ones are seldom aligned to all their size, but on the stack.
+    const mayBeAligned = bytes <= 8 || (bytes === 16 && this.operands.b === SP_SLOT);
     if ((form & ACCESS_ORDERED) !== 0) this.leaveOpIf(isUnaligned());
     // Where alignment is always demanded there is no entry, so an unaligned access is as good if it stays in the page.
-    else if (bytes <= 8) code.ifUnlikely(isUnaligned(), leavePage);
-    // Pairs and vectors are seldom aligned to their whole size.
+    else if (mayBeAligned) code.ifUnlikely(isUnaligned(), leavePage);
     else leavePage();
     return host;
   }
