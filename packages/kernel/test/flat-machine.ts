@@ -129,8 +129,7 @@ export class FlatMachine {
 
   /** A vCPU out of reset at EL1 with the MMU off, one memslot of zeroed RAM, ports that answer "go on". */
   reset(): void {
-    this.engine.flushCode();
-    this.engine.flushTlb();
+    this.engine.format();
     this.words.u8.fill(0, RAM_AT, RAM_AT + RAM_SIZE);
     this.words.u8.fill(0, VCPU_AT, VCPU_AT + STATE_SIZE);
     this.words.set32(RUN_AT + KICK, 0);

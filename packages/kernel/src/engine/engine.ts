@@ -26,6 +26,8 @@ import {
 import { Block } from '../state/block.ts';
 import {
   CODE_MAP,
+  CODE_MOVED,
+  CODE_UNVERIFIED,
   CPACR_EL1,
   EL,
   ENTRY_OP,
@@ -52,6 +54,7 @@ import {
   TLB_BASE,
   TLB_TABLE_SIZE,
   WALK_LEAF,
+  VISITS,
   ZERO_SLOT,
 } from '../state/vcpu-state.ts';
 import type { Words } from '../state/words.ts';
@@ -60,6 +63,7 @@ import { coldName, ColdHandlers } from '../interp/cold.ts';
 import { Decoder, type PlainSysreg } from '../interp/decoder.ts';
 import { LEAVE_BUDGET, LEAVE_UNDEFINED, type Leave } from '../interp/leave.ts';
 import { NOT_RESUMED, STILL_SETTLED } from '../interp/entry.ts';
+import { VISIT_INTERVAL } from '../interp/frame.ts';
 import type { Traps } from '../interp/traps.ts';
 import {
   DECODED_PAGE_SIZE,
@@ -150,6 +154,10 @@ function forwardBranch(word: number): number {
 export class Engine {
   /** Instructions retired by the last {@link run}. */
   retired = 0;
+  /** Generated code was left because there was no room for the decoded code of another page. */
+  #isFull = false;
+  /** By decoded page: the instructions that it was made of. */
+  readonly #sources = new Map<number, Uint32Array>();
   readonly #tlb: Tlb;
   readonly #vcpu: Block;
   readonly #decoder: Decoder;
@@ -176,7 +184,7 @@ export class Engine {
       sysreg: (word: number) => traps.sysreg(word),
       mmioRead: (access: number) => traps.mmioRead(access),
       mmioWrite: (access: number) => traps.mmioWrite(access),
-      openPage: (user: number) => this.#openPage(user >>> 0),
+      openPage: (user: number) => this.#openPageIfRoom(user >>> 0),
       decode: (op: number) => this.#decode(op >>> 0),
       stackMoved: () => this.#stackMoved(),
     };
@@ -201,12 +209,12 @@ export class Engine {
     }
   }
 
-  /** Prepares the block of a new vCPU: empty TLBs, no decoded code. */
+  /** Prepares the block of a new vCPU, or of one that begins anew: empty TLBs, no decoded code. */
   format(): void {
     this.#tlb.format();
     this.#vcpu.set64(ZERO_SLOT, 0n);
     this.#vcpu.set64(SINK_SLOT, 0n);
-    this.#vcpu.set32(POOL_USED, 0);
+    this.#dropCode();
     this.#vcpu.words.u16[(this.#vcpu.base + ENTRY_OP) >>> 1] = HANDLER_ENTER;
     unpackRegime(this.#vcpu);
     this.contextChanged();
@@ -229,15 +237,13 @@ export class Engine {
     const left = Math.min(budget, MAX_BUDGET);
     this.retired = 0;
     for (;;) {
-      const slice = jit ? Math.min(left - this.retired, jit.interval) : left;
+      const slice = this.#slice(left - this.retired);
       const retired = this.#exports.run(slice);
       vcpu.set32(RETIRED_BEFORE, 0);
       this.retired += retired;
       const leave = this.#left();
-      // Left before the slice was used up: somebody has kicked.
-      if (!jit || leave !== LEAVE_BUDGET || this.retired >= left || retired < slice) return leave;
-      // On at the same op: the pc is not translated again, so that no guest can tell.
-      jit.sample(vcpu.get32(OP));
+      const wasOurs = leave === LEAVE_BUDGET && this.#serve(retired >= slice);
+      if (!wasOurs || this.retired >= left) return leave;
       vcpu.set32(RETIRED_BEFORE, this.retired);
     }
   }
@@ -248,12 +254,12 @@ export class Engine {
    * @returns why guest code was left, unless it was not entered or there is nothing to do about it
    */
   resume(): Leave | typeof NOT_RESUMED | typeof STILL_SETTLED {
-    const jit = this.#jit;
-    const retired = this.#exports.resume(jit ? jit.interval : MAX_BUDGET);
+    const slice = this.#slice(MAX_BUDGET);
+    const retired = this.#exports.resume(slice);
     if (retired === STILL_SETTLED || retired === NOT_RESUMED) return retired;
     this.retired = retired;
     const leave = this.#left();
-    if (leave === LEAVE_BUDGET) jit?.sample(this.#vcpu.get32(OP));
+    if (leave === LEAVE_BUDGET) this.#serve(retired >= slice);
     return leave;
   }
 
@@ -268,6 +274,35 @@ export class Engine {
     const leave = vcpu.get32(LEAVE) as Leave;
     if (leave === LEAVE_UNDEFINED) vcpu.set32(SCRATCH, this.#wordAt(vcpu.get32(OP)));
     return leave;
+  }
+
+  /** How many instructions to run before guest code is left in any case. */
+  #slice(left: number): number {
+    return this.#jit ? Math.min(left, this.#jit.untilSample()) : left;
+  }
+
+  /**
+   * Does what guest code was left for, if that was the engine's own affair. It goes on at the same op: the pc is not
+   * translated again, so that no guest can tell.
+   *
+   * @param isSpent - the slice was used up; else somebody may have kicked
+   */
+  #serve(isSpent: boolean): boolean {
+    const vcpu = this.#vcpu;
+    const jit = this.#jit;
+    if (this.#isFull) {
+      this.#dropCode();
+      vcpu.set32(OP, vcpu.base + ENTRY_OP);
+      return true;
+    }
+    if (!jit) return false;
+    if (vcpu.get32(VISITS) >= VISIT_INTERVAL) {
+      vcpu.set32(VISITS, 0);
+      jit.visit(vcpu.get32(OP));
+      return true;
+    }
+    if (isSpent && jit.isDue()) jit.sample(vcpu.get32(OP));
+    return isSpent;
   }
 
   #compileAtPc(jit: Jit): void {
@@ -306,8 +341,7 @@ export class Engine {
     const found = this.translate(vcpu.get64(PC), 'fetch');
     if ('syndrome' in found || found.user === undefined) return undefined;
     const { user } = found;
-    const page = vcpu.get32(CODE_MAP + (user >>> 12) * 4) || this.#openPage(user - (user % PAGE));
-    return page + (user % PAGE) * (OP_SIZE / 4);
+    return this.#openPage(user - (user % PAGE)) + (user % PAGE) * (OP_SIZE / 4);
   }
 
   /** The op that follows in memory, and the one that a branch goes forward to without a look at the budget. */
@@ -409,27 +443,82 @@ export class Engine {
     return this.#vcpu.words.get32(page + OPS_PER_PAGE * OP_SIZE + OP_IMM);
   }
 
+  /** The decoded page of a user page, if there is one, and {@link CODE_UNVERIFIED}. */
+  #entryOf(user: number): number {
+    return this.#vcpu.get32(CODE_MAP + (user >>> 12) * 4);
+  }
+
+  #setEntry(user: number, entry: number): void {
+    this.#vcpu.set32(CODE_MAP + (user >>> 12) * 4, entry);
+  }
+
+  #hasRoom(): boolean {
+    return this.#vcpu.get32(POOL_USED) + DECODED_PAGE_SIZE <= this.#vcpu.get32(POOL_LIMIT);
+  }
+
+  /** Room is made outside of generated code: regions may wait in it that know where their ops are. */
+  #openPageIfRoom(user: number): number {
+    this.#isFull = this.#entryOf(user) === 0 && !this.#hasRoom();
+    return this.#isFull ? 0 : this.#openPage(user);
+  }
+
   #openPage(user: number): number {
     const vcpu = this.#vcpu;
-    if (vcpu.get32(POOL_USED) + DECODED_PAGE_SIZE > vcpu.get32(POOL_LIMIT)) this.flushCode();
+    const entry = this.#entryOf(user);
+    if ((entry & CODE_UNVERIFIED) !== 0) this.#verify(entry - CODE_UNVERIFIED, user);
+    if (entry !== 0) return this.#entryOf(user);
+    if (!this.#hasRoom()) this.#dropCode();
     const used = vcpu.get32(POOL_USED);
     const page = vcpu.base + POOL + used;
     vcpu.words.u8.fill(0, page, page + OPS_PER_PAGE * OP_SIZE);
     const end = page + OPS_PER_PAGE * OP_SIZE;
     vcpu.words.u16[end >>> 1] = HANDLER_PAGE_END;
     vcpu.words.set32(end + OP_IMM, user);
-    vcpu.set32(CODE_MAP + (user >>> 12) * 4, page);
+    this.#setEntry(user, page);
     vcpu.set32(POOL_USED, used + DECODED_PAGE_SIZE);
+    this.#sources.set(page, this.#wordsOf(user));
     return page;
   }
 
-  /** Drops all decoded code: IC IALLU, a change of memslots, KVM_ARM_VCPU_INIT. */
-  flushCode(): void {
-    const vcpu = this.#vcpu;
-    const used = vcpu.get32(POOL_USED);
-    for (let at = 0; at < used; at += DECODED_PAGE_SIZE) {
-      vcpu.set32(CODE_MAP + (this.#userPageOf(vcpu.base + POOL + at) >>> 12) * 4, 0);
+  /** A copy of the instructions of a user page. */
+  #wordsOf(user: number): Uint32Array {
+    return this.#vcpu.words.u32.slice(user >>> 2, (user >>> 2) + OPS_PER_PAGE);
+  }
+
+  /** Drops what was decoded of instructions that are others now. */
+  #verify(page: number, user: number): void {
+    const source = this.#sources.get(page);
+    const { u32 } = this.#vcpu.words;
+    for (let i = 0; i < OPS_PER_PAGE; i++) {
+      if (source?.[i] !== u32[(user >>> 2) + i]) this.#dropOps(page, i, i + 1);
     }
+    this.#sources.set(page, this.#wordsOf(user));
+    this.#setEntry(user, page);
+  }
+
+  #pages(): { readonly page: number; readonly user: number }[] {
+    const count = this.#vcpu.get32(POOL_USED) / DECODED_PAGE_SIZE;
+    return Array.from({ length: count }, (_, i) => {
+      const page = this.#vcpu.base + POOL + i * DECODED_PAGE_SIZE;
+      return { page, user: this.#userPageOf(page) };
+    });
+  }
+
+  /**
+   * Any code may have changed: IC IALLU, IC on another vCPU, a change of memslots, KVM_ARM_VCPU_INIT. Most has not, so a
+   * page is compared with what was decoded when it is executed again.
+   */
+  flushCode(): void {
+    for (const { page, user } of this.#pages()) this.#setEntry(user, page | CODE_UNVERIFIED);
+    this.#tlb.flushFetch();
+  }
+
+  /** Drops all decoded code, to make room. */
+  #dropCode(): void {
+    const vcpu = this.#vcpu;
+    for (const { user } of this.#pages()) this.#setEntry(user, 0);
+    this.#sources.clear();
+    this.#isFull = false;
     vcpu.set32(POOL_USED, 0);
     this.#jit?.dropAll();
     this.#tlb.flushFetch();
@@ -437,19 +526,24 @@ export class Engine {
 
   /** Drops the decoded code of a range of user memory: IC IVAU (64 bytes), VKVM_FLUSH_ICACHE. */
   flushCodeRange(userAddress: number, length: number): void {
-    const vcpu = this.#vcpu;
+    this.#vcpu.set32(CODE_MOVED, 1);
     const first = userAddress & ~3;
     const end = userAddress + length;
     for (let from = first >>> 0; from < end; from = (Math.floor(from / PAGE) + 1) * PAGE) {
-      const page = vcpu.get32(CODE_MAP + (from >>> 12) * 4);
-      if (page === 0) continue;
+      const page = this.#entryOf(from);
+      if (page === 0 || (page & CODE_UNVERIFIED) !== 0) continue;
       const last = Math.min(end, (Math.floor(from / PAGE) + 1) * PAGE);
-      // The op before may have the handler of a pair, and act on what the first of these ops held.
-      const start = from % PAGE === 0 ? from : from - 4;
-      this.#jit?.drop(page, (start & (PAGE - 1)) >>> 2, ((last - 1) & (PAGE - 1)) / 4 + 1);
-      for (let code = start; code < last; code += 4) {
-        vcpu.words.u16[(page + (code & (PAGE - 1)) * 4) >>> 1] = HANDLER_DECODE;
-      }
+      this.#dropOps(page, (from & (PAGE - 1)) >>> 2, (((last - 1) & (PAGE - 1)) >>> 2) + 1);
+      this.#sources.set(page, this.#wordsOf(from - (from % PAGE)));
     }
+  }
+
+  /** @param from - index of an op @param to - behind the last one */
+  #dropOps(page: number, from: number, to: number): void {
+    // The op before may have the handler of a pair, and act on what the first of these ops held.
+    const first = Math.max(0, from - 1);
+    this.#jit?.drop(page, first, to);
+    const { u16 } = this.#vcpu.words;
+    for (let index = first; index < to; index++) u16[(page + index * OP_SIZE) >>> 1] = HANDLER_DECODE;
   }
 }

@@ -11,7 +11,8 @@ import { TRANSLATE_FAULT, TRANSLATE_FETCH, emitWalk } from '../mmu/walk.ts';
 import {
   ACC,
   CODE_MAP,
-  COMPILED,
+  CODE_MOVED,
+  CODE_UNVERIFIED,
   FAULT_VA,
   FETCH_BASE,
   FLAG_A,
@@ -24,6 +25,7 @@ import {
   RUN_PAGE,
   SYNDROME,
   TLB_BASE,
+  VISITS,
 } from '../state/vcpu-state.ts';
 import type { Code, Label } from '../wasm/code.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
@@ -35,12 +37,14 @@ import {
   COLD_LEAVE_WITH_PC,
   COLD_NEXT,
   COLD_RETURN,
+  NOWHERE,
+  VISIT_INTERVAL,
   loopLocals,
   type HandlerImports,
 } from './frame.ts';
 import { ENV, importMemory, withRoutines } from './cold.ts';
 import { enterTarget } from './fetch.ts';
-import { HandlerEmitter, KICK } from './handlers.ts';
+import { countInterpreted, HandlerEmitter, KICK } from './handlers.ts';
 import { LEAVE_BUDGET, LEAVE_EXCEPTION } from './leave.ts';
 import { emitEntry } from './entry.ts';
 import { emitSlowPath } from './slow-path.ts';
@@ -119,8 +123,6 @@ export const firstRegion = (plan: HandlerPlan): number => SPECIAL_HANDLERS + pla
 export const tableIndexOf = (plan: HandlerPlan, handler: number): number => handler - plan.hot;
 /** `(op, acc, depth, expected)`: see frame.ts. */
 export const REGION_PARAMS = [I32_TYPE, I32_TYPE, I32_TYPE, I64_TYPE] as const;
-/** No return address: they are even. */
-const NOWHERE = -1;
 /** Handler numbers have sixteen bits. */
 export const MAX_REGIONS = 0x8000;
 
@@ -170,13 +172,16 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
     cold: module.type([I32_TYPE], [I32_TYPE]),
     region: module.type(REGION_PARAMS, [I32_TYPE]),
   };
-  emitUnwind(module, vcpu, emitJump(module, plan, imports, types.region));
+  const loop = module.function(REGION_PARAMS, [I32_TYPE]);
+  const goOn = emitGoOn(module, vcpu, loop.index);
+  emitSettle(module, vcpu, loop.index);
+  const visit = emitVisit(module, vcpu, goOn);
+  emitUnwind(module, vcpu, emitJump(module, plan, { ...imports, visit }, types.region));
   for (const name of ['read', 'write', 'probe', 'locate', 'fetch'] as const) {
     module.exportFunction(imports[name], name);
   }
-  const { index: loop, code } = module.function([], []);
-  emitLoop(code, plan, imports, types);
-  emitEntry(module, { vcpu, vm, loop, complete: userAccess.complete, shared });
+  emitLoop(loop.code, plan, imports, types);
+  emitEntry(module, { vcpu, vm, loop: loop.index, complete: userAccess.complete, shared });
   return module.encode();
 }
 
@@ -188,10 +193,15 @@ interface TableTypes {
   readonly region: number;
 }
 
+/**
+ * The interpreter as a function with the parameters and the answers of a region: regions go on in it where there is none,
+ * and what waits for them goes on waiting.
+ */
 function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, types: TableTypes): void {
   const { i32, i64 } = code.ops;
   const locals = loopLocals(code);
   const { op, acc, flags, vcpu, tlb } = locals;
+  const depth = code.param<I32>(2);
   const load32 = (offset: number): I32 => code.load('i32.load', vcpu.get(), offset);
   const flagOffsets = [FLAG_NZ, FLAG_A, FLAG_B];
   const loadFlags = (): void => {
@@ -202,12 +212,15 @@ function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, types:
     code.store('i32.store', vcpu.get(), acc.get(), ACC);
     flags.forEach((flag, i) => code.store('i64.store', vcpu.get(), flag.get(), flagOffsets[i]));
   };
+  /** What is retired from the first of these on is interpreted, until the second. */
+  const begin = (): void => countInterpreted(code, vcpu, () => i32.sub(i32.const(0), sum()));
+  const end = (): void => countInterpreted(code, vcpu, sum);
+  const sum = (): I32 => i32.add(acc.get(), op.get());
 
   vcpu.set(code.globalGet<I32>(imports.vcpu));
   tlb.set(load32(TLB_BASE));
-  op.set(load32(OP));
-  acc.set(load32(ACC));
   loadFlags();
+  begin();
 
   const leaveWithPc = code.block();
   const leave = code.block();
@@ -250,20 +263,18 @@ function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, types:
     i32.lt_u(handler.get(), i32.const(firstRegion(plan))),
     () => answer.set(code.callIndirect<I32>(types.cold, [op.get()], entry())),
     () => {
-      const before = code.letI32(i32.add(acc.get(), op.get()));
+      end();
       answer.set(
         code.callIndirect<I32>(
           types.region,
-          [op.get(), acc.get(), i32.const(0), i64.const(NOWHERE)],
+          [op.get(), acc.get(), i32.add(depth.get(), i32.const(1)), i64.const(NOWHERE)],
           entry(),
         ),
       );
-      op.set(load32(OP));
       // After a return ACC is the sum by itself.
-      const rest = i32.mul(op.get(), i32.ne(answer.get(), i32.const(COLD_RETURN)));
-      const retired = i32.sub(i32.add(load32(ACC), rest), before.get());
-      const sum = code.letI32(i32.add(retired, load32(COMPILED)));
-      code.store('i32.store', vcpu.get(), sum.get(), COMPILED);
+      op.set(i32.mul(load32(OP), i32.ne(answer.get(), i32.const(COLD_RETURN))));
+      acc.set(load32(ACC));
+      begin();
     },
   );
   loadFlags();
@@ -285,6 +296,62 @@ function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, types:
   code.store('i64.store', vcpu.get(), pc.get(), PC);
   code.end(); // leaveWithPc
   storeState();
+  end();
+  i32.const(COLD_LEAVE_WITH_PC);
+}
+
+/** `(op: i32, acc: i32, depth: i32, expected: i64) → i32`: a region goes on at an op that is none. */
+function emitGoOn(module: ModuleBuilder, vcpuGlobal: number, interpret: number): number {
+  const { index, code } = module.function(REGION_PARAMS, [I32_TYPE], 'goOn');
+  const { i32, i64 } = code.ops;
+  const [op, acc, depth] = [code.param<I32>(0), code.param<I32>(1), code.param<I32>(2)];
+  const expected = code.param<I64>(3);
+  code.if(i64.eq(expected.get(), i64.const(NOWHERE)), () => {
+    // Nobody waits: the interpreter has called.
+    const vcpu = code.letI32(code.globalGet<I32>(vcpuGlobal));
+    code.store('i32.store', vcpu.get(), op.get(), OP);
+    code.store('i32.store', vcpu.get(), acc.get(), ACC);
+    i32.const(COLD_JUMP);
+    code.return();
+  });
+  code.returnCall(interpret, op.get(), acc.get(), depth.get(), expected.get());
+  return index;
+}
+
+/** As `goOn`, where a region branches to. Now and then it leaves guest code instead: see VISITS. */
+function emitVisit(module: ModuleBuilder, vcpuGlobal: number, goOn: number): number {
+  const { index, code } = module.function(REGION_PARAMS, [I32_TYPE], 'visit');
+  const { i32 } = code.ops;
+  const [op, acc, depth] = [code.param<I32>(0), code.param<I32>(1), code.param<I32>(2)];
+  const vcpu = code.letI32(code.globalGet<I32>(vcpuGlobal));
+  const visits = code.letI32(i32.add(code.load<I32>('i32.load', vcpu.get(), VISITS), i32.const(1)));
+  code.store('i32.store', vcpu.get(), visits.get(), VISITS);
+  code.if(i32.ge_u(visits.get(), i32.const(VISIT_INTERVAL)), () => {
+    code.store('i32.store', vcpu.get(), op.get(), OP);
+    code.store('i32.store', vcpu.get(), acc.get(), ACC);
+    code.store('i32.store', vcpu.get(), i32.const(LEAVE_BUDGET), LEAVE);
+    i32.const(COLD_LEAVE);
+    code.return();
+  });
+  code.returnCall(goOn, op.get(), acc.get(), depth.get(), code.param<I64>(3).get());
+  return index;
+}
+
+/** `(answer: i32, depth: i32, expected: i64) → i32`: a region has had its first instruction done by a cold handler. */
+function emitSettle(module: ModuleBuilder, vcpuGlobal: number, interpret: number): void {
+  const { code } = module.function([I32_TYPE, I32_TYPE, I64_TYPE], [I32_TYPE], 'settle');
+  const { i32, i64 } = code.ops;
+  const [answer, depth, expected] = [code.param<I32>(0), code.param<I32>(1), code.param<I64>(2)];
+  const is = (value: number): I32 => i32.eq(answer.get(), i32.const(value));
+  const goesOn = code.letI32(i32.or(is(COLD_NEXT), is(COLD_JUMP)));
+  code.if(i32.or(i64.eq(expected.get(), i64.const(NOWHERE)), i32.eqz(goesOn.get())), () => {
+    answer.get();
+    code.return();
+  });
+  const vcpu = code.letI32(code.globalGet<I32>(vcpuGlobal));
+  const word = (offset: number): I32 => code.load('i32.load', vcpu.get(), offset);
+  const next = i32.mul(is(COLD_NEXT), i32.const(OP_SIZE));
+  code.returnCall(interpret, i32.add(next, word(OP)), word(ACC), depth.get(), expected.get());
 }
 
 /**
@@ -295,7 +362,7 @@ function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, types:
 function emitJump(
   module: ModuleBuilder,
   plan: HandlerPlan,
-  imports: HandlerImports,
+  imports: HandlerImports & { readonly visit: number },
   regionType: number,
 ): number {
   const { index, code } = module.function([I64_TYPE, I32_TYPE, I32_TYPE, I64_TYPE], [I32_TYPE], 'jump');
@@ -338,24 +405,25 @@ function emitJump(
       i32.sub(handler.get(), i32.const(plan.hot)),
     ),
   );
-  storeCounted(() => op.get());
-  i32.const(COLD_JUMP);
+  code.returnCall(imports.visit, op.get(), i32.sub(counted.get(), op.get()), depth.get(), expected.get());
   return index;
 }
 
 /**
  * `(answer: i32, depth: i32, expected: i64) → i32`: a region's callee did not come back to it. Where it has returned to
- * some other place, or spent the budget, the guest goes on there; else the answer is the caller's, too.
+ * some other place, or spent the budget, the guest goes on there; else the answer is the caller's, too. So it is where
+ * code may have changed: nobody who waits may go on.
  */
 function emitUnwind(module: ModuleBuilder, vcpuGlobal: number, jump: number): void {
   const { code } = module.function([I32_TYPE, I32_TYPE, I64_TYPE], [I32_TYPE], 'unwind');
   const { i32 } = code.ops;
   const answer = code.param<I32>(0);
-  code.if(i32.ne(answer.get(), i32.const(COLD_RETURN)), () => {
+  const vcpu = code.letI32(code.globalGet<I32>(vcpuGlobal));
+  const moved = code.load<I32>('i32.load', vcpu.get(), CODE_MOVED);
+  code.if(i32.or(i32.ne(answer.get(), i32.const(COLD_RETURN)), moved), () => {
     answer.get();
     code.return();
   });
-  const vcpu = code.letI32(code.globalGet<I32>(vcpuGlobal));
   code.returnCall(
     jump,
     code.load<I64>('i64.load', vcpu.get(), PC),
@@ -380,8 +448,8 @@ function emitFetch(
   const vcpu = code.letI32(code.globalGet<I32>(imports.vcpu));
   const host = code.local<I32>(I32_TYPE);
   const page = code.local<I32>(I32_TYPE);
-  const leave = (): void => {
-    code.store('i32.store', vcpu.get(), i32.const(LEAVE_EXCEPTION), LEAVE);
+  const leave = (why: number): void => {
+    code.store('i32.store', vcpu.get(), i32.const(why), LEAVE);
     i32.const(0);
     code.return();
   };
@@ -396,15 +464,17 @@ function emitFetch(
     const value = code.letI64(syndrome);
     code.store('i64.store', vcpu.get(), value.get(), SYNDROME);
     code.store('i64.store', vcpu.get(), target.get(), FAULT_VA);
-    leave();
+    leave(LEAVE_EXCEPTION);
   });
   host.set(code.call<I32>(imports.translate, target.get(), i32.const(TRANSLATE_FETCH)));
-  code.if(i32.eq(host.get(), i32.const(TRANSLATE_FAULT)), leave);
+  code.if(i32.eq(host.get(), i32.const(TRANSLATE_FAULT)), () => leave(LEAVE_EXCEPTION));
   const entryOfMap = i32.add(i32.shl(i32.shr_u(host.get(), i32.const(12)), i32.const(2)), vcpu.get());
   page.set(code.load<I32>('i32.load', entryOfMap, CODE_MAP));
-  code.if(i32.eqz(page.get()), () =>
+  const isUnverified = i32.and(page.get(), i32.const(CODE_UNVERIFIED));
+  code.if(i32.or(i32.eqz(page.get()), isUnverified), () =>
     page.set(code.call<I32>(imports.openPage, i32.and(host.get(), i32.const(-4096)))),
   );
+  code.if(i32.eqz(page.get()), () => leave(LEAVE_BUDGET));
   const entry = code.letI32(
     i32.add(
       code.load<I32>('i32.load', vcpu.get(), FETCH_BASE),

@@ -7,8 +7,9 @@ import { COMPILED_INSTRUCTIONS, INSTRUCTIONS } from '../state/engine-stats.ts';
 import { EXITS } from '../state/stats.ts';
 import {
   ACC,
-  COMPILED,
+  CODE_MOVED,
   ENTRY_OP,
+  INTERPRETED,
   INTERRUPT_LINES,
   LEAVE,
   OP,
@@ -19,6 +20,7 @@ import { PAUSED } from '../state/vm-control.ts';
 import type { Code, Local } from '../wasm/code.ts';
 import type { ModuleBuilder } from '../wasm/module.ts';
 import { I32_TYPE } from '../wasm/opcode.ts';
+import { NOWHERE } from './frame.ts';
 import { KICK } from './handlers.ts';
 import { LEAVE_MMIO } from './leave.ts';
 import { OP_SIZE } from './uop.ts';
@@ -36,7 +38,7 @@ export const STILL_SETTLED = -2;
 interface EntryImports {
   readonly vcpu: number;
   readonly vm: number;
-  /** `()`: the dispatch loop, from the op word on. */
+  /** The dispatch loop, with the parameters of a region: see frame.ts. */
   readonly loop: number;
   /** See {@link UserAccess}. */
   readonly complete: number;
@@ -52,7 +54,7 @@ export function emitEntry(module: ModuleBuilder, imports: EntryImports): void {
 /** `(budget: i32) → i32`: runs from the op word on, and counts. Answers how many instructions were retired. */
 function emitRun(module: ModuleBuilder, imports: EntryImports): number {
   const { index, code } = module.function([I32_TYPE], [I32_TYPE], 'run');
-  const { i32 } = code.ops;
+  const { i32, i64 } = code.ops;
   const budget = code.param<I32>(0);
   const vcpu = code.letI32(code.globalGet<I32>(imports.vcpu));
   const word = (offset: number): I32 => code.load('i32.load', vcpu.get(), offset);
@@ -62,14 +64,15 @@ function emitRun(module: ModuleBuilder, imports: EntryImports): number {
 
   const limit = code.letI32(i32.mul(budget.get(), i32.const(OP_SIZE)));
   setWord(RETIRED_LIMIT, limit);
-  setWord(ACC, code.letI32(i32.sub(i32.sub(i32.const(0), limit.get()), word(OP))));
-  code.call(imports.loop);
+  code.store('i32.store', vcpu.get(), i32.const(0), INTERPRETED);
+  code.store('i32.store', vcpu.get(), i32.const(0), CODE_MOVED);
+  const acc = (): I32 => i32.sub(i32.sub(i32.const(0), limit.get()), word(OP));
+  code.drop(code.call<I32>(imports.loop, word(OP), acc(), i32.const(0), i64.const(NOWHERE)));
   const counted = code.letI32(i32.add(word(ACC), word(OP)));
   setWord(RETIRED_LIMIT, code.letI32(i32.sub(i32.const(0), counted.get())));
   const retired = code.letI32(inInstructions(i32.add(counted.get(), limit.get())));
   addTo(code, vcpu, INSTRUCTIONS, () => retired.get());
-  addTo(code, vcpu, COMPILED_INSTRUCTIONS, () => inInstructions(word(COMPILED)));
-  code.store('i32.store', vcpu.get(), i32.const(0), COMPILED);
+  addTo(code, vcpu, COMPILED_INSTRUCTIONS, () => i32.sub(retired.get(), inInstructions(word(INTERPRETED))));
   retired.get();
   return index;
 }

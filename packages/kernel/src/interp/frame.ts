@@ -21,7 +21,8 @@ export interface HandlerImports extends SlowPath {
 
 /**
  * How the function of a cold handler, `(op)`, or of a region, `(op, acc, depth, expected)`, says how to go on. A region
- * has written OP in any case; a negative answer, which only regions get, is ACC + OP, and the guest is at `expected`.
+ * has written OP in any case; a negative answer is ACC + OP, and the guest is at `expected`. Only who has called with an
+ * address at which it waits gets one.
  */
 export const COLD_NEXT = 0;
 export const COLD_LEAVE = 1;
@@ -32,6 +33,15 @@ export const COLD_LEAVE_WITH_PC = 3;
 /** A region has executed RET: to the pc word, with ACC + OP in ACC. */
 export const COLD_RETURN = 4;
 
+/**
+ * How often regions branch to what is none until that is looked at. Samples alone would not find a function that they
+ * call: the budget is looked at where it comes back to them.
+ */
+export const VISIT_INTERVAL = 256;
+
+/** What is expected where nobody waits: no return address, they are even. */
+export const NOWHERE = -1;
+
 /** The locals and labels of the dispatch loop. */
 export interface LoopFrame {
   readonly op: Local<I32>;
@@ -39,6 +49,8 @@ export interface LoopFrame {
   readonly flags: readonly [Local<I64>, Local<I64>, Local<I64>];
   readonly vcpu: Local<I32>;
   readonly tlb: Local<I32>;
+  /** Where a region waits for the guest to return to, or {@link NOWHERE}. */
+  readonly expected: Local<I64>;
   /** Dispatches `op`. */
   readonly next: Label;
   /** Writes `op`, `acc` and flags back, the pc too, and returns. LEAVE is set. */
@@ -47,11 +59,12 @@ export interface LoopFrame {
   readonly leaveWithPc: Label;
 }
 
-/** The locals of a loop, made in its function. */
+/** The locals of a loop, made in its function, whose parameters are a region's. */
 export function loopLocals(code: Code): Omit<LoopFrame, 'next' | 'leave' | 'leaveWithPc'> {
   return {
-    op: code.local<I32>(I32_TYPE),
-    acc: code.local<I32>(I32_TYPE),
+    op: code.param<I32>(0),
+    acc: code.param<I32>(1),
+    expected: code.param<I64>(3),
     flags: [code.local<I64>(I64_TYPE), code.local<I64>(I64_TYPE), code.local<I64>(I64_TYPE)],
     vcpu: code.local<I32>(I32_TYPE),
     tlb: code.local<I32>(I32_TYPE),

@@ -16,8 +16,10 @@ import {
 import { REGIME_STACK_UNALIGNED } from '../mmu/regime.ts';
 import {
   ACC,
+  CODE_MOVED,
   EL,
   FP_TRAP,
+  INTERPRETED,
   INTERRUPT_LINES,
   LEAVE,
   OP,
@@ -26,8 +28,9 @@ import {
   SP_SLOT,
   SYNDROME,
 } from '../state/vcpu-state.ts';
+import type { Code, Local } from '../wasm/code.ts';
 import { enterTarget } from './fetch.ts';
-import { COLD_JUMP, COLD_LEAVE, COLD_LEAVE_WITH_PC, COLD_NEXT } from './frame.ts';
+import { COLD_JUMP, COLD_LEAVE, COLD_LEAVE_WITH_PC, COLD_NEXT, NOWHERE, type LoopFrame } from './frame.ts';
 import {
   LEAVE_BUDGET,
   LEAVE_ERET,
@@ -59,6 +62,14 @@ const TRAP_FP: Routine<readonly ['i32'], 'i32'> = {
     return c.i32.const(COLD_LEAVE);
   },
 };
+
+/** Adds to what the interpreter has retired, times 16. */
+export function countInterpreted(code: Code, vcpu: Local<I32>, retired: () => I32): void {
+  const { i32 } = code.ops;
+  const before = code.load<I32>('i32.load', vcpu.get(), INTERPRETED);
+  const sum = code.letI32(i32.add(before, retired()));
+  code.store('i32.store', vcpu.get(), sum.get(), INTERPRETED);
+}
 
 export class HandlerEmitter extends SlowMemoryEmitter implements Emitter {
   /** Goes on with the next op. Every handler that does not end by itself ends with this. */
@@ -145,7 +156,11 @@ export class HandlerEmitter extends SlowMemoryEmitter implements Emitter {
     this.setState64(PC, this.pc());
     if (!frame) return;
     this.setState32(ACC, frame.acc.get());
-    for (const index of [0, 1, 2] as const) this.setState64(FLAG_OFFSET[index], frame.flags[index].get());
+    this.#storeFlags(frame);
+  }
+
+  #storeFlags({ flags }: LoopFrame): void {
+    for (const index of [0, 1, 2] as const) this.setState64(FLAG_OFFSET[index], flags[index].get());
   }
 
   #reloadFlags(): void {
@@ -234,8 +249,29 @@ export class HandlerEmitter extends SlowMemoryEmitter implements Emitter {
     this.code.if(condition, () => this.branch(reach, 'jump'));
   }
 
-  jump(target: I64, _kind: BranchKind): void {
-    this.#jump(target, OP_SIZE);
+  jump(target: I64, kind: BranchKind): void {
+    if (kind !== 'return' || !this.frame) return this.#jump(target, OP_SIZE);
+    const to = this.code.letI64(target);
+    this.#returnTo(to.get(), this.frame, OP_SIZE);
+    this.#jump(to.get(), OP_SIZE);
+  }
+
+  /** Goes back to the region that waits, if it waits for that, may go on there and the budget lasts. */
+  #returnTo(target: I64, frame: LoopFrame, retired: number): void {
+    const { code, i32, i64 } = this;
+    code.if(i64.eq(target, frame.expected.get()), () => {
+      const sum = i32.add(i32.add(frame.acc.get(), frame.op.get()), i32.const(retired));
+      const counted = code.letI32(sum);
+      const lasts = i32.lt_s(counted.get(), i32.const(0));
+      code.if(i32.and(lasts, i32.eqz(this.state32(CODE_MOVED))), () => {
+        this.#storeFlags(frame);
+        countInterpreted(code, this.vcpu, () => counted.get());
+        counted.get();
+        code.return();
+      });
+      // What waits is never come back to; it goes when guest code is left.
+      frame.expected.set(i64.const(NOWHERE));
+    });
   }
 
   refetch(): void {
@@ -252,10 +288,9 @@ export class HandlerEmitter extends SlowMemoryEmitter implements Emitter {
     this.#jump(this.state64(PC), 0);
   }
 
-  /** A region has returned: {@link COLD_RETURN}. */
+  /** A region has returned: {@link COLD_RETURN}. The op is 0, and the accumulator the sum. */
   returned(): void {
-    this.op.set(this.i32.const(0));
-    this.#setAcc(this.state32(ACC));
+    this.#returnTo(this.state64(PC), this.frame!, 0);
     this.#jump(this.state64(PC), 0);
   }
 

@@ -37,6 +37,9 @@ export function buildBatch(
   const slow = importHandlers(module, shared);
   const jump = module.importFunction(ENV, 'jump', JUMP_PARAMS, [I32_TYPE]);
   const unwind = module.importFunction(ENV, 'unwind', [I32_TYPE, I32_TYPE, I64_TYPE], [I32_TYPE]);
+  const goOn = module.importFunction(ENV, 'goOn', REGION_PARAMS, [I32_TYPE]);
+  const visit = module.importFunction(ENV, 'visit', REGION_PARAMS, [I32_TYPE]);
+  const settle = module.importFunction(ENV, 'settle', [I32_TYPE, I32_TYPE, I64_TYPE], [I32_TYPE]);
   const imports = withRoutines(module, slow);
   const regionType = module.type(REGION_PARAMS, [I32_TYPE]);
   const regionJump = emitJump(module, plan, { vcpu: slow.vcpu, jump, regionType, kickable: shared });
@@ -51,6 +54,9 @@ export function buildBatch(
       vcpu: slow.vcpu,
       jump: regionJump,
       unwind,
+      goOn,
+      visit,
+      settle,
       regionType,
       stackMoved: slow.stackMoved,
       hypercall: slow.hypercall,

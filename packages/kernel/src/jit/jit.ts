@@ -8,20 +8,30 @@
 import { firstRegion, MAX_REGIONS, tableIndexOf, type HandlerPlan } from '../interp/build.ts';
 import { DECODED_PAGE_SIZE, HANDLER_DECODE, OPS_PER_PAGE, OP_SIZE } from '../interp/uop.ts';
 import type { Block } from '../state/block.ts';
-import { CODE_BYTES, COMPILE_TIME, REGIONS, REGION_INSTRUCTIONS, add } from '../state/engine-stats.ts';
+import {
+  CODE_BYTES,
+  COMPILED_INSTRUCTIONS,
+  COMPILE_TIME,
+  INSTRUCTIONS,
+  REGIONS,
+  REGION_INSTRUCTIONS,
+  add,
+} from '../state/engine-stats.ts';
 import type { Words } from '../state/words.ts';
 import { regionName } from './batch.ts';
 import { regionCompiler, type CompileAnswer, type CompileRequest, type RegionCompiler } from './compiler.ts';
 
-/** Instructions between two samples: where code is still interpreted, and at most. */
+/** Instructions between two samples: where some code is still interpreted, and at most. */
 const INTERVAL = 4096;
 const EAGER_INTERVAL = 64;
 const MAX_INTERVAL = INTERVAL * 32;
+/** Where less than this part is interpreted, samples become rarer. */
+const RARELY = 1 / 16;
 /** Samples that make an op the entry of a region, where this thread compiles. */
 const HOT = 5;
 /** Where another thread does: it is asked earlier, and when it lets us wait for long this one does it after all. */
-const HOT_ELSEWHERE = 3;
-const URGENT = 20;
+const HOT_ELSEWHERE = 6;
+const URGENT = 40;
 /** Requests that wait there at most: each has a copy of its page, and what is asked last would be answered last. */
 const MAX_PENDING = 16;
 /**
@@ -70,8 +80,10 @@ interface Installed {
 }
 
 export class Jit {
-  /** Instructions until the next sample. */
-  interval = INTERVAL;
+  #interval = INTERVAL;
+  /** Instructions retired when the next sample is due; and of those that were at the last one, which were interpreted. */
+  #due: number;
+  #interpreted = 0;
   readonly isEager: boolean;
   readonly #options: JitOptions;
   readonly #first: number;
@@ -91,7 +103,7 @@ export class Jit {
   constructor(options: JitOptions) {
     this.#options = options;
     this.isEager = options.isEager;
-    if (this.isEager) this.interval = EAGER_INTERVAL;
+    this.#due = options.vcpu.getNumber(INSTRUCTIONS) + (this.isEager ? EAGER_INTERVAL : INTERVAL);
     const { plan } = options;
     this.#first = firstRegion(plan);
     this.#firstEntry = tableIndexOf(plan, this.#first);
@@ -108,36 +120,66 @@ export class Jit {
     return this.#at(op)?.original ?? this.#options.words.u16[op >>> 1]!;
   }
 
-  /** Guest code was left at an op after {@link interval} instructions. */
+  /** Instructions until the next sample, at least one. */
+  untilSample(): number {
+    return Math.max(1, this.#due - this.#options.vcpu.getNumber(INSTRUCTIONS));
+  }
+
+  isDue(): boolean {
+    return this.#options.vcpu.getNumber(INSTRUCTIONS) >= this.#due;
+  }
+
+  /** Guest code was left at an op because it was time for a sample. */
   sample(op: number): void {
+    const { vcpu } = this.#options;
+    const retired = vcpu.getNumber(INSTRUCTIONS);
+    const interpreted = retired - vcpu.getNumber(COMPILED_INSTRUCTIONS);
+    const isRare = interpreted - this.#interpreted < this.#interval * RARELY;
+    this.#interpreted = interpreted;
+    this.#interval = isRare ? Math.min(2 * this.#interval, MAX_INTERVAL) : INTERVAL;
+    this.#due = retired + (this.isEager ? EAGER_INTERVAL : this.#interval);
+    this.#count(op, true);
+  }
+
+  /** Regions call things that are none, at this moment an op. */
+  visit(op: number): void {
+    this.#count(op, false);
+  }
+
+  /** @param isSample - it is worth to wait for */
+  #count(op: number, isSample: boolean): void {
     if (this.isEager) {
       this.compile(op);
       return;
     }
+    this.#takeAnswers();
+    if (this.#at(op)) return;
+    const count = (this.#samples.get(op) ?? 0) + 1;
+    this.#samples.set(op, count);
     const { compiler } = this.#options;
+    if (compiler && (count < URGENT || !isSample)) {
+      if (count >= HOT_ELSEWHERE && this.#pending.size < MAX_PENDING && !this.#isPending(op))
+        this.#ask(compiler, op);
+    } else if (count >= HOT) {
+      this.#timed(() => this.#install(op, this.#compileHere(this.#request(op))));
+    }
+  }
+
+  #takeAnswers(): void {
+    const { compiler } = this.#options;
+    if (this.#pending.size === 0) return;
     for (let answer = compiler?.take(); answer; answer = compiler?.take()) {
       const asked = this.#pending.get(answer.id);
       this.#pending.delete(answer.id);
       if (asked === undefined || this.#at(asked)) continue;
       this.#timed(() => this.#install(asked, answer));
     }
-    if (this.#at(op)) {
-      this.interval = Math.min(2 * this.interval, MAX_INTERVAL);
-      return;
-    }
-    this.interval = INTERVAL;
-    const count = (this.#samples.get(op) ?? 0) + 1;
-    this.#samples.set(op, count);
-    const isUrgent = count === (compiler ? URGENT : HOT);
-    const isAsked = compiler !== undefined && count >= HOT_ELSEWHERE && this.#pending.size < MAX_PENDING;
-    if (!isUrgent && (!isAsked || this.#isPending(op))) return;
+  }
+
+  #ask(compiler: RegionCompiler, op: number): void {
     const request = this.#request(op);
-    if (compiler && !isUrgent) {
-      this.#pending.set(request.id, op);
-      compiler.post(request);
-    } else {
-      this.#timed(() => this.#install(op, this.#compileHere(request)));
-    }
+    this.#pending.set(request.id, op);
+    compiler.post(request);
   }
 
   #isPending(op: number): boolean {

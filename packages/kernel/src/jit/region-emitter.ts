@@ -6,12 +6,13 @@
  * life of a register. Where a region is left, the registers that changed are written back.
  */
 import type { AccessForm, BranchKind, Emitter, Float, I32, I64, Reach, V128, Var } from '../a64/emitter.ts';
+import { NOWHERE } from '../interp/frame.ts';
 import { LEAVE_INTERRUPT } from '../interp/leave.ts';
 import { formOf, quadForm, STORES } from '../interp/memory-emitter.ts';
 import { OP_SIZE } from '../interp/uop.ts';
 import { ACCESS_ORDERED, ACCESS_WRITE } from '../mmu/access.ts';
 import { REGIME_STACK_UNALIGNED } from '../mmu/regime.ts';
-import { EL, INTERRUPT_LINES, SP_SLOT } from '../state/vcpu-state.ts';
+import { CODE_MOVED, EL, INTERRUPT_LINES, SP_SLOT } from '../state/vcpu-state.ts';
 import { comesBack } from './footprint.ts';
 import { RegionExits } from './region-exits.ts';
 import type { Block } from './region.ts';
@@ -154,6 +155,8 @@ export class RegionEmitter extends RegionExits implements Emitter {
   }
 
   refetch(): void {
+    // What was changed before this is in effect from here on: also where somebody waits.
+    this.code.if(this.state32(CODE_MOVED), () => this.expected.set(this.i64.const(NOWHERE)));
     this.jump(this.pcAt(this.index + 1), 'jump');
   }
 

@@ -1,11 +1,12 @@
 /** The ways out of a region: to the interpreter, to other regions, to what called it. */
 import type { I32, I64, Var } from '../a64/emitter.ts';
-import { COLD_JUMP, COLD_LEAVE, COLD_LEAVE_WITH_PC, COLD_RETURN } from '../interp/frame.ts';
+import { COLD_LEAVE, COLD_LEAVE_WITH_PC, COLD_RETURN } from '../interp/frame.ts';
 import { KICK } from '../interp/handlers.ts';
 import { LEAVE_BUDGET, LEAVE_PORT } from '../interp/leave.ts';
 import { OP_SIZE } from '../interp/uop.ts';
-import { ACC, LEAVE, OP, PC, PC_DELTA } from '../state/vcpu-state.ts';
+import { ACC, FP_TRAP, LEAVE, OP, PC, PC_DELTA } from '../state/vcpu-state.ts';
 import type { Label, Local } from '../wasm/code.ts';
+import { I32_TYPE } from '../wasm/opcode.ts';
 import { RegionState } from './region-state.ts';
 
 const onStack = null as never;
@@ -32,9 +33,12 @@ export abstract class RegionExits extends RegionState {
 
   /** Goes on at an op of the page, in the interpreter. */
   protected toInterpreter(index: number): void {
-    this.storeOp(index);
-    this.storeAcc();
-    this.answer(COLD_JUMP);
+    this.code.returnCall(this.imports.goOn, ...this.#parameters(index));
+  }
+
+  /** Parameters of what replaces this region. */
+  #parameters(index: number): [I32, I32, I32, I64] {
+    return [this.opAt(index), this.acc(), this.depth.get(), this.expected.get()];
   }
 
   /** Leaves the instruction at hand to the interpreter. @param flags - somebody reads the flags */
@@ -45,7 +49,8 @@ export abstract class RegionExits extends RegionState {
     // The op itself leads back here.
     this.storeOp(this.index);
     this.storeAcc();
-    this.code.returnCall(alone, this.opAt(this.index));
+    const answer = this.code.call<I32>(alone, this.opAt(this.index));
+    this.code.returnCall(this.imports.settle, answer, this.depth.get(), this.expected.get());
   }
 
   protected leaveOpIf(_condition: I32): void {
@@ -91,13 +96,9 @@ export abstract class RegionExits extends RegionState {
     const handler = code.letI32(code.load<I32>('i32.load16_u', this.opAt(index)));
     const isRegion = i32.ge_u(handler.get(), i32.const(this.imports.firstRegion));
     code.if(isRegion, () =>
-      code.returnCallIndirect(
-        this.imports.regionType,
-        [this.opAt(index), this.acc(), this.depth.get(), this.expected.get()],
-        this.#entryOf(handler),
-      ),
+      code.returnCallIndirect(this.imports.regionType, this.#parameters(index), this.#entryOf(handler)),
     );
-    this.toInterpreter(index);
+    code.returnCall(this.imports.visit, ...this.#parameters(index));
   }
 
   /** Index in the table of a handler that is a region. */
@@ -158,6 +159,7 @@ export abstract class RegionExits extends RegionState {
   /** Goes on where all registers are in memory. */
   protected comeBack(): void {
     this.start({ general: 0, vector: 0, flags: false });
+    this.fpTrap?.set(this.state32(FP_TRAP));
     this.reload(this.facts.reload);
     this.loadFpMode();
   }
@@ -167,30 +169,28 @@ export abstract class RegionExits extends RegionState {
     const { code, i32 } = this;
     this.spill(true);
     const deeper = (): I32 => i32.add(this.depth.get(), i32.const(1));
+    const parameters = (): [I32, I32, I32, I64] => [this.opAt(index), this.acc(), deeper(), this.#after()];
     const known = this.imports.functionAt(index);
     if (known !== undefined) {
       this.#callUnlessDeep(
-        () => code.call<I32>(known, this.opAt(index), this.acc(), deeper(), this.#after()),
-        () => code.returnCall(known, this.opAt(index), this.acc(), this.depth.get(), this.expected.get()),
+        () => code.call<I32>(known, ...parameters()),
+        () => code.returnCall(known, ...this.#parameters(index)),
       );
       return;
     }
+    const { regionType, firstRegion, visit } = this.imports;
     const handler = code.letI32(code.load<I32>('i32.load16_u', this.opAt(index)));
-    code.if(i32.lt_u(handler.get(), i32.const(this.imports.firstRegion)), () => this.toInterpreter(index));
-    const { regionType } = this.imports;
+    const answer = code.scoped<I32>(I32_TYPE);
     this.#callUnlessDeep(
-      () =>
-        code.callIndirect<I32>(
-          regionType,
-          [this.opAt(index), this.acc(), deeper(), this.#after()],
-          this.#entryOf(handler),
-        ),
-      () =>
-        code.returnCallIndirect(
-          regionType,
-          [this.opAt(index), this.acc(), this.depth.get(), this.expected.get()],
-          this.#entryOf(handler),
-        ),
+      () => {
+        code.if(
+          i32.ge_u(handler.get(), i32.const(firstRegion)),
+          () => answer.set(code.callIndirect<I32>(regionType, parameters(), this.#entryOf(handler))),
+          () => answer.set(code.call<I32>(visit, ...parameters())),
+        );
+        return answer.get();
+      },
+      () => this.chain(index),
     );
   }
 

@@ -17,6 +17,12 @@ export interface RegionImports {
   readonly jump: number;
   /** `(answer: i32, depth: i32, expected: i64) → i32`: what becomes of a caller whose callee did not return to it. */
   readonly unwind: number;
+  /** `(op: i32, acc: i32, depth: i32, expected: i64) → i32`: goes on at an op that is no region. */
+  readonly goOn: number;
+  /** As {@link goOn}, where a branch leads. */
+  readonly visit: number;
+  /** `(answer: i32, depth: i32, expected: i64) → i32`: goes on after {@link alone}. */
+  readonly settle: number;
   /** The type of regions, `(op: i32, acc: i32, depth: i32, expected: i64) → i32`: see interp/frame.ts. */
   readonly regionType: number;
   /** The least handler number that is a region, and what table index it is. */

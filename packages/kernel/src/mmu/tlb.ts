@@ -13,6 +13,7 @@
 import type { Block } from '../state/block.ts';
 import { countFills } from '../state/engine-stats.ts';
 import {
+  CODE_MOVED,
   FETCH_TLB,
   FETCH_TLB_SIZE,
   FILL_LOG_GLOBAL,
@@ -97,6 +98,7 @@ export class Tlb {
     // A tag of all ones has low bits set, as no page address has.
     const first = this.#vcpu.base + FETCH_TLB;
     this.#vcpu.words.u8.fill(0xff, first, first + 2 * FETCH_TLB_SIZE);
+    this.#vcpu.set32(CODE_MOVED, 1);
   }
 
   #hasBit(bitmap: number, page: number): boolean {
@@ -132,5 +134,6 @@ export class Tlb {
     const entry = this.#vcpu.base + FETCH_TLB + 16 * (slot & (FETCH_ENTRIES - 1));
     this.#vcpu.words.set64(entry, 0xffff_ffff_ffff_ffffn);
     this.#vcpu.words.set64(entry + FETCH_TLB_SIZE, 0xffff_ffff_ffff_ffffn);
+    this.#vcpu.set32(CODE_MOVED, 1);
   }
 }

@@ -131,11 +131,15 @@ export const DISR_EL1 = 0x4f8;
 export const REGIME = 0x500;
 
 /**
- * What the engine has done: engine-stats.ts. First, and of generated code: instructions retired in compiled regions since
- * it was entered last, times 16.
+ * What the engine has done: engine-stats.ts. First, and of generated code since it was entered last: instructions that
+ * the interpreter retired, times 16; and whether what is at an address may have changed, so that no region that waits
+ * there may go on (0 or 1).
  */
 export const ENGINE_STATS = 0x600;
-export const COMPILED = ENGINE_STATS + 0x00;
+export const INTERPRETED = ENGINE_STATS + 0x00;
+export const CODE_MOVED = ENGINE_STATS + 0x40;
+/** How often regions have branched to what is none since that was looked at: see VISIT_INTERVAL. */
+export const VISITS = ENGINE_STATS + 0x44;
 
 /** Further system registers that are plain storage: eight bytes each, placed by sysreg/table.ts. */
 export const SYSREG_STORE = 0x800;
@@ -166,6 +170,8 @@ export const FILL_LOG_NON_GLOBAL = 0x6_0340;
 export const FILL_LOG_CAPACITY = 0xffff;
 /** Decoded pages by user page: u32 address of the page's ops, 0 = none. Covers 4 GiB of user addresses. */
 export const CODE_MAP = 0x10_0000;
+/** Bit of an entry of the map: compare the page with its source before it is executed. */
+export const CODE_UNVERIFIED = 1;
 /** Soft TLB: read and write table of EL0, then of EL1; 2²⁰ entries of 8 bytes each. See mmu/tlb.ts. */
 export const TLB = 0x50_0a40;
 export const TLB_TABLE_SIZE = 0x80_0000;
