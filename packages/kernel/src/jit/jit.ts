@@ -80,7 +80,7 @@ interface Installed {
 }
 
 export class Jit {
-  #interval = INTERVAL;
+  #interval: number;
   /** Instructions retired when the next sample is due; and of those that were at the last one, which were interpreted. */
   #due: number;
   #interpreted = 0;
@@ -103,7 +103,8 @@ export class Jit {
   constructor(options: JitOptions) {
     this.#options = options;
     this.isEager = options.isEager;
-    this.#due = options.vcpu.getNumber(INSTRUCTIONS) + (this.isEager ? EAGER_INTERVAL : INTERVAL);
+    this.#interval = this.isEager ? EAGER_INTERVAL : INTERVAL;
+    this.#due = options.vcpu.getNumber(INSTRUCTIONS) + this.#interval;
     const { plan } = options;
     this.#first = firstRegion(plan);
     this.#firstEntry = tableIndexOf(plan, this.#first);
@@ -122,11 +123,17 @@ export class Jit {
 
   /** Instructions until the next sample, at least one. */
   untilSample(): number {
-    return Math.max(1, this.#due - this.#options.vcpu.getNumber(INSTRUCTIONS));
+    return this.isDue() ? 1 : this.#left();
   }
 
+  /** It is, too, when the count has been set back. */
   isDue(): boolean {
-    return this.#options.vcpu.getNumber(INSTRUCTIONS) >= this.#due;
+    const left = this.#left();
+    return left <= 0 || left > this.#interval;
+  }
+
+  #left(): number {
+    return this.#due - this.#options.vcpu.getNumber(INSTRUCTIONS);
   }
 
   /** Guest code was left at an op because it was time for a sample. */
@@ -136,8 +143,8 @@ export class Jit {
     const interpreted = retired - vcpu.getNumber(COMPILED_INSTRUCTIONS);
     const isRare = interpreted - this.#interpreted < this.#interval * RARELY;
     this.#interpreted = interpreted;
-    this.#interval = isRare ? Math.min(2 * this.#interval, MAX_INTERVAL) : INTERVAL;
-    this.#due = retired + (this.isEager ? EAGER_INTERVAL : this.#interval);
+    if (!this.isEager) this.#interval = isRare ? Math.min(2 * this.#interval, MAX_INTERVAL) : INTERVAL;
+    this.#due = retired + this.#interval;
     this.#count(op, true);
   }
 
