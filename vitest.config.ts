@@ -5,6 +5,9 @@ const full = '**/*.full.test.ts';
 
 const never = ['**/*.browser.test.ts', '**/node_modules/**', '**/dist/**'];
 
+/** `VKVM_TIER=all pnpm test:tier` runs the guests of tests with all of their code compiled. */
+const setupFiles = process.env.VKVM_TIER ? ['./packages/kernel/test/every-tier.ts'] : [];
+
 export default defineConfig({
   test: {
     projects: [
@@ -18,6 +21,7 @@ export default defineConfig({
       {
         test: {
           name: 'contract',
+          setupFiles,
           include: ['{packages/*/test,tests}/**/*.test.ts'],
           exclude: [...never, full],
         },

@@ -366,12 +366,12 @@ describe('an overflow', () => {
 
   test('is told to an interrupt controller in user space, and its end', () => {
     const guest = ready({ slice: 1_000_000 });
+    guest.vm.load([msr('PMOVSCLR_EL0', 2), STAY], 0x200);
     overflowSoon(guest);
     expect(guest.run()).toBe('EINTR');
     expect(guest.exitReason).toBe(KVM_EXIT_INTR);
     expect(guest.exit(kvmRunSyncRegs).device_irq_level).toBe(BigInt(KVM_ARM_DEV_PMU));
     guest.setX({ 2: 1 });
-    guest.vm.load([msr('PMOVSCLR_EL0', 2), STAY], 0x200);
     guest.set(KVM_REG_PC, BigInt(RAM + 0x200));
     expect(guest.run()).toBe('EINTR');
     expect(guest.exit(kvmRunSyncRegs).device_irq_level).toBe(0n);
