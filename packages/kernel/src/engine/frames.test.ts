@@ -124,6 +124,23 @@ describe('hot code', () => {
     expect(compiledPart(machine, 1000)).toBeGreaterThan(0.99);
   });
 
+  test.each(['hot', 'evict'] as const)('goes on behind its page, with the tier %s', (tier) => {
+    const machine = new FlatMachine(false, tier);
+    const length = 400; // of a region, at most
+    const start = CALLER + 0x1000 - 4 * length;
+    const code = Array.from({ length }, () => ADD_1);
+    // subs x0, x0, #1; b.ne start; wfi
+    code.push(0xf100_0400, 0x5400_0001 | (((-length - 1) & 0x7_ffff) << 5), 0xd503_207f);
+    machine.place(start, code);
+    for (let round = 0; round < 3; round++) {
+      machine.setX(0, 5000);
+      machine.setX(1, 0);
+      machine.run(start, 1 << 26);
+      expect(machine.x(1)).toBe(5000n * BigInt(length));
+      machine.place(start, code);
+    }
+  });
+
   test('is still compiled after IC that has not changed it', () => {
     const machine = new FlatMachine(false, 'hot');
     machine.place(CALLER, callerOf(ADD_1));

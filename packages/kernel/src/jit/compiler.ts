@@ -3,6 +3,7 @@
  * thread can do it.
  */
 import type { HandlerPlan } from '../interp/build.ts';
+import { OPS_PER_PAGE } from '../interp/uop.ts';
 import { buildBatch, type BatchForm } from './batch.ts';
 import { RegionReader, type DecodedPage, type Region } from './region.ts';
 
@@ -67,6 +68,8 @@ function regionsFrom(
   const seen = new Set([...compiled, first]);
   let count = 0;
   for (let entry = waiting.shift(); entry !== undefined && count < BATCH_OPS; entry = waiting.shift()) {
+    // The op behind a page is not decoded and cannot be given back.
+    if (entry === OPS_PER_PAGE) continue;
     const region = reader.read(page, entry);
     const ops = region.blocks.flatMap((block) => block.ops);
     for (const { index, handler, footprint } of ops) {
