@@ -301,7 +301,7 @@ export class Engine {
       jit.visit(vcpu.get32(OP));
       return true;
     }
-    if (isSpent && jit.isDue()) jit.sample(vcpu.get32(OP));
+    if (isSpent && jit.untilSample() === 1) jit.sample(vcpu.get32(OP));
     return isSpent;
   }
 

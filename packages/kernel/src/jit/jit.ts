@@ -104,7 +104,7 @@ export class Jit {
     this.#options = options;
     this.isEager = options.isEager;
     this.#interval = this.isEager ? EAGER_INTERVAL : INTERVAL;
-    this.#due = options.vcpu.getNumber(INSTRUCTIONS) + this.#interval;
+    this.#due = options.vcpu.get32(INSTRUCTIONS) + this.#interval;
     const { plan } = options;
     this.#first = firstRegion(plan);
     this.#firstEntry = tableIndexOf(plan, this.#first);
@@ -123,17 +123,10 @@ export class Jit {
 
   /** Instructions until the next sample, at least one. */
   untilSample(): number {
-    return this.isDue() ? 1 : this.#left();
-  }
-
-  /** It is, too, when the count has been set back. */
-  isDue(): boolean {
-    const left = this.#left();
-    return left <= 0 || left > this.#interval;
-  }
-
-  #left(): number {
-    return this.#due - this.#options.vcpu.getNumber(INSTRUCTIONS);
+    // Of the count the lower half is enough, and this is asked at every entry.
+    const left = (this.#due - this.#options.vcpu.get32(INSTRUCTIONS)) | 0;
+    // It is due, too, when the count has been set back.
+    return left <= 0 || left > this.#interval ? 1 : left;
   }
 
   /** Guest code was left at an op because it was time for a sample. */
@@ -144,7 +137,7 @@ export class Jit {
     const isRare = interpreted - this.#interpreted < this.#interval * RARELY;
     this.#interpreted = interpreted;
     if (!this.isEager) this.#interval = isRare ? Math.min(2 * this.#interval, MAX_INTERVAL) : INTERVAL;
-    this.#due = retired + this.#interval;
+    this.#due = (retired + this.#interval) | 0;
     this.#count(op, true);
   }
 
