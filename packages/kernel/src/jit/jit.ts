@@ -30,8 +30,8 @@ const RARELY = 1 / 16;
 /** Samples that make an op the entry of a region, where this thread compiles. */
 const HOT = 5;
 /** Where another thread does: it is asked earlier, and when it lets us wait for long this one does it after all. */
-const HOT_ELSEWHERE = 6;
-const URGENT = 40;
+const HOT_ELSEWHERE = 24;
+const URGENT = 80;
 /** Requests that wait there at most: each has a copy of its page, and what is asked last would be answered last. */
 const MAX_PENDING = 16;
 /**
