@@ -254,7 +254,7 @@ export class Engine {
    * @returns why guest code was left, unless it was not entered or there is nothing to do about it
    */
   resume(): Leave | typeof NOT_RESUMED | typeof STILL_SETTLED {
-    const slice = this.#slice(MAX_BUDGET);
+    const slice = this.#jit?.postpone() ?? MAX_BUDGET;
     const retired = this.#exports.resume(slice);
     if (retired === STILL_SETTLED || retired === NOT_RESUMED) return retired;
     this.retired = retired;

@@ -83,6 +83,7 @@ export class Jit {
   #interval: number;
   /** Instructions retired when the next sample is due; and of those that were at the last one, which were interpreted. */
   #due: number;
+  #isPostponed = false;
   #interpreted = 0;
   readonly isEager: boolean;
   readonly #options: JitOptions;
@@ -121,10 +122,24 @@ export class Jit {
     return this.#at(op)?.original ?? this.#options.words.u16[op >>> 1]!;
   }
 
+  /**
+   * What runs until guest code is left is not for a sample: code that leaves for a device every few instructions is slower
+   * where a region begins with that access.
+   *
+   * @returns how many instructions may run so
+   */
+  postpone(): number {
+    this.#isPostponed = true;
+    return this.#interval;
+  }
+
   /** Instructions until the next sample, at least one. */
   untilSample(): number {
-    // Of the count the lower half is enough, and this is asked at every entry.
-    const left = (this.#due - this.#options.vcpu.get32(INSTRUCTIONS)) | 0;
+    // Of the count the lower half is enough.
+    const count = this.#options.vcpu.get32(INSTRUCTIONS);
+    if (this.#isPostponed) this.#due = (count + this.#interval) | 0;
+    this.#isPostponed = false;
+    const left = (this.#due - count) | 0;
     // It is due, too, when the count has been set back.
     return left <= 0 || left > this.#interval ? 1 : left;
   }
