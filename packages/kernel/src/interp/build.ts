@@ -326,7 +326,9 @@ function emitVisit(module: ModuleBuilder, vcpuGlobal: number, goOn: number): num
   const vcpu = code.letI32(code.globalGet<I32>(vcpuGlobal));
   const visits = code.letI32(i32.add(code.load<I32>('i32.load', vcpu.get(), VISITS), i32.const(1)));
   code.store('i32.store', vcpu.get(), visits.get(), VISITS);
-  code.if(i32.ge_u(visits.get(), i32.const(VISIT_INTERVAL)), () => {
+  // Where the budget is spent, guest code is left at the next place where the interpreter would leave it, and not here.
+  const lasts = i32.lt_s(i32.add(acc.get(), op.get()), i32.const(0));
+  code.if(i32.and(lasts, i32.ge_u(visits.get(), i32.const(VISIT_INTERVAL))), () => {
     code.store('i32.store', vcpu.get(), op.get(), OP);
     code.store('i32.store', vcpu.get(), acc.get(), ACC);
     code.store('i32.store', vcpu.get(), i32.const(LEAVE_BUDGET), LEAVE);
