@@ -478,6 +478,30 @@ describe('changed code', () => {
     expect(machine.x(0)).toBe(7n);
   });
 
+  test('is seen after flushCode, though another line was flushed by itself before', () => {
+    machine.run(at('straight'));
+    machine.words.set32(RAM_AT + guest.at('straight') + 36, NEW);
+    engine.flushCodeRange(RAM_AT + 0x800, 64);
+    engine.flushCode();
+    machine.run(at('straight'));
+    expect(machine.x(0)).toBe(7n);
+  });
+
+  test('is seen after flushCode, though it is what it was when its page was first executed', () => {
+    const start = RAM + PAGE;
+    const later = start + 0x800;
+    machine.place(start, [SVC_1]);
+    machine.place(later, [ADD_X0_X0_1, SVC_1]);
+    machine.run(start);
+    machine.words.set32(machine.userOf(later), NEW);
+    machine.run(later);
+    machine.words.set32(machine.userOf(later), ADD_X0_X0_1);
+    engine.flushCode();
+    machine.setX(0, 0);
+    machine.run(later);
+    expect(machine.x(0)).toBe(1n);
+  });
+
   test('is seen behind the ISB of a guest that flushes all of it in the middle of a page', () => {
     machine.place(RAM + PAGE, [0xd53b_f000, 0xd503_3fdf, ADD_X0_X0_1, SVC_1]); // mrs, isb
     machine.run(RAM + PAGE);

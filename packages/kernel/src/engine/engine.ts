@@ -156,7 +156,7 @@ export class Engine {
   retired = 0;
   /** Generated code was left because there was no room for the decoded code of another page. */
   #isFull = false;
-  /** By decoded page: the instructions that it was made of. */
+  /** By decoded page: the instructions that its ops were made of. */
   readonly #sources = new Map<number, Uint32Array>();
   readonly #tlb: Tlb;
   readonly #vcpu: Block;
@@ -408,7 +408,13 @@ export class Engine {
   // ---- decoded code
 
   #decode(op: number): void {
-    this.#decoder.decode(op, this.#codeAt(op));
+    const page = this.#pageOf(op);
+    const code = this.#codeAt(op);
+    const count = this.#decoder.decode(op, code);
+    this.#sourceOf(page).set(
+      this.#vcpu.words.u32.subarray(code >>> 2, (code >>> 2) + count),
+      (op - page) / OP_SIZE,
+    );
     const cold = this.#decoder.takeNewCold();
     if (cold.length > 0) this.#loadCold(cold);
   }
@@ -476,23 +482,23 @@ export class Engine {
     vcpu.words.set32(end + OP_IMM, user);
     this.#setEntry(user, page);
     vcpu.set32(POOL_USED, used + DECODED_PAGE_SIZE);
-    this.#sources.set(page, this.#wordsOf(user));
     return page;
   }
 
-  /** A copy of the instructions of a user page. */
-  #wordsOf(user: number): Uint32Array {
-    return this.#vcpu.words.u32.slice(user >>> 2, (user >>> 2) + OPS_PER_PAGE);
+  #sourceOf(page: number): Uint32Array {
+    const source = this.#sources.get(page) ?? new Uint32Array(OPS_PER_PAGE);
+    this.#sources.set(page, source);
+    return source;
   }
 
   /** Drops what was decoded of instructions that are others now. */
   #verify(page: number, user: number): void {
-    const source = this.#sources.get(page);
-    const { u32 } = this.#vcpu.words;
+    const source = this.#sourceOf(page);
+    const { u16, u32 } = this.#vcpu.words;
     for (let i = 0; i < OPS_PER_PAGE; i++) {
-      if (source?.[i] !== u32[(user >>> 2) + i]) this.#dropOps(page, i, i + 1);
+      const isDecoded = u16[(page + i * OP_SIZE) >>> 1] !== HANDLER_DECODE;
+      if (isDecoded && source[i] !== u32[(user >>> 2) + i]) this.#dropOps(page, i, i + 1);
     }
-    this.#sources.set(page, this.#wordsOf(user));
     this.#setEntry(user, page);
   }
 
@@ -534,7 +540,6 @@ export class Engine {
       if (page === 0 || (page & CODE_UNVERIFIED) !== 0) continue;
       const last = Math.min(end, (Math.floor(from / PAGE) + 1) * PAGE);
       this.#dropOps(page, (from & (PAGE - 1)) >>> 2, (((last - 1) & (PAGE - 1)) >>> 2) + 1);
-      this.#sources.set(page, this.#wordsOf(from - (from % PAGE)));
     }
   }
 

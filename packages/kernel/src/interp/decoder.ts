@@ -42,16 +42,18 @@ export class Decoder {
    *
    * @param op - address of the first op
    * @param code - user address of its instruction
+   * @returns how many were decoded
    */
-  decode(op: number, code: number): void {
+  decode(op: number, code: number): number {
     const { u16, u32 } = this.#words;
-    let count = Math.min(AHEAD, OPS_PER_PAGE - ((code & 4095) >>> 2));
-    for (let at = op, word = code; count > 0; count--, at += OP_SIZE, word += 4) {
+    const most = Math.min(AHEAD, OPS_PER_PAGE - ((code & 4095) >>> 2));
+    for (let count = 0, at = op, word = code; count < most; count++, at += OP_SIZE, word += 4) {
       const met = u16[at >>> 1] !== HANDLER_DECODE;
       const ends = met || this.#decodeOne(at, u32[word >>> 2]!, word & 4095);
       if ((word & 4095) !== 0) this.#joinPair(at - OP_SIZE);
-      if (ends) return;
+      if (ends) return met ? count : count + 1;
     }
+    return most;
   }
 
   #assign(handler: number): void {
