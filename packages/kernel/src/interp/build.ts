@@ -123,6 +123,7 @@ export const firstRegion = (plan: HandlerPlan): number => SPECIAL_HANDLERS + pla
 export const tableIndexOf = (plan: HandlerPlan, handler: number): number => handler - plan.hot;
 /** `(op, acc, depth, expected)`: see frame.ts. */
 export const REGION_PARAMS = [I32_TYPE, I32_TYPE, I32_TYPE, I64_TYPE] as const;
+export const JUMP_PARAMS = [I64_TYPE, I32_TYPE, I32_TYPE, I64_TYPE] as const;
 /** Handler numbers have sixteen bits. */
 export const MAX_REGIONS = 0x8000;
 
@@ -367,7 +368,7 @@ function emitJump(
   imports: HandlerImports & { readonly visit: number },
   regionType: number,
 ): number {
-  const { index, code } = module.function([I64_TYPE, I32_TYPE, I32_TYPE, I64_TYPE], [I32_TYPE], 'jump');
+  const { index, code } = module.function(JUMP_PARAMS, [I32_TYPE], 'jump');
   const { i32 } = code.ops;
   const target = code.param<I64>(0);
   const counted = code.param<I32>(1);

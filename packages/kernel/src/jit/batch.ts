@@ -1,6 +1,6 @@
 /** Several regions as one Wasm module: a module costs more than a function. */
 import type { I32, I64 } from '../a64/emitter.ts';
-import { firstRegion, REGION_PARAMS, tableIndexOf, type HandlerPlan } from '../interp/build.ts';
+import { firstRegion, JUMP_PARAMS, REGION_PARAMS, tableIndexOf, type HandlerPlan } from '../interp/build.ts';
 import { emitCold, ENV, importHandlers, importMemory, withRoutines } from '../interp/cold.ts';
 import { enterTarget } from '../interp/fetch.ts';
 import type { HandlerImports } from '../interp/frame.ts';
@@ -19,8 +19,6 @@ export interface BatchForm {
   /** FPSR.IXC is clear: results are looked at for exactness. See RegionImports. */
   readonly asksExactness: boolean;
 }
-
-const JUMP_PARAMS = [I64_TYPE, I32_TYPE, I32_TYPE, I64_TYPE] as const;
 
 /** Name of a region's function among the exports. */
 export const regionName = (place: number): string => `region${place}`;

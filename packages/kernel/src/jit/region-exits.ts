@@ -4,7 +4,7 @@ import { COLD_LEAVE, COLD_LEAVE_WITH_PC, COLD_RETURN } from '../interp/frame.ts'
 import { KICK } from '../interp/handlers.ts';
 import { LEAVE_BUDGET, LEAVE_PORT } from '../interp/leave.ts';
 import { OP_SIZE } from '../interp/uop.ts';
-import { ACC, FP_TRAP, LEAVE, OP, PC, PC_DELTA } from '../state/vcpu-state.ts';
+import { ACC, LEAVE, OP, PC, PC_DELTA } from '../state/vcpu-state.ts';
 import type { Label, Local } from '../wasm/code.ts';
 import { I32_TYPE } from '../wasm/opcode.ts';
 import { RegionState } from './region-state.ts';
@@ -159,7 +159,6 @@ export abstract class RegionExits extends RegionState {
   /** Goes on where all registers are in memory. */
   protected comeBack(): void {
     this.start({ general: 0, vector: 0, flags: false });
-    this.fpTrap?.set(this.state32(FP_TRAP));
     this.reload(this.facts.reload);
     this.loadFpMode();
   }
