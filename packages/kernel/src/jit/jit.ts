@@ -29,9 +29,12 @@ const MAX_INTERVAL = INTERVAL * 32;
 const RARELY = 1 / 16;
 /** Samples that make an op the entry of a region, where this thread compiles. */
 const HOT = 5;
-/** Where another thread does: it is asked earlier, and when it lets us wait for long this one does it after all. */
+/**
+ * Where another thread does: it is asked earlier, and when it lets us wait for very long this one does it after all. It
+ * takes longer here than there, where translating is practised, so that is for a thread that does not answer.
+ */
 const HOT_ELSEWHERE = 24;
-const URGENT = 80;
+const URGENT = 2000;
 /** Requests that wait there at most: each has a copy of its page, and what is asked last would be answered last. */
 const MAX_PENDING = 16;
 /**
