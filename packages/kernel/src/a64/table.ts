@@ -51,7 +51,8 @@ import { SIMD_TWO_REG_MISC } from './insn/simd-two-reg-misc.ts';
 import { SYSTEM } from './insn/system.ts';
 import type { Insn } from './pattern.ts';
 
-export const INSNS: readonly Insn[] = [
+/** What every program has: all but floating point, vectors and cryptography. */
+export const GENERAL: readonly Insn[] = [
   ...ADD_SUB,
   ...ATOMIC,
   ...BIT_OPERATIONS,
@@ -59,15 +60,26 @@ export const INSNS: readonly Insn[] = [
   ...BRANCH,
   ...CONDITIONAL,
   ...CRC32,
+  ...DIVIDE,
+  ...EXCEPTION,
+  ...EXCLUSIVE,
+  ...FLAGS,
+  ...LOAD_STORE,
+  ...LOGICAL,
+  ...MOVE_WIDE,
+  ...MULTIPLY,
+  ...PC_RELATIVE,
+  ...SHIFT_VARIABLE,
+  ...SYSTEM,
+];
+
+export const INSNS: readonly Insn[] = [
+  ...GENERAL,
   ...CRYPTO_AES,
   ...CRYPTO_SHA1,
   ...CRYPTO_SHA256,
   ...CRYPTO_SHA3,
   ...CRYPTO_SHA512,
-  ...DIVIDE,
-  ...EXCEPTION,
-  ...EXCLUSIVE,
-  ...FLAGS,
   ...FP_COMPARE,
   ...FP_DATA_1,
   ...FP_DATA_2,
@@ -75,12 +87,6 @@ export const INSNS: readonly Insn[] = [
   ...FP_FIXED,
   ...FP_IMMEDIATE,
   ...FP_INTEGER,
-  ...LOAD_STORE,
-  ...LOGICAL,
-  ...MOVE_WIDE,
-  ...MULTIPLY,
-  ...PC_RELATIVE,
-  ...SHIFT_VARIABLE,
   ...SIMD_ACROSS_LANES,
   ...SIMD_BY_ELEMENT,
   ...SIMD_COPY,
@@ -101,5 +107,4 @@ export const INSNS: readonly Insn[] = [
   ...SIMD_THREE_SAME,
   ...SIMD_THREE_SAME_EXTRA,
   ...SIMD_TWO_REG_MISC,
-  ...SYSTEM,
 ];

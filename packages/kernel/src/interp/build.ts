@@ -42,7 +42,7 @@ import {
   loopLocals,
   type HandlerImports,
 } from './frame.ts';
-import { ENV, importMemory, withRoutines } from './cold.ts';
+import { emitCold, ENV, importMemory, withRoutines } from './cold.ts';
 import { enterTarget } from './fetch.ts';
 import { countInterpreted, HandlerEmitter, KICK } from './handlers.ts';
 import { LEAVE_BUDGET, LEAVE_EXCEPTION } from './leave.ts';
@@ -61,10 +61,14 @@ export interface Handler {
   readonly looksAtStack: boolean;
 }
 
-/** Which number each handler has. Hot ones come first: the numbers below `hot` are cases of the dispatch loop. */
+/**
+ * Which number each handler has. Hot ones come first: the numbers below `hot` are cases of the dispatch loop. Those from
+ * there to `own` are functions of the interpreter's module; the others are compiled when they are needed: interp/cold.ts.
+ */
 export interface HandlerPlan {
   readonly handlers: readonly Handler[];
   readonly hot: number;
+  readonly own: number;
   /** The handler of two ops that follow each other, by their handlers; 0 = they are no pair. */
   pair(first: number, second: number): number;
   /** The handler number of a row at a point. @param movesStack - what {@link Insn.movesStack} says of the word */
@@ -73,7 +77,8 @@ export interface HandlerPlan {
 
 const pairKey = (first: number, second: number): number => first * 0x1_0000 + second;
 
-export function planHandlers(rows: readonly Insn[]): HandlerPlan {
+/** @param rows - the instructions @param general - those of them that every program has */
+export function planHandlers(rows: readonly Insn[], general: readonly Insn[] = []): HandlerPlan {
   const isHot = ({ insn, point }: Handler): boolean => insn.isHot(point);
   const all = rows.flatMap((insn) =>
     Array.from({ length: insn.size }, (_, point): Handler => {
@@ -91,7 +96,10 @@ export function planHandlers(rows: readonly Insn[]): HandlerPlan {
   const branches = inRole('branch');
   const pairs = inRole('compare').flatMap((head) => branches.map((branch): Handler => ({ ...branch, head })));
   const inLoop = [...hot, ...pairs];
-  const handlers = [...inLoop, ...all.filter((handler) => !isHot(handler)), ...twins];
+  const cold = [...all.filter((handler) => !isHot(handler)), ...twins];
+  const isGeneral = new Set(general);
+  const own = cold.filter(({ insn }) => isGeneral.has(insn));
+  const handlers = [...inLoop, ...own, ...cold.filter(({ insn }) => !isGeneral.has(insn))];
   // By point, and by the size of the row + point where SP's alignment must be looked at.
   const numbers = new Map(rows.map((insn) => [insn, new Uint16Array(2 * insn.size)]));
   for (const [i, { head, insn, point, looksAtStack }] of handlers.entries()) {
@@ -112,6 +120,7 @@ export function planHandlers(rows: readonly Insn[]): HandlerPlan {
   return {
     handlers,
     hot: SPECIAL_HANDLERS + inLoop.length,
+    own: SPECIAL_HANDLERS + inLoop.length + own.length,
     pair: (first, second) => pairNumbers.get(pairKey(first, second)) ?? 0,
     number,
   };
@@ -168,7 +177,9 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
     decode,
     stackMoved,
   });
-  module.table([], tableIndexOf(plan, firstRegion(plan)) + MAX_REGIONS, 'table');
+  const own = plan.handlers.slice(plan.hot - SPECIAL_HANDLERS, plan.own - SPECIAL_HANDLERS);
+  const functions = own.map((handler) => emitCold(module, handler, imports));
+  module.table(functions, tableIndexOf(plan, firstRegion(plan)) + MAX_REGIONS, 'table');
   const types = {
     cold: module.type([I32_TYPE], [I32_TYPE]),
     region: module.type(REGION_PARAMS, [I32_TYPE]),

@@ -1,6 +1,6 @@
 /**
- * Cold handlers as modules of their own, made when the first instruction that needs them is decoded: a boot executes a
- * tenth of them, and to make all takes as long as a tenth of a boot.
+ * Cold handlers as functions; and those of instructions that few programs have, as modules of their own, made when the
+ * first of them is decoded: to make and check all takes as long as a tenth of a boot.
  */
 import type { Routine } from '../a64/emitter.ts';
 import { ModuleBuilder } from '../wasm/module.ts';

@@ -25,7 +25,7 @@ export class Decoder {
   readonly #plan: HandlerPlan;
   /** By handler: it was assigned before. */
   readonly #assigned: Uint8Array;
-  /** Cold handlers that were assigned for the first time, and not {@link takeNewCold taken} yet. */
+  /** Handlers that the interpreter's module has not, assigned for the first time and not {@link takeNewCold taken} yet. */
   #newCold: number[] = [];
   readonly #site: { offset: number; plainSysreg: PlainSysreg };
 
@@ -58,10 +58,10 @@ export class Decoder {
 
   #assign(handler: number): void {
     this.#assigned[handler] = 1;
-    if (handler >= this.#plan.hot) this.#newCold.push(handler);
+    if (handler >= this.#plan.own) this.#newCold.push(handler);
   }
 
-  /** The cold handlers that decoded ops need and that were not told before. */
+  /** The handlers that decoded ops need, that the interpreter's module has not and that were not told before. */
   takeNewCold(): readonly number[] {
     const taken = this.#newCold;
     if (taken.length > 0) this.#newCold = [];
