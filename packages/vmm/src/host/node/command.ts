@@ -1,13 +1,14 @@
 /** The command on Node: streams, files, signals, apt. */
 import { createReadStream } from 'node:fs';
-import { open, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { main } from '../../cli/main.ts';
 import { UsageError } from '../../cli/status.ts';
 import { TIERS } from '../../cli/host.ts';
 import type { CliHost, KernelChoice } from '../../cli/host.ts';
 import { createMachineHost } from '../../machine/host.ts';
 import { openConsole } from './console.ts';
-import { debianGuest } from './debian.ts';
+import { debianGuest } from './debian-guest.ts';
+import { readWholeFile } from './whole-file.ts';
 
 /** What only the composition can give. */
 export type CommandOptions = Pick<CliHost, 'createSyscalls'>;
@@ -90,7 +91,7 @@ const READ_ERRORS: Readonly<Record<string, string>> = {
 
 async function readInput(path: string): Promise<Uint8Array> {
   try {
-    return await readFile(path);
+    return await readWholeFile(path);
   } catch (cause) {
     throw unreadable(path, cause);
   }
