@@ -1,10 +1,11 @@
 /** `vkvm dump-dtb`: the device tree that a machine would give its guest. */
 import { decodeFdt } from '../fdt/reader.ts';
 import type { FdtNode } from '../fdt/tree.ts';
+import { createMachine } from '../machine/machine.ts';
 import { describeOptions } from './args.ts';
 import type { Options } from './args.ts';
 import type { CliHost } from './host.ts';
-import { MACHINE_OPTIONS, buildMachine, machineConfig } from './run.ts';
+import { MACHINE_OPTIONS, machineParts } from './machine-parts.ts';
 import { STATUS_OK, UsageError } from './status.ts';
 import { PROFILE_OPTION, profileChoice } from './values.ts';
 
@@ -28,9 +29,10 @@ export async function dumpDtb(host: CliHost, options: Options<typeof DUMP_DTB_OP
   if (host.isTerminalOutput && !options.json) {
     throw new UsageError('a device tree blob is not for a terminal; redirect it, or use --json');
   }
-  const kernel = options.kernel === undefined ? emptyProgram() : await host.readFile(options.kernel);
-  const config = await machineConfig(host, options, kernel);
-  using machine = await buildMachine(host, config, profileChoice(options.profile));
+  const kernel = options.kernel ?? emptyProgram();
+  using machine = await createMachine(
+    await machineParts(host, { ...options, kernel }, profileChoice(options.profile)),
+  );
   host.stdout(
     options.json ? `${JSON.stringify(toJson(decodeFdt(machine.dtb).root), null, 2)}\n` : machine.dtb,
   );

@@ -11,6 +11,7 @@ import { idle, print, sliceEnd, systemEvent } from '../../test/fake-kernel.ts';
 import type { RunStep } from '../../test/fake-kernel.ts';
 import { decodeFdt } from '../fdt/reader.ts';
 import { builtinGuest } from '../guest/builtin.ts';
+import type { CliHost } from './host.ts';
 import { main } from './main.ts';
 
 const off = systemEvent(KVM_SYSTEM_EVENT_SHUTDOWN);
@@ -33,6 +34,29 @@ describe('vkvm run', () => {
     expect(host.out).toBe('hello\n');
     expect(host.err).toBe('');
     expect(host.kernel?.openFiles).toBe(0);
+  });
+
+  test('makes the kernel while it reads the files', async () => {
+    const host = hostWith(off);
+    const { createSyscalls, readFile } = host;
+    const made = Promise.withResolvers<void>();
+    const slow: Partial<CliHost> = {
+      createSyscalls: (...args) => {
+        made.resolve();
+        return createSyscalls(...args);
+      },
+      readFile: async (path) => {
+        await made.promise;
+        return readFile(path);
+      },
+    };
+    expect(await run(Object.assign(host, slow), 'run --kernel Image --initrd initrd --memory 64')).toBe(0);
+  });
+
+  test('names one file where it can read none', async () => {
+    const host = hostWith();
+    expect(await run(host, 'run --kernel a --initrd b --dtb c --memory 64')).toBe(2);
+    expect(host.err).toBe('a: there is no such file\n');
   });
 
   test('goes on after a reset, or ends with 3 under --no-reboot', async () => {

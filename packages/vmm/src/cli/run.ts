@@ -1,15 +1,13 @@
 /** `vkvm run`: boots a kernel and stays until the guest is done. */
-import { createProcess } from '../kvm/process.ts';
 import { LoadError } from '../loader/error.ts';
-import { alignUp, MIB } from '../loader/ram.ts';
-import { checkConfig, processSize } from '../machine/config.ts';
 import type { MachineConfig } from '../machine/config.ts';
 import { createMachine } from '../machine/machine.ts';
-import type { Machine } from '../machine/machine.ts';
+import type { Machine, MachineParts } from '../machine/machine.ts';
 import { describeOptions } from './args.ts';
 import type { Options } from './args.ts';
 import { EscapeFilter } from './escape.ts';
-import type { CliHost, ConsoleInput, KernelChoice } from './host.ts';
+import type { CliHost, ConsoleInput } from './host.ts';
+import { MACHINE_OPTIONS, machineParts } from './machine-parts.ts';
 import type { SaveMoment } from './save-moment.ts';
 import { ProfileRun } from './profile-run.ts';
 import { describeStats } from './stats.ts';
@@ -21,43 +19,9 @@ import {
   STATUS_TIMEOUT,
   UsageError,
 } from './status.ts';
-import {
-  PROFILE_OPTION,
-  TIER_OPTION,
-  kernelChoice,
-  parseCount,
-  parsePsci,
-  parsePsciOwner,
-  parseSeconds,
-  parseServices,
-  parseSize,
-} from './values.ts';
+import { PROFILE_OPTION, TIER_OPTION, kernelChoice, parseSeconds } from './values.ts';
 
-/** What a machine is made of. */
-export const MACHINE_OPTIONS = {
-  kernel: { value: 'FILE', help: 'arm64 Image (plain or gzip) or AArch64 ELF program' },
-  initrd: { value: 'FILE', help: 'initial ramdisk' },
-  append: { value: 'TEXT', help: 'kernel command line' },
-  dtb: { value: 'FILE', help: 'device tree to use instead of our own; memory and chosen are filled in' },
-  memory: { value: 'SIZE', help: 'RAM: 512M, 1G; a bare number counts MiB (default 512M)' },
-  smp: { value: 'N', help: 'number of vCPUs (default 1)' },
-  psci: {
-    value: 'VERSION',
-    help: 'PSCI version: 0.1, 0.2, 1.0 to 1.3 (default: what the kernel gives a VM), or none',
-  },
-  'psci-owner': {
-    value: 'WHO',
-    help: 'who serves PSCI: kernel (default), exit (the kernel only CPUs), user (we do)',
-  },
-  services: {
-    value: 'LIST',
-    help: 'services beside PSCI that the guest may have, so that it can move to kernels without: none, or of trng,stolen-time,kvm,ptp,implementations (default all)',
-  },
-  'no-pmu': { help: 'no performance counters, which kernels before Linux 6.2 have less of' },
-  'secure-runtime': { value: 'FILE', help: 'AArch64 code that serves SiP calls, apart from the guest' },
-} as const;
-
-/** How it is run. */
+/** What a machine is made of, and how it is run. */
 export const RUN_OPTIONS = {
   ...MACHINE_OPTIONS,
   ...PROFILE_OPTION,
@@ -91,64 +55,6 @@ Exit status: 0 powered off, 2 wrong usage or unreadable input, 3 reset under --n
 4 kernel and VMM do not fit, 5 guest or VM crashed, 124 time-out.
 `;
 
-const DEFAULT_MEMORY = '512M';
-
-/** Options of a machine after files have been read. */
-export async function machineConfig(
-  host: CliHost,
-  options: Options<typeof MACHINE_OPTIONS>,
-  kernel: Uint8Array,
-): Promise<MachineConfig> {
-  const memory = alignUp(parseSize('--memory', options.memory ?? DEFAULT_MEMORY), 2 * MIB);
-  const smp = parseCount('--smp', options.smp ?? '1');
-  if (options.psci === 'none' && options['psci-owner'] !== undefined) {
-    throw new UsageError(
-      'with --psci none nobody serves PSCI; leave --psci-owner away, or give --psci a version',
-    );
-  }
-  checkConfig({ memory, smp, ...(options.psci === 'none' && { power: 'syscon' }) });
-  const [initrd, dtb, secureRuntime] = await Promise.all(
-    [options.initrd, options.dtb, options['secure-runtime']].map((path) =>
-      path === undefined ? undefined : host.readFile(path),
-    ),
-  );
-  if (initrd?.length === 0) {
-    throw new UsageError(
-      `--initrd ${options.initrd}: the file is empty; give a ramdisk, or leave --initrd away`,
-    );
-  }
-  return {
-    kernel,
-    ...(initrd && { initrd }),
-    ...(dtb && { dtb }),
-    ...(secureRuntime && { secureRuntime: { code: secureRuntime } }),
-    bootargs: options.append ?? '',
-    memory,
-    smp,
-    ...(options.psci === 'none' && { power: 'syscon' }),
-    ...(options.psci !== undefined && options.psci !== 'none' && { psci: parsePsci('--psci', options.psci) }),
-    ...(options['psci-owner'] !== undefined && {
-      psciOwner: parsePsciOwner('--psci-owner', options['psci-owner']),
-    }),
-    ...(options.services !== undefined && { services: parseServices('--services', options.services) }),
-    ...(options['no-pmu'] && { pmu: false }),
-    output: (bytes) => host.stdout(bytes.slice()),
-  };
-}
-
-/** Builds a machine in an address space of its own. */
-export async function buildMachine(
-  host: CliHost,
-  config: MachineConfig,
-  choice: KernelChoice = {},
-  profile?: ProfileRun,
-): Promise<Machine> {
-  const process = createProcess({ size: processSize(config), shared: false });
-  const syscalls = await host.createSyscalls(process, host.stderr, choice);
-  const watched = profile?.watch(syscalls, process) ?? syscalls;
-  return createMachine({ syscalls: watched, process, config, host: host.machineHost });
-}
-
 /** @returns the exit status */
 export async function run(host: CliHost, options: Options<typeof RUN_OPTIONS>): Promise<number> {
   checkKeyboard(host, options);
@@ -161,19 +67,14 @@ export async function runGuest(
   options: Options<typeof RUN_OPTIONS>,
   save?: SaveMoment,
 ): Promise<number> {
-  if (options.kernel === undefined) {
+  const { kernel } = options;
+  if (kernel === undefined) {
     throw new UsageError('no kernel to boot; give --kernel FILE, or use vkvm start for a ready-made guest');
   }
   const mode = await runMode(host, options);
-  const machine = await machineConfig(host, options, await host.readFile(options.kernel));
-  const config = { ...machine, deterministic: options.deterministic };
-  return runMachine(host, config, {
-    ...mode,
-    kernel: kernelChoice(options),
-    label: options,
-    save,
-    profile: await ProfileRun.of(host, options, config.kernel),
-  });
+  const parts = await machineParts(host, { ...options, kernel }, kernelChoice(options));
+  const profile = await ProfileRun.of(host, options, parts.config.kernel);
+  return runMachine(host, parts, { ...mode, label: options, save, profile });
 }
 
 /** @throws {UsageError} the guest would wait for a keyboard that it does not have */
@@ -219,8 +120,6 @@ export interface RunMode {
 
 /** What a machine is made with. */
 export interface BootMode extends RunMode {
-  /** What is chosen of the kernel. */
-  readonly kernel: KernelChoice;
   /** Names of the files, for messages about them. */
   readonly label: { readonly kernel?: string | undefined; readonly dtb?: string | undefined };
   /** The run is profiled. */
@@ -228,16 +127,16 @@ export interface BootMode extends RunMode {
 }
 
 /** Builds a machine and runs it to its end. @returns the exit status */
-export async function runMachine(host: CliHost, config: MachineConfig, mode: BootMode): Promise<number> {
+export async function runMachine(host: CliHost, parts: MachineParts, mode: BootMode): Promise<number> {
   const unmapped = new UnmappedAccesses();
-  const { save } = mode;
+  const { deterministic, profile, save } = mode;
   const output: MachineConfig['output'] = (bytes) => {
-    config.output(bytes);
+    parts.config.output(bytes);
     save?.watch(bytes);
   };
-  const { profile } = mode;
-  const full = { ...config, output, unmapped: unmapped.note };
-  using machine = await buildMachine(host, full, mode.kernel, profile).catch((error: unknown) => {
+  const config = { ...parts.config, deterministic, output, unmapped: unmapped.note };
+  const syscalls = profile?.watch(parts.syscalls, parts.process) ?? parts.syscalls;
+  using machine = await createMachine({ ...parts, syscalls, config }).catch((error: unknown) => {
     if (!(error instanceof LoadError)) throw error;
     const file = error.subject === 'memory' ? undefined : mode.label[error.subject];
     throw file === undefined ? error : new UsageError(`${file}: ${error.message}`, { cause: error });

@@ -4,8 +4,9 @@ import { encodeScript } from '../guest/init-script.ts';
 import { describeOptions } from './args.ts';
 import type { Options } from './args.ts';
 import type { CliHost, GuestFiles } from './host.ts';
-import { RUN_OPTIONS, checkKeyboard, machineConfig, runGuest, runMachine, runMode } from './run.ts';
+import { machineParts } from './machine-parts.ts';
 import { ProfileRun } from './profile-run.ts';
+import { RUN_OPTIONS, checkKeyboard, runGuest, runMachine, runMode } from './run.ts';
 import type { SaveMoment } from './save-moment.ts';
 import { UsageError } from './status.ts';
 import { kernelChoice } from './values.ts';
@@ -98,17 +99,8 @@ async function runBuiltin(
   save: SaveMoment | undefined,
 ): Promise<number> {
   const mode = await runMode(host, options);
-  const machine = await machineConfig(
-    host,
-    { ...options, smp: options.smp ?? (options.psci === 'none' ? '1' : '2') },
-    builtinGuest(),
-  );
-  const config = { ...machine, deterministic: options.deterministic };
-  return runMachine(host, config, {
-    ...mode,
-    kernel: kernelChoice(options),
-    label: {},
-    save,
-    profile: await ProfileRun.of(host, options, config.kernel),
-  });
+  const smp = options.smp ?? (options.psci === 'none' ? '1' : '2');
+  const parts = await machineParts(host, { ...options, smp, kernel: builtinGuest() }, kernelChoice(options));
+  const profile = await ProfileRun.of(host, options, parts.config.kernel);
+  return runMachine(host, parts, { ...mode, label: {}, save, profile });
 }
