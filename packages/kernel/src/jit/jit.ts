@@ -200,8 +200,11 @@ export class Jit {
     compiler.post(request);
   }
 
+  /** Some code of the op's page is compiled: a loop becomes hot at several places at once, and one answer may serve them. */
   #isPending(op: number): boolean {
-    for (const asked of this.#pending.values()) if (asked === op) return true;
+    const { pageOf } = this.#options;
+    const page = pageOf(op);
+    for (const asked of this.#pending.values()) if (pageOf(asked) === page) return true;
     return false;
   }
 
@@ -270,6 +273,10 @@ export class Jit {
     else this.#byPage.set(page, [batch]);
     this.#batches.add(batch);
     this.#cost += batch.cost;
+    // What was counted there was this code, still interpreted.
+    for (const [from, to] of ranges) {
+      for (let index = from; index < to; index++) this.#samples.delete(page + index * OP_SIZE);
+    }
     for (const oldest of this.#batches) {
       if (this.#cost <= maxCost || oldest === batch) break;
       this.#remove(oldest);
