@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { CODE, FlatMachine, RAM } from '../../test/flat-machine.ts';
 import type { CompileAnswer, CompileRequest } from '../jit/compiler.ts';
+import { COMPILED_INSTRUCTIONS } from '../state/engine-stats.ts';
 import { createCompiler } from './engine.ts';
 
 /** x0 counts down; x1 adds up what is loaded at x2. */
@@ -54,9 +55,37 @@ describe('another thread that compiles', () => {
     expect(elsewhere.answers).toHaveLength(0);
   });
 
-  test('that never answers is not waited for', () => {
+  test('that never answers is not waited for for ever', () => {
     const { machine, requests } = new Elsewhere();
-    expect(runLoop(machine, 300_000)).toBe(ADDED * 300_000n);
+    const compiled = (): number => machine.vcpu.getNumber(COMPILED_INSTRUCTIONS);
+    expect(runLoop(machine, 1_000_000)).toBe(ADDED * 1_000_000n);
+    expect(requests).toHaveLength(1);
+    expect(compiled()).toBe(0);
+    expect(runLoop(machine, 3_000_000)).toBe(ADDED * 3_000_000n);
+    expect(compiled()).toBeGreaterThan(1_000_000);
+  });
+
+  test('is asked once for a loop that becomes hot at two places', () => {
+    const elsewhere = new Elsewhere();
+    const { machine, requests } = elsewhere;
+    // The inner loop is left after some thousand instructions, so that samples come at both branches.
+    machine.place(CODE, [
+      0xd2820000, // mov x0, #0x1000
+      0xf1000400, // subs x0, x0, #1
+      0x54ffffe1, // b.ne subs
+      0xf1000421, // subs x1, x1, #1
+      0x54ffff81, // b.ne mov
+      0xd503207f, // wfi
+    ]);
+    const run = (count: number): void => {
+      machine.setX(1, count);
+      let { pc } = machine.run(CODE, 1 << 20);
+      while (pc !== BigInt(CODE + 24)) ({ pc } = machine.resume(1 << 20));
+    };
+    run(200);
+    expect(requests).toHaveLength(1);
+    elsewhere.answer();
+    run(200);
     expect(requests).toHaveLength(1);
   });
 

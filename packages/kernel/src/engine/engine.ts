@@ -14,7 +14,7 @@ import {
 } from '../jit/compiler.ts';
 import { Jit } from '../jit/jit.ts';
 import { Tlb } from '../mmu/tlb.ts';
-import { unpackRegime, unpackStack } from '../mmu/regime.ts';
+import { REGIME_ALIGNED, unpackRegime, unpackStack } from '../mmu/regime.ts';
 import {
   TRANSLATE_FAULT,
   TRANSLATE_FETCH,
@@ -205,6 +205,7 @@ export class Engine {
         imports: this.#imports,
         pageOf: (op) => this.#pageOf(op),
         decode: (op) => this.#decode(op),
+        isAligned: () => this.#vcpu.get32(REGIME_ALIGNED) !== 0,
         noticesInexact: () => (this.#vcpu.get32(FPSR) & FPSR_IXC) === 0,
       });
     }
@@ -367,7 +368,9 @@ export class Engine {
 
   /** After SCTLR_EL1, TCR_EL1 or TTBRn_EL1 changed. Drops what the change makes wrong. */
   regimeChanged(): void {
+    const wasAligned = this.#vcpu.get32(REGIME_ALIGNED);
     const change = unpackRegime(this.#vcpu);
+    if (this.#vcpu.get32(REGIME_ALIGNED) !== wasAligned) this.#jit?.dropAll();
     if (change === 'regime') this.#tlb.flush();
     else if (change === 'address space') this.#tlb.flushNonGlobal();
   }

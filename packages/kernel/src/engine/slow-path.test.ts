@@ -22,8 +22,10 @@ import {
 } from '../state/vcpu-state.ts';
 import { LEAVE_EXCEPTION, LEAVE_INTERRUPT, LEAVE_NO_SYNDROME, LEAVE_PORT } from '../interp/leave.ts';
 
-const machine = new FlatMachine();
-const { vcpu } = machine;
+const interpreting = new FlatMachine();
+const compiling = new FlatMachine(false, 'all');
+let machine = interpreting;
+let { vcpu } = machine;
 let guest = machine.load('memory');
 let tables = new PageTables(machine);
 
@@ -42,7 +44,9 @@ const SECOND = RAM + 3 * MIB;
 /** The two without translation: the last pages of RAM, and what is behind it. */
 const DATA = RAM + 2 * MIB;
 
-beforeEach(() => {
+function setUp(on: FlatMachine): void {
+  machine = on;
+  vcpu = machine.vcpu;
   machine.reset();
   guest = machine.load('memory');
   tables = new PageTables(machine);
@@ -57,7 +61,8 @@ beforeEach(() => {
   // A store-exclusive is an access only if something is marked.
   vcpu.set32(EXCLUSIVE_HOST, RAM_AT);
   tables.use();
-});
+}
+beforeEach(() => setUp(interpreting));
 
 const run = (label: string, address: bigint | number): Outcome => {
   machine.setX(1, address);
@@ -457,7 +462,12 @@ describe('a device access', () => {
   });
 });
 
-describe('alignment', () => {
+describe.each([
+  ['interpreted', interpreting],
+  ['compiled', compiling],
+])('alignment, %s,', (_, on) => {
+  beforeEach(() => setUp(on));
+
   const alignmentFault = (wnr: bigint) => ({
     leave: LEAVE_EXCEPTION,
     syndrome: (0x25n << 26n) | IL | wnr | 0x21n,
@@ -493,6 +503,7 @@ describe('alignment', () => {
       });
     }
     expect(isDone(run(label, VA + 0x100n + BigInt(bytes)))).toBe(true);
+    expect(unchanged(label, VA + 0x100n + BigInt(bytes / 2))).toMatchObject(alignmentFault(wnr));
   });
 
   test.each(ALL)('of %s to %i is demanded by Device memory', (label, bytes, wnr) => {
@@ -510,6 +521,18 @@ describe('alignment', () => {
       far: BigInt(DATA + bytes / 2),
     });
     expect(isDone(run(label, DATA + bytes))).toBe(true);
+    expect(unchanged(label, DATA + bytes / 2)).toMatchObject(alignmentFault(wnr));
+  });
+
+  test.each(ALL)('of %s to %i is what the MMU and SCTLR_EL1.A say now', (label, bytes, wnr) => {
+    tables.map(BigInt(DATA), FIRST);
+    const at = DATA + bytes / 2;
+    for (const sctlr of [1n, 0n, 1n, 1n | A, 1n]) {
+      machine.setSctlr(sctlr);
+      run(label, DATA);
+      if (sctlr === 1n) expect(isDone(run(label, at))).toBe(true);
+      else expect(unchanged(label, at)).toMatchObject(alignmentFault(wnr));
+    }
   });
 
   test.each(ALL)('of %s to %i is not demanded of Normal memory', (label) => {
@@ -596,7 +619,12 @@ describe('an atomic update', () => {
   });
 });
 
-describe('DC ZVA', () => {
+describe.each([
+  ['interpreted', interpreting],
+  ['compiled', compiling],
+])('DC ZVA, %s,', (_, on) => {
+  beforeEach(() => setUp(on));
+
   test.each([0n, 1n, 63n])('zeroes the block of its address + %i and nothing else', (offset) => {
     const expected = window().fill(0, 0x80, 0xc0);
     expect(isDone(run('zva', VA + 0x80n + offset))).toBe(true);
@@ -621,10 +649,13 @@ describe('DC ZVA', () => {
     expect(unchanged('zva', VA)).toMatchObject({ syndrome: (0x25n << 26n) | IL | WNR | 0x21n });
     machine.setSctlr(0n);
     expect(unchanged('zva', DATA)).toMatchObject({ syndrome: (0x25n << 26n) | IL | WNR | 0x21n });
+    run('str', DATA); // now there is an entry in the TLB
+    expect(unchanged('zva', DATA)).toMatchObject({ syndrome: (0x25n << 26n) | IL | WNR | 0x21n });
   });
 
   test('is not stopped by SCTLR_EL1.A', () => {
     tables.use(A);
+    expect(isDone(run('zva', VA + 1n))).toBe(true);
     expect(isDone(run('zva', VA + 1n))).toBe(true);
   });
 });

@@ -6,6 +6,7 @@ import { CodeEmitter } from '../a64/code-emitter.ts';
 import type { AccessForm, AtomicOp, Float, FpNeed, I32, I64, Size, V128, Var } from '../a64/emitter.ts';
 import { FPCR_FZ, FPCR_RMODE, FPSR_IXC } from '../a64/shared/fp-format.ts';
 import { ACCESS_ORDERED, ACCESS_SIGNED, ACCESS_SYNDROME, ACCESS_WIDE, ACCESS_WRITE } from '../mmu/access.ts';
+import { REGIME_ALIGNED } from '../mmu/regime.ts';
 import { HIT_LIMIT } from '../mmu/tlb.ts';
 import { FPCR, FPSR, TLB, TLB_TABLE_SIZE } from '../state/vcpu-state.ts';
 import type { Code, Local } from '../wasm/code.ts';
@@ -49,6 +50,9 @@ export const formOf = (form: AccessForm, write: boolean, single: boolean): numbe
 
 /** Form of a float. */
 const floatForm = (bits: 32 | 64): number => formOf({ size: bits === 64 ? 3 : 2 }, false, true);
+
+/** Bytes of one element of an access, which is what it may have to be aligned to. */
+export const elementSize = (form: number): number => (1 << (form & 3)) << ((form & FORM_QUAD) === 0 ? 0 : 1);
 
 export abstract class MemoryEmitter extends CodeEmitter {
   protected readonly vcpu: Local<I32>;
@@ -142,11 +146,12 @@ export abstract class MemoryEmitter extends CodeEmitter {
     return i64.lt_u(rotated, i64.const(HIT_LIMIT / bytes));
   }
 
-  /** 1 if the lookup hit and `bytes` from the address lie in one page. */
+  /** 1 if the lookup hit, `bytes` from the address lie in one page, and no alignment is demanded. */
   protected hitInPage(sum: Var<I64>, bytes: number): I32 {
     const { i32, i64 } = this;
     const inPage = i32.le_u(i32.and(i32.wrap_i64(sum.get()), i32.const(4095)), i32.const(4096 - bytes));
-    return i32.and(inPage, i64.lt_u(sum.get(), i64.const(HIT_LIMIT)));
+    const hit = i32.and(inPage, i64.lt_u(sum.get(), i64.const(HIT_LIMIT)));
+    return i32.gt_u(hit, this.state32(REGIME_ALIGNED));
   }
 
   // ---- loads

@@ -5,7 +5,7 @@ import { OP } from '../state/vcpu-state.ts';
 import { I32_TYPE } from '../wasm/opcode.ts';
 import { formOf, quadForm, STORES } from './memory-emitter.ts';
 import { OperandEmitter } from './operands.ts';
-import { FORM_QUAD, FORM_SLOT_SHIFT, STORED_AND_LEAVE } from './slow-path.ts';
+import { FORM_QUAD, FORM_SLOT_SHIFT, FORM_ZERO_BLOCK, STORED_AND_LEAVE } from './slow-path.ts';
 import { OP_SIZE } from './uop.ts';
 
 export abstract class SlowMemoryEmitter extends OperandEmitter {
@@ -145,7 +145,7 @@ export abstract class SlowMemoryEmitter extends OperandEmitter {
     const sum = this.lookup(at, form);
     const host = this.code.scoped<I32>(I32_TYPE);
     this.code.if(
-      this.hitAligned(sum, alignment),
+      (form & FORM_ZERO_BLOCK) === 0 ? this.hitAligned(sum, alignment) : this.hitInPage(sum, alignment),
       () => host.set(i32.wrap_i64(sum.get())),
       () => {
         this.setState32(OP, this.op.get());

@@ -4,7 +4,7 @@
  */
 import { EC, type I32, type I64 } from '../a64/emitter.ts';
 import { ACCESS_ORDERED, ACCESS_REGISTER_SHIFT, ACCESS_SYNDROME, ACCESS_WRITE } from '../mmu/access.ts';
-import { REGIME_ALIGN, REGIME_STACK_FAULTS } from '../mmu/regime.ts';
+import { REGIME_ALIGN, REGIME_ALIGNED, REGIME_STACK_FAULTS } from '../mmu/regime.ts';
 import { HIT_LIMIT } from '../mmu/tlb.ts';
 import {
   ALIGNMENT_FAULT,
@@ -197,8 +197,9 @@ class SlowFunction {
     const unprivileged = i32.mul(this.has(FORM_UNPRIVILEGED), i32.const(TRANSLATE_UNPRIVILEGED));
     const purpose = code.letI32(i32.or(i32.or(unprivileged, i32.const(kind)), this.unaligned.get()));
     const host = code.letI32(i32.const(0));
-    // The handler did not look at the TLB's answer for an unaligned address.
-    code.if(this.unaligned.get(), () => {
+    // The handler did not look at the TLB's answer for an unaligned address. Where it must be aligned, a walk knows.
+    const aligned = code.load<I32>('i32.load', this.vcpu.get(), REGIME_ALIGNED);
+    code.if(i32.gt_u(this.unaligned.get(), i32.mul(aligned, i32.const(TRANSLATE_UNALIGNED))), () => {
       const sum = this.#lookup(address, kind);
       code.if(i64.lt_u(sum.get(), i64.const(HIT_LIMIT)), () => host.set(i32.wrap_i64(sum.get())));
     });

@@ -18,6 +18,8 @@ export interface BatchForm {
   readonly shared: boolean;
   /** FPSR.IXC is clear: results are looked at for exactness. See RegionImports. */
   readonly asksExactness: boolean;
+  /** Accesses must be aligned: REGIME_ALIGNED. */
+  readonly aligned: boolean;
 }
 
 /** Name of a region's function among the exports. */
@@ -27,7 +29,7 @@ export const regionName = (place: number): string => `region${place}`;
 export function buildBatch(
   plan: HandlerPlan,
   regions: readonly Region[],
-  { shared, asksExactness }: BatchForm,
+  { shared, asksExactness, aligned }: BatchForm,
 ): Uint8Array<ArrayBuffer> {
   const module = new ModuleBuilder();
   importMemory(module, shared);
@@ -61,6 +63,7 @@ export function buildBatch(
       sysreg: slow.sysreg,
       kickable: shared,
       asksExactness,
+      aligned,
       routineIndex: (routine) => imports.routineIndex(routine),
       alone: alone[place],
       functionAt: (at) => functionAt.get(at),

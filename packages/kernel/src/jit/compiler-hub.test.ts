@@ -23,6 +23,7 @@ const request = (id: number, entry: number): CompileRequest => ({
   entry,
   shared: false,
   asksExactness: false,
+  aligned: false,
   page: new Uint8Array(),
   compiled: [],
 });

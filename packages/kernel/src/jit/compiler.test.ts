@@ -20,7 +20,8 @@ function entriesOf(code: readonly number[], entry: number): readonly number[] {
   for (const [i, word] of code.entries()) words.set32(CODE + 4 * (first + i), word);
   for (let i = first; i < OPS_PER_PAGE; i++) decoder.decode(OPS + OP_SIZE * i, CODE + 4 * i);
   const page = words.u8.slice(OPS, OPS + DECODED_PAGE_SIZE);
-  return compile({ id: 1, shared: false, asksExactness: false, page, entry, compiled: [] }).entries;
+  return compile({ id: 1, shared: false, asksExactness: false, aligned: false, page, entry, compiled: [] })
+    .entries;
 }
 
 const ADD = 0x9100_0421; // add x1, x1, #1

@@ -59,6 +59,8 @@ export interface JitOptions {
   readonly decode: (op: number) => void;
   /** FPSR.IXC is clear. */
   readonly noticesInexact: () => boolean;
+  /** Accesses must be aligned. Where that changes, all code is dropped. */
+  readonly isAligned: () => boolean;
   /** Nanoseconds of a clock. */
   readonly now: () => number;
   /** Counts what is compiled. */
@@ -220,7 +222,7 @@ export class Jit {
   }
 
   #request(op: number): CompileRequest {
-    const { words, noticesInexact, pageOf } = this.#options;
+    const { words, noticesInexact, isAligned, pageOf } = this.#options;
     const page = pageOf(op);
     const indexOf = (at: number): number => (at - page) / OP_SIZE;
     const copy = words.u8.slice(page, page + DECODED_PAGE_SIZE);
@@ -232,6 +234,7 @@ export class Jit {
       id: ++this.#requests,
       shared: words.isShared,
       asksExactness: noticesInexact(),
+      aligned: isAligned(),
       page: copy,
       entry: indexOf(op),
       compiled,

@@ -8,7 +8,8 @@
 import type { AccessForm, BranchKind, Emitter, Float, I32, I64, Reach, V128, Var } from '../a64/emitter.ts';
 import { NOWHERE } from '../interp/frame.ts';
 import { LEAVE_INTERRUPT } from '../interp/leave.ts';
-import { formOf, quadForm, STORES } from '../interp/memory-emitter.ts';
+import { elementSize, formOf, quadForm, STORES } from '../interp/memory-emitter.ts';
+import { FORM_ZERO_BLOCK } from '../interp/slow-path.ts';
 import { OP_SIZE } from '../interp/uop.ts';
 import { ACCESS_ORDERED, ACCESS_WRITE } from '../mmu/access.ts';
 import { REGIME_STACK_UNALIGNED } from '../mmu/regime.ts';
@@ -69,14 +70,30 @@ export class RegionEmitter extends RegionExits implements Emitter {
     const isUnaligned = (): I32 => i32.and(host.get(), i32.const(bytes - 1));
     const leavePage = (): void =>
       this.leaveOpIf(i32.gt_u(i32.and(host.get(), i32.const(4095)), i32.const(4096 - bytes)));
+    if (this.imports.aligned) {
+      this.#leaveUnaligned(host, form, bytes);
+      return host;
+    }
     if (bytes === 1) return host;
     // Larger ones are seldom aligned to all their size, but on the stack.
     const mayBeAligned = bytes <= 8 || (bytes === 16 && this.operands.b === SP_SLOT);
     if ((form & ACCESS_ORDERED) !== 0) this.leaveOpIf(isUnaligned());
-    // Where alignment is always demanded there is no entry, so an unaligned access is as good if it stays in the page.
+    // An unaligned access is as good if it stays in the page.
     else if (mayBeAligned) code.ifUnlikely(isUnaligned(), leavePage);
     else leavePage();
     return host;
+  }
+
+  /** Where accesses must be aligned. */
+  #leaveUnaligned(host: Var<I32>, form: number, bytes: number): void {
+    const { i32 } = this;
+    // Device memory refuses it.
+    if ((form & FORM_ZERO_BLOCK) !== 0) return this.leaveOpIf(i32.const(1));
+    const element = (form & ACCESS_ORDERED) === 0 ? elementSize(form) : bytes;
+    if (element > 1) this.leaveOpIf(i32.and(host.get(), i32.const(element - 1)));
+    if (bytes > element) {
+      this.leaveOpIf(i32.gt_u(i32.and(host.get(), i32.const(4095)), i32.const(4096 - bytes)));
+    }
   }
 
   /** An address of the same page that is known earlier, if there is one. */

@@ -38,6 +38,8 @@ export interface RegionImports {
    * interpreter, which is right for code that makes inexact results: it does so only before the first one.
    */
   readonly asksExactness: boolean;
+  /** See BatchForm. */
+  readonly aligned: boolean;
   routineIndex(routine: Routine): number;
   /** `(op: i32) → i32`: the entry's instruction done as the interpreter does it; `undefined` if it never has to be. */
   readonly alone: number | undefined;

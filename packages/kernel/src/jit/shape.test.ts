@@ -32,6 +32,7 @@ function regionOf(code: readonly number[]): WasmOp[] {
     id: 1,
     shared: false,
     asksExactness: false,
+    aligned: false,
     page,
     entry: 0,
     compiled: [],

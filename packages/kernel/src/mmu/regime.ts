@@ -17,6 +17,11 @@ export const REGIME_OUTPUT_BITS = REGIME + 0x0c;
 export const REGIME_STACK_UNALIGNED = REGIME + 0x10;
 /** u32: an access whose base is SP faults: SP is unaligned, and SCTLR_EL1.SA (at EL1) or SA0 (at EL0) is set. */
 export const REGIME_STACK_FAULTS = REGIME + 0x14;
+/**
+ * u32: accesses must be aligned, since SCTLR_EL1.A is set or the MMU is off, where all memory is Device. There are TLB
+ * entries, and what hits looks at the alignment of each element.
+ */
+export const REGIME_ALIGNED = REGIME + 0x18;
 /** One record for each half of the address space, that of TTBR0 first. */
 export const REGIME_HALVES = REGIME + 0x20;
 export const REGIME_HALF_SIZE = 0x20;
@@ -120,6 +125,7 @@ function unpackWords(vcpu: Block): void {
     Number((tcr >> BigInt(shift)) & ((1n << BigInt(bits)) - 1n));
   vcpu.set32(REGIME_MMU, sctlr & 1);
   vcpu.set32(REGIME_ALIGN, (sctlr >>> 1) & 1);
+  vcpu.set32(REGIME_ALIGNED, (sctlr & 3) === 1 ? 0 : 1);
   vcpu.set32(REGIME_WXN, (sctlr >>> 19) & 1);
   vcpu.set32(REGIME_OUTPUT_BITS, OUTPUT_BITS[field(32, 3)]!);
   HALVES.forEach((half, index) => {

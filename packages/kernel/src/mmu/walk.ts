@@ -31,7 +31,6 @@ import {
   HALF_TABLE,
   HALF_TOP_BYTE_IGNORED,
   PHYSICAL_BITS,
-  REGIME_ALIGN,
   REGIME_HALVES,
   REGIME_HALF_SIZE,
   REGIME_MMU,
@@ -478,13 +477,14 @@ function emitTranslate(
     });
   });
 
-  // A hit of several words does not look at their alignment, nor any hit at that of SP, so no entry may exist where it
-  // is demanded. And a full log is emptied by its reader; until then this page is translated at every access.
+  // A hit does not know what memory it is, nor does it look at SP's alignment, so where accesses must be aligned there is
+  // an entry only if all must: REGIME_ALIGNED. And a full log is emptied by its reader; until then this page is translated
+  // at every access.
   const logged = code.load<I32>('i32.load', i32.add(vcpu.get(), log.get()));
   code.if(
     i32.or(
       i32.gt_u(logged, i32.const(FILL_LOG_CAPACITY - 2)),
-      i32.or(device.get(), i32.or(word(REGIME_ALIGN), word(REGIME_STACK_FAULTS))),
+      i32.or(i32.and(device.get(), word(REGIME_MMU)), word(REGIME_STACK_FAULTS)),
     ),
     () => {
       host.get();
