@@ -170,7 +170,7 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
   const imports = withRoutines(module, {
     ...emitSlowPath(module, { vcpu, translate, mmioRead, mmioWrite, hearsAll, userAccess }),
     vcpu,
-    kickable: shared,
+    shared: shared,
     hypercall,
     sysreg,
     fetch: emitFetch(module, { vcpu, translate, openPage }),
@@ -403,7 +403,7 @@ function emitJump(
     target.set(code.load<I64>('i64.load', vcpu.get(), PC));
   });
   const spent = i32.ge_s(counted.get(), i32.const(0));
-  const leave = imports.kickable
+  const leave = imports.shared
     ? i32.or(spent, code.atomic<I32>('i32.load', code.load<I32>('i32.load', vcpu.get(), RUN_PAGE), [], KICK))
     : spent;
   code.if(leave, () => {

@@ -14,8 +14,8 @@ export interface HandlerImports extends SlowPath {
   readonly decode: number;
   /** `()`: SP has become unaligned to 16 bytes, or aligned again. */
   readonly stackMoved: number;
-  /** Whether other threads can write the kick word while guest code runs: the memory is shared. */
-  readonly kickable: boolean;
+  /** Whether other threads share the memory: they can write the kick word while guest code runs, for one. */
+  readonly shared: boolean;
   routineIndex(routine: Routine): number;
 }
 

@@ -225,7 +225,7 @@ export class HandlerEmitter extends SlowMemoryEmitter implements Emitter {
   #poll(): void {
     const { i32 } = this;
     const spent = i32.ge_s(i32.add(this.#acc(), this.op.get()), i32.const(0));
-    const leave = this.imports.kickable
+    const leave = this.imports.shared
       ? i32.or(spent, this.code.atomic<I32>('i32.load', this.state32(RUN_PAGE), [], KICK))
       : spent;
     this.code.if(leave, () => this.leave(LEAVE_BUDGET));

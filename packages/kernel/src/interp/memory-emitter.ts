@@ -65,6 +65,8 @@ export abstract class MemoryEmitter extends CodeEmitter {
 
   // ---- left to the back end
 
+  /** Whether other threads see the memory. If not, nothing comes between two accesses, in whatever order they are. */
+  protected abstract isShared(): boolean;
   /** Address of the soft TLB of the current exception level. */
   protected abstract tlb(): I32;
   /**
@@ -234,19 +236,35 @@ export abstract class MemoryEmitter extends CodeEmitter {
   }
 
   atomicLoad(host: I32, size: Size): I64 {
+    if (!this.isShared()) return this.code.load(LOADS[size][0], host);
     return this.code.atomic(ATOMIC_LOADS[size], host, []);
   }
 
   atomicStore(host: I32, value: I64, size: Size): void {
-    this.code.atomicStore(STORES[size], host, value);
+    if (this.isShared()) this.code.atomicStore(STORES[size], host, value);
+    else this.code.store(STORES[size], host, value);
   }
 
   atomicUpdate(op: AtomicOp, host: I32, value: I64, size: Size): I64 {
-    return this.code.atomic(atomicName(op, size), host, [value]);
+    const { code, i64 } = this;
+    if (this.isShared()) return code.atomic(atomicName(op, size), host, [value]);
+    const operand = code.letI64(value);
+    const at = code.letI32(host);
+    const old = code.letI64(code.load(LOADS[size][0], at.get()));
+    const updated = (): I64 => (op === 'xchg' ? operand.get() : i64[op](old.get(), operand.get()));
+    code.store(STORES[size], at.get(), updated());
+    return old.get();
   }
 
   atomicCompareExchange(host: I32, expected: I64, replacement: I64, size: Size): I64 {
-    return this.code.atomic(atomicName('cmpxchg', size), host, [expected, replacement]);
+    const { code, i64 } = this;
+    if (this.isShared()) return code.atomic(atomicName('cmpxchg', size), host, [expected, replacement]);
+    const value = code.letI64(replacement);
+    const wanted = code.letI64(expected);
+    const at = code.letI32(host);
+    const old = code.letI64(code.load(LOADS[size][0], at.get()));
+    code.if(i64.eq(old.get(), wanted.get()), () => code.store(STORES[size], at.get(), value.get()));
+    return old.get();
   }
 
   zeroBlock(address: I64): void {
@@ -261,6 +279,6 @@ export abstract class MemoryEmitter extends CodeEmitter {
   }
 
   fence(): void {
-    this.code.atomicFence();
+    if (this.isShared()) this.code.atomicFence();
   }
 }

@@ -35,6 +35,10 @@ export abstract class OperandEmitter extends MemoryEmitter {
     this.op = frame?.op ?? code.param<I32>(0);
   }
 
+  protected isShared(): boolean {
+    return this.imports.shared;
+  }
+
   protected tlb(): I32 {
     return this.frame ? this.frame.tlb.get() : this.state32(TLB_BASE);
   }

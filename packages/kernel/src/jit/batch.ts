@@ -42,7 +42,7 @@ export function buildBatch(
   const settle = module.importFunction(ENV, 'settle', [I32_TYPE, I32_TYPE, I64_TYPE], [I32_TYPE]);
   const imports = withRoutines(module, slow);
   const regionType = module.type(REGION_PARAMS, [I32_TYPE]);
-  const regionJump = emitJump(module, plan, { vcpu: slow.vcpu, jump, regionType, kickable: shared });
+  const regionJump = emitJump(module, plan, { vcpu: slow.vcpu, jump, regionType, shared });
   const alone = regions.map((region) => emitAlone(module, region, imports));
   const functions = regions.map((_, place) => module.function(REGION_PARAMS, [I32_TYPE], regionName(place)));
   const functionAt = new Map(regions.map(({ entry }, place) => [entry, functions[place]!.index]));
@@ -61,7 +61,7 @@ export function buildBatch(
       stackMoved: slow.stackMoved,
       hypercall: slow.hypercall,
       sysreg: slow.sysreg,
-      kickable: shared,
+      shared,
       asksExactness,
       aligned,
       routineIndex: (routine) => imports.routineIndex(routine),
@@ -80,7 +80,7 @@ export function buildBatch(
 function emitJump(
   module: ModuleBuilder,
   plan: HandlerPlan,
-  imports: Pick<RegionImports, 'vcpu' | 'jump' | 'regionType' | 'kickable'>,
+  imports: Pick<RegionImports, 'vcpu' | 'jump' | 'regionType' | 'shared'>,
 ): number {
   const { index, code } = module.function(JUMP_PARAMS, [I32_TYPE]);
   const { i32 } = code.ops;
@@ -92,7 +92,7 @@ function emitJump(
   const leave = (): void =>
     code.returnCall(imports.jump, target.get(), counted.get(), depth.get(), expected.get());
   code.ifUnlikely(i32.ge_s(counted.get(), i32.const(0)), leave);
-  if (imports.kickable) {
+  if (imports.shared) {
     const runPage = code.load<I32>('i32.load', vcpu.get(), RUN_PAGE);
     code.ifUnlikely(code.load<I32>('i32.load', runPage, KICK), leave);
   }

@@ -32,7 +32,7 @@ export interface RegionImports {
   /** Ports: see interp/traps.ts. */
   readonly hypercall: number;
   readonly sysreg: number;
-  readonly kickable: boolean;
+  readonly shared: boolean;
   /**
    * Results are looked at for exactness where inexact ones must be noticed. Else such instructions are left to the
    * interpreter, which is right for code that makes inexact results: it does so only before the first one.
@@ -130,7 +130,7 @@ export abstract class RegionState extends RegionFlags {
     if (uses.fp) this.fpTrap = word(FP_TRAP);
     for (const need of uses.fpNeeds) this.#fpFails.set(need, code.local<I32>(I32_TYPE));
     this.loadFpMode();
-    if (uses.back && this.imports.kickable) this.runPage = word(RUN_PAGE);
+    if (uses.back && this.imports.shared) this.runPage = word(RUN_PAGE);
     if (uses.pc) {
       this.pcAtEntry = code.local<I64>(I64_TYPE);
       this.pcAtEntry.set(
@@ -393,6 +393,10 @@ export abstract class RegionState extends RegionFlags {
 
   routineIndex(routine: Routine): number {
     return this.imports.routineIndex(routine);
+  }
+
+  protected isShared(): boolean {
+    return this.imports.shared;
   }
 
   protected tlb(): I32 {
