@@ -6,12 +6,14 @@ import {
   KVM_ARM_SET_DEVICE_ADDR,
   KVM_CREATE_IRQCHIP,
   KVM_EXIT_DEBUG,
+  KVM_EXIT_INTERNAL_ERROR,
   KVM_EXIT_MMIO,
   KVM_EXIT_UNKNOWN,
   KVM_GUESTDBG_ENABLE,
   KVM_GUESTDBG_SINGLESTEP,
   KVM_MP_STATE_STOPPED,
   KVM_REG_PC,
+  KVM_RUN,
   KVM_SET_GUEST_DEBUG,
   KVM_SET_MP_STATE,
   KVM_VGIC_V2_ADDR_TYPE_CPU,
@@ -27,23 +29,36 @@ import {
   vkvmRunIdle,
   xRegId,
 } from '@vkvm/uapi';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 
-import { DEVICE, RAM, TestProcess, TestVcpu, TestVm } from './machine.ts';
+import { adopt } from '../src/index.ts';
+import { DEVICE, RAM, TestProcess, TestVcpu, TestVm, named } from './machine.ts';
+import type { MachineOptions } from './machine.ts';
 
 const GICD = 0x0800_0000;
 const GICC = 0x0801_0000;
 const LDR = 0xb940_0022; // ldr w2, [x1]
+const CNTVCT = 0xd53b_e043; // mrs x3, cntvct_el0: asks the host what time it is
 const WFI = 0xd503_207f;
 const HVC = 0xd400_0002;
 /** Where the second vCPU begins: PSCI SYSTEM_OFF. */
-const OFF = 0x100;
+const OFF = 0x2000;
 
-/** Two vCPUs with a GIC, of which the first has read a device's register twice, waits for the third answer, and waits for an interrupt after the fourth. */
-function afterExits(shared = false): { vcpu: TestVcpu; other: TestVcpu } {
-  const vm = new TestVm(new TestProcess({ shared }));
+/** Reads a device's register four times, and waits for an interrupt. */
+const READS = [LDR, LDR, LDR, LDR, WFI];
+
+/**
+ * Two vCPUs with a GIC, of which the first has read a device's register twice and waits for the third answer.
+ * @param start - where its code begins in RAM
+ */
+function afterExits(
+  options: MachineOptions = {},
+  code = READS,
+  start = 0,
+): Record<'vcpu' | 'other', TestVcpu> {
+  const vm = new TestVm(new TestProcess(options));
   const { process } = vm;
-  vm.load([LDR, LDR, LDR, LDR, WFI]);
+  vm.load(code, start);
   vm.load([HVC], OFF);
   vm.slice(1000);
   process.ioctl(vm.fd, KVM_CREATE_IRQCHIP);
@@ -57,6 +72,7 @@ function afterExits(shared = false): { vcpu: TestVcpu; other: TestVcpu } {
   }
   other.set(KVM_REG_PC, BigInt(RAM + OFF));
   other.set(xRegId(0), 0x8400_0008n);
+  vcpu.set(KVM_REG_PC, BigInt(RAM + start));
   vcpu.set(xRegId(1), BigInt(DEVICE));
   for (let run = 0; run < 3; run++) expectRead(vcpu);
   return { vcpu, other };
@@ -73,11 +89,70 @@ function expectIdle(vcpu: TestVcpu, why: number): void {
 }
 
 test.each([false, true])('nothing: the guest goes on. Shared memory: %s', (shared) => {
-  const { vcpu } = afterExits(shared);
+  const { vcpu } = afterExits({ shared });
   vcpu.exit(kvmRunMmio).data.set([0x78, 0x56, 0x34, 0x12]);
   expectRead(vcpu);
   expect(vcpu.get(xRegId(2))).toBe(0x1234_5678n);
   expect(vcpu.get(KVM_REG_PC)).toBe(BigInt(RAM + 12));
+});
+
+test('the access is the last instruction of a page: the guest goes on in the next one', () => {
+  const { vcpu } = afterExits({}, READS, 0xff4);
+  expectRead(vcpu);
+  expect(vcpu.get(KVM_REG_PC)).toBe(BigInt(RAM + 0x1000));
+});
+
+test('somebody traces: every exit is told of', () => {
+  const told: number[] = [];
+  afterExits({ trace: { kvm_userspace_exit: (_, reason) => void told.push(reason) } });
+  expect(told).toEqual([KVM_EXIT_MMIO, KVM_EXIT_MMIO, KVM_EXIT_MMIO]);
+});
+
+test('it is run while its exit is traced: EDEADLK', () => {
+  let run = (): unknown => 'too early';
+  const answers: unknown[] = [];
+  const trace = { kvm_userspace_exit: () => void answers.push(run()) };
+  const { vcpu } = afterExits({ trace }, [...READS.slice(0, 4), ...READS]);
+  const untraced = adopt(vcpu.vm.process.kernel.share());
+  run = () => named(untraced.ioctl(vcpu.fd, KVM_RUN, 0));
+  expect(run()).toBe(0);
+  expectRead(vcpu);
+  expect(answers.at(-1)).toBe('EDEADLK');
+});
+
+test('KVM_RUN has an argument: EINVAL, and the guest goes on after', () => {
+  const { vcpu } = afterExits();
+  expect(vcpu.vm.process.ioctl(vcpu.fd, KVM_RUN, 1)).toBe('EINVAL');
+  expectRead(vcpu);
+  expect(vcpu.get(KVM_REG_PC)).toBe(BigInt(RAM + 12));
+});
+
+describe.each([false, true])('the host is asked for the time. Shared memory: %s', (shared) => {
+  test('and runs the vCPU that runs already: EDEADLK', () => {
+    let run = (): unknown => 'too early';
+    const answers: unknown[] = [];
+    const now = (): number => {
+      answers.push(run());
+      return 0;
+    };
+    const { vcpu } = afterExits({ shared, host: { now, wait: () => false } }, [LDR, LDR, LDR, CNTVCT, LDR]);
+    run = () => vcpu.run();
+    expectRead(vcpu);
+    expect(answers.at(-1)).toBe('EDEADLK');
+  });
+
+  test('and throws: EIO, and the vCPU can be run', () => {
+    let isBroken = false;
+    const now = (): number => {
+      if (isBroken) throw new Error('no time');
+      return 0;
+    };
+    const { vcpu } = afterExits({ shared, host: { now, wait: () => false } }, [LDR, LDR, LDR, CNTVCT, LDR]);
+    isBroken = true;
+    expect([vcpu.run(), vcpu.exitReason]).toEqual(['EIO', KVM_EXIT_INTERNAL_ERROR]);
+    isBroken = false;
+    expectRead(vcpu);
+  });
 });
 
 test('exit_reason is overwritten: the guest executes the access again', () => {

@@ -62,7 +62,7 @@ import { buildInterpreter, planHandlers, tableIndexOf, type HandlerPlan } from '
 import { coldName, ColdHandlers } from '../interp/cold.ts';
 import { Decoder, type PlainSysreg } from '../interp/decoder.ts';
 import { LEAVE_BUDGET, LEAVE_UNDEFINED, type Leave } from '../interp/leave.ts';
-import { NOT_RESUMED, STILL_SETTLED } from '../interp/entry.ts';
+import { NOT_RESUMED, STILL_SETTLED, type Resumed } from '../interp/entry.ts';
 import { VISIT_INTERVAL } from '../interp/frame.ts';
 import { plainInterpreter } from '../interp/prebuilt.ts';
 import type { Traps } from '../interp/traps.ts';
@@ -255,7 +255,7 @@ export class Engine {
    *
    * @returns why guest code was left, unless it was not entered or there is nothing to do about it
    */
-  resume(): Leave | typeof NOT_RESUMED | typeof STILL_SETTLED {
+  resume(): Resumed {
     const slice = this.#jit?.postpone() ?? MAX_BUDGET;
     const retired = this.#exports.resume(slice);
     if (retired === STILL_SETTLED || retired === NOT_RESUMED) return retired;

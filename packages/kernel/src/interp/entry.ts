@@ -2,13 +2,13 @@
 import { KVM_EXIT_UNKNOWN, kvmRun, kvmRunHw } from '@vkvm/uapi';
 
 import type { I32, I64 } from '../a64/emitter.ts';
-import { IN_GUEST, REQUESTS, SETTLED } from '../state/control.ts';
+import { IN_GUEST, REQUESTS, SETTLED, VCPU_MUTEX } from '../state/control.ts';
 import { COMPILED_INSTRUCTIONS, INSTRUCTIONS } from '../state/engine-stats.ts';
+import { FREE, HELD } from '../state/lock.ts';
 import { EXITS } from '../state/stats.ts';
 import {
   ACC,
   CODE_MOVED,
-  ENTRY_OP,
   INTERPRETED,
   INTERRUPT_LINES,
   LEAVE,
@@ -22,7 +22,7 @@ import type { ModuleBuilder } from '../wasm/module.ts';
 import { I32_TYPE } from '../wasm/opcode.ts';
 import { NOWHERE } from './frame.ts';
 import { KICK } from './handlers.ts';
-import { LEAVE_MMIO } from './leave.ts';
+import { LEAVE_MMIO, type Leave } from './leave.ts';
 import { OP_SIZE } from './uop.ts';
 
 const { immediate_exit: IMMEDIATE_EXIT, exit_reason: EXIT_REASON, flags: FLAGS } = kvmRun.offsets;
@@ -34,6 +34,8 @@ export const LEAVE_COST = 200;
 export const NOT_RESUMED = -1;
 /** And if guest code was left for another access that user space serves, and nothing else has happened. */
 export const STILL_SETTLED = -2;
+/** What has become of it: why guest code was left, if it was entered and there is something to do about it. */
+export type Resumed = Leave | typeof NOT_RESUMED | typeof STILL_SETTLED;
 
 interface EntryImports {
   readonly vcpu: number;
@@ -81,6 +83,9 @@ function emitRun(module: ModuleBuilder, imports: EntryImports): number {
  * `(budget: i32) → i32`: KVM_RUN of a vCPU that is {@link SETTLED}: completes the access that user space has served and runs
  * on from there, as `run`. Answers {@link NOT_RESUMED} if there is more to be looked at before, when the access may be
  * complete; {@link STILL_SETTLED}; or how many instructions were retired.
+ *
+ * The vCPU mutex is held. But where memory is not shared it is taken here, if it is free, and held after all other answers
+ * than those two.
  */
 function emitResume(module: ModuleBuilder, imports: EntryImports, run: number): void {
   const { code } = module.function([I32_TYPE], [I32_TYPE], 'resume');
@@ -96,6 +101,10 @@ function emitResume(module: ModuleBuilder, imports: EntryImports, run: number): 
       code.return();
     });
   notIf(i32.eqz(settled.get()));
+  if (!imports.shared) notIf(i32.ne(word(VCPU_MUTEX), i32.const(FREE)));
+  const setMutex = (value: number): void => {
+    if (!imports.shared) code.store('i32.store', vcpu.get(), i32.const(value), VCPU_MUTEX);
+  };
   const requested = i32.or(word(REQUESTS), word(INTERRUPT_LINES));
   const told = i32.or(
     code.load<I32>('i32.load', page.get(), KICK),
@@ -104,12 +113,14 @@ function emitResume(module: ModuleBuilder, imports: EntryImports, run: number): 
   notIf(i32.or(requested, told));
   notIf(i32.eqz(code.call<I32>(imports.complete)));
   if (imports.shared) notIf(isPaused(code, imports, vcpu));
+  setMutex(HELD);
   // As exitUnknown of state/exit.ts.
   code.store('i32.store', page.get(), i32.const(KVM_EXIT_UNKNOWN), EXIT_REASON);
   code.store('i32.store16', page.get(), i32.const(0), FLAGS);
   code.store('i64.store', page.get(), i64.const(0), HARDWARE_EXIT_REASON);
-  const entry = code.letI32(i32.add(vcpu.get(), i32.const(ENTRY_OP)));
-  code.store('i32.store', vcpu.get(), entry.get(), OP);
+  // Nothing has happened to the vCPU since it left at the op of the access: the next one is where it was.
+  const next = code.letI32(i32.add(word(OP), i32.const(OP_SIZE)));
+  code.store('i32.store', vcpu.get(), next.get(), OP);
   const isLess = (): I32 => i32.lt_u(budget.get(), settled.get());
   const slice = code.letI32(code.select(budget.get(), settled.get(), isLess()));
   const retired = code.letI32(code.call<I32>(run, slice.get()));
@@ -121,6 +132,7 @@ function emitResume(module: ModuleBuilder, imports: EntryImports, run: number): 
   code.store('i32.store', vcpu.get(), left.get(), SETTLED);
   const isAgain = i32.and(i32.eq(word(LEAVE), i32.const(LEAVE_MMIO)), i32.ne(settled.get(), i32.const(0)));
   code.if(isAgain, () => {
+    setMutex(FREE);
     i32.const(STILL_SETTLED);
     code.return();
   });

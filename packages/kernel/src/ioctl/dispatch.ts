@@ -20,6 +20,7 @@ import {
   fileObject,
 } from '../fd-table.ts';
 import type { FileKind } from '../fd-table.ts';
+import { NOT_RESUMED, STILL_SETTLED, type Resumed } from '../interp/entry.ts';
 import { Block } from '../state/block.ts';
 import { INITIALISED, IN_GUEST, SETTLED, VCPU_MUTEX } from '../state/control.ts';
 import { lock, lockOrRefuse, unlock } from '../state/lock.ts';
@@ -36,6 +37,9 @@ import { secureIoctls } from './secure.ts';
 import { systemIoctls } from './system.ts';
 import { vcpuIoctls } from './vcpu.ts';
 import { vmIoctls } from './vm.ts';
+
+/** As a constant of this module: one of another package is looked up at every call. */
+const RUN = KVM_RUN;
 
 /** Room for the largest argument. */
 export const ARGUMENT_SIZE = 1024;
@@ -87,9 +91,16 @@ const FILES: Readonly<Record<FileKind, FileRequests>> = {
 /** @param arg - as user space passed it: anything */
 export function dispatch(thread: KernelThread, fd: number, request: number, arg: number): number {
   const { words } = thread;
-  const kind = fileKind(words, fd);
   // The one request that is made a million times a second: nothing of it needs a table.
-  if (request === KVM_RUN && kind === FILE_VCPU) return dispatchRun(thread, fileObject(words, fd), arg);
+  if (request === RUN && fileKind(words, fd) === FILE_VCPU) {
+    return dispatchRun(thread, fileObject(words, fd), arg);
+  }
+  return dispatchByTable(thread, fd, request, arg);
+}
+
+function dispatchByTable(thread: KernelThread, fd: number, request: number, arg: number): number {
+  const { words } = thread;
+  const kind = fileKind(words, fd);
   const { requests, lock: lockKind, unknown } = FILES[kind];
   if (kind === FILE_NONE) return unknown;
   const block = new Block(words, fileObject(words, fd));
@@ -113,18 +124,38 @@ export function dispatch(thread: KernelThread, fd: number, request: number, arg:
 /** @param base - of the vCPU's block */
 function dispatchRun(thread: KernelThread, base: number, arg: number): number {
   const { words, host } = thread;
-  if (words.get32(words.get32(base + VM_BLOCK) + VM_DEAD) !== 0) return -EIO;
-  if (!lockOrRefuse(words, base + VCPU_MUTEX, host)) return -EDEADLK;
+  const resumed = words.isShared || arg !== 0 ? NOT_RESUMED : resumeAlone(thread, base);
+  if (resumed === STILL_SETTLED) return 0;
+  if (resumed === NOT_RESUMED) {
+    if (words.get32(words.get32(base + VM_BLOCK) + VM_DEAD) !== 0) return -EIO;
+    if (!lockOrRefuse(words, base + VCPU_MUTEX, host)) return -EDEADLK;
+  }
   try {
     if (arg !== 0) return -EINVAL;
     if (words.get32(base + INITIALISED) === 0) return -ENOEXEC;
-    return runVcpu(thread.vcpus.get(base));
+    const vcpu = thread.vcpus.get(base);
+    return runVcpu(vcpu, words.isShared ? vcpu.engine.resume() : resumed);
   } catch (error) {
     // It was thrown in guest code.
     words.set32(base + IN_GUEST, 0);
     throw error;
   } finally {
     unlock(words, base + VCPU_MUTEX, host);
+  }
+}
+
+/**
+ * Where memory is not shared: resumes a vCPU that is settled, and so initialised, in a VM that lives. Generated code takes the
+ * vCPU mutex, and gives it back if the vCPU is settled still. What is traced is not resumed.
+ */
+function resumeAlone(thread: KernelThread, base: number): Resumed {
+  const vcpu = thread.trace ? undefined : thread.vcpus.latest(base);
+  if (!vcpu) return NOT_RESUMED;
+  try {
+    return vcpu.engine.resume();
+  } catch (error) {
+    unlock(thread.words, base + VCPU_MUTEX, thread.host);
+    throw error;
   }
 }
 

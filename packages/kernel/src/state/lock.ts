@@ -8,8 +8,8 @@ import type { Host } from '../host.ts';
 import { InternalError } from './internal-error.ts';
 import type { Words } from './words.ts';
 
-const FREE = 0;
-const HELD = 1;
+export const FREE = 0;
+export const HELD = 1;
 const CONTENDED = 2;
 
 /** @returns whether the lock was free and is now held */

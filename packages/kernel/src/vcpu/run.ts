@@ -13,7 +13,7 @@ import {
   VKVM_KICK_SIGNAL_MASK,
 } from '@vkvm/uapi';
 
-import { LEAVE_COST, NOT_RESUMED, STILL_SETTLED } from '../interp/entry.ts';
+import { LEAVE_COST, NOT_RESUMED, STILL_SETTLED, type Resumed } from '../interp/entry.ts';
 import { LEAVE_MMIO, LEAVE_WFE } from '../interp/leave.ts';
 import type { Leave } from '../interp/leave.ts';
 import {
@@ -93,10 +93,14 @@ const IRQ_LINE = 1;
 const FIQ_LINE = 2;
 const SERROR_LINE = 4;
 
-/** Runs a vCPU that is initialised. @returns 0 with an exit in kvm_run, or -errno */
-export function runVcpu(vcpu: Vcpu): number {
-  const { block, thread, engine } = vcpu;
-  const resumed = engine.resume();
+/**
+ * Runs a vCPU that is initialised. The vCPU mutex is held.
+ *
+ * @param resumed - what its engine's `resume` has answered
+ * @returns 0 with an exit in kvm_run, or -errno
+ */
+export function runVcpu(vcpu: Vcpu, resumed: Resumed): number {
+  const { block, thread } = vcpu;
   const result = resumed === STILL_SETTLED ? 0 : resumed === NOT_RESUMED ? run(vcpu) : runOn(vcpu, resumed);
   thread.trace?.kvm_userspace_exit?.(block.get32(VCPU_ID), exitReason(block), Math.max(0, -result));
   return result;

@@ -69,10 +69,16 @@ export class VcpuCache {
     this.#thread = thread;
   }
 
+  /** The vCPU that was asked for last, if that is the one in this block. */
+  latest(base: number): Vcpu | undefined {
+    const last = this.#last;
+    return last?.block.base === base && last.isCurrent ? last : undefined;
+  }
+
   /** @param base - address of the vCPU's block */
   get(base: number): Vcpu {
-    const last = this.#last;
-    if (last?.block.base === base && last.isCurrent) return last;
+    const latest = this.latest(base);
+    if (latest) return latest;
     let vcpu = this.#vcpus.get(base);
     if (!vcpu?.isCurrent) {
       vcpu = new Vcpu(new Block(this.#thread.words, base), this.#thread);

@@ -92,6 +92,12 @@ function load(data: Uint8Array, at: number, width: number): number {
   return value >>> 0;
 }
 
+/** Without a loop: a guest may read registers a million times a second. */
 function store(data: Uint8Array, at: number, width: number, value: number): void {
-  for (let index = 0; index < width; index += 1) data[at + index] = value >>> (index * 8);
+  data[at] = value;
+  if (width === 1) return;
+  data[at + 1] = value >>> 8;
+  if (width === 2) return;
+  data[at + 2] = value >>> 16;
+  data[at + 3] = value >>> 24;
 }

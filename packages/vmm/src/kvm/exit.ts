@@ -150,6 +150,13 @@ type Writable<T> = { -readonly [K in keyof T]: T[K] };
 const NO_DEADLINE = 0xffff_ffff_ffff_ffffn;
 const UNION = kvmRun.offsets.padding;
 
+// What each MMIO exit needs, as constants of this module: those of another package are looked up at every call.
+const MMIO = KVM_EXIT_MMIO;
+const REASON_WORD = kvmRun.offsets.exit_reason / 4;
+const ADDRESS_WORD = kvmRunMmio.offsets.phys_addr / 4;
+const LENGTH_WORD = kvmRunMmio.offsets.len / 4;
+const IS_WRITE_WORD = kvmRunMmio.offsets.is_write / 4;
+
 /**
  * Decodes one vCPU's `kvm_run`. The objects it hands out are its own and are overwritten by the next exit of the
  * same kind: an exit costs no allocation.
@@ -176,20 +183,21 @@ export class ExitReader {
    * @returns undefined where that is an error which no exit describes
    */
   read(result: number): VcpuExit | undefined {
-    const reason = this.#words[kvmRun.offsets.exit_reason / 4] as number;
+    const reason = this.#words[REASON_WORD] as number;
     // Nearly all are this one: a function small enough for the compiler to take it into its caller.
-    return result === 0 && reason === KVM_EXIT_MMIO ? this.#readMmio() : this.#readOther(result, reason);
+    return result === 0 && reason === MMIO ? this.#readMmio() : this.#readOther(result, reason);
   }
 
   #readMmio(): MmioExit {
     const words = this.#words;
     const { mmio } = this.#exits;
-    const low = words[UNION / 4] as number;
-    const high = words[UNION / 4 + 1] as number;
+    const low = words[ADDRESS_WORD] as number;
+    const high = words[ADDRESS_WORD + 1] as number;
     // A small integer where it is one: arithmetic of others is that of doubles.
     mmio.address = high === 0 ? low : low + high * 0x1_0000_0000;
-    mmio.data = this.#data[words[kvmRunMmio.offsets.len / 4] as number] ?? mmio.data;
-    mmio.isWrite = ((words[kvmRunMmio.offsets.is_write / 4] as number) & 0xff) !== 0;
+    const length = words[LENGTH_WORD] as number;
+    if (mmio.data.length !== length) mmio.data = this.#data[length] ?? mmio.data;
+    mmio.isWrite = ((words[IS_WRITE_WORD] as number) & 0xff) !== 0;
     return mmio;
   }
 

@@ -64,6 +64,19 @@ describe('Vcpu', () => {
     expect(store).toBe(load); // no allocation per exit
   });
 
+  test('gives each access the bytes that it has', () => {
+    const kernel = new FakeKernel();
+    const { vcpu } = vcpuOf(kernel);
+    const lengths = [4, 4, 1, 8, 2, 4];
+    kernel.script.push(...lengths.map((read) => mmio(0x900_0000, { read })));
+    const places = lengths.map(() => {
+      const load = vcpu.run();
+      return load.reason === 'mmio' ? [load.data.byteOffset, load.data.length] : [];
+    });
+    const { run } = kernel.vcpus[0]!;
+    expect(places).toEqual(lengths.map((length) => [run + 40, length]));
+  });
+
   test.each([
     ['the end of a slice', sliceEnd, { reason: 'intr' }],
     ['idle without a deadline', idle(), { reason: 'idle', deadline: Infinity }],

@@ -20,6 +20,9 @@ import type { Exit24, VcpuExit } from './exit.ts';
 import type { UserSpace } from './process.ts';
 import { RegisterFile } from './register-file.ts';
 
+/** As a constant of this module: one of another package is looked up at every call. */
+const RUN = KVM_RUN;
+
 /** An SError that waits for the guest to unmask it. */
 export interface PendingSerror {
   /** ISS of its syndrome; absent on a CPU without RAS. */
@@ -77,7 +80,7 @@ export class Vcpu extends RegisterFile {
    *   VM is dead; `EFAULT`; first-run errors of GIC and timer
    */
   run(): VcpuExit {
-    const result = this.user.syscalls.ioctl(this.fd, KVM_RUN, 0);
+    const result = this.user.syscalls.ioctl(this.fd, RUN, 0);
     const exit = this.#exits.read(result);
     if (exit === undefined) throw this.failure(KVM_RUN, result);
     return exit;
