@@ -40,7 +40,8 @@ const everyPackage = ['@vkvm/uapi', '@vkvm/kernel', '@vkvm/vmm', 'vkvm'];
 
 export const importRules: ImportRules = {
   folders: [
-    { folder: 'packages/uapi', name: '@vkvm/uapi', packages: [], node: [], libraries: [] },
+    // Itself, because the ledger lists what it exports.
+    { folder: 'packages/uapi', name: '@vkvm/uapi', packages: ['@vkvm/uapi'], node: [], libraries: [] },
     { folder: 'packages/kernel', name: '@vkvm/kernel', packages: ['@vkvm/uapi'], node: [], libraries: [] },
     {
       folder: 'packages/vmm',

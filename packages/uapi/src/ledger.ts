@@ -5,7 +5,8 @@
  * Pads and reserved words are left out: a later revision may give them a meaning, together with a capability.
  */
 
-import * as uapi from './index.ts';
+// By name: the bundle then has an object of all exports only where the ledger is asked for.
+import * as uapi from '@vkvm/uapi';
 import type { Struct } from './layout.ts';
 
 /** A number of the ledger: as it is below 10 000, else as a string in hex. */

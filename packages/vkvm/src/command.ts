@@ -1,6 +1,5 @@
 /** The command, put together: the VMM's command line on this package's kernel. */
 import { setFlagsFromString } from 'node:v8';
-import { createKernel } from '@vkvm/kernel';
 import { runCommand } from '@vkvm/vmm/node';
 import { startCompiler } from './compiler-thread.ts';
 
@@ -20,13 +19,16 @@ function tuneEngine(): void {
 export function command(argv: readonly string[]): Promise<number> {
   tuneEngine();
   return runCommand(argv, {
-    createSyscalls: (process, report, { now, deterministic, ...choice } = {}) =>
-      createKernel({
+    createSyscalls: async (process, report, { now, deterministic, ...choice } = {}) => {
+      // Files are read while this is loaded.
+      const { createKernel } = await import('@vkvm/kernel');
+      return createKernel({
         host: { report, ...(now ? { now } : {}) },
         // Another thread answers at another moment each time; and a replay, which has a clock of its own, makes hundreds
         // of kernels that run for a moment each.
         ...(deterministic || now ? {} : { compiler: startCompiler }),
         ...choice,
-      }).attach(process),
+      }).attach(process);
+    },
   });
 }
