@@ -11,6 +11,7 @@ import {
   ACCESS_WIDE,
   ACCESS_WRITE,
 } from '../mmu/access.ts';
+import { tlbFills } from '../state/engine-stats.ts';
 import {
   ACCESS,
   EXCLUSIVE_HOST,
@@ -460,6 +461,17 @@ describe('a device access', () => {
     run('ldr_w', DEVICE_VA + 3n);
     expect(seen).toMatchObject([{ access: word(2, 0), pa: NOWHERE + 3 }]);
   });
+});
+
+test.each(['ldr', 'str', 'ldp', 'stp', 'ldr_q'])('%s of two pages fills the TLB once', (label) => {
+  const fills = (offset: bigint): number => {
+    expect(isDone(run(label, VA + BigInt(PAGE) - offset))).toBe(true);
+    return tlbFills(vcpu);
+  };
+  for (const offset of label.endsWith('p') ? [8n, 4n] : [4n]) {
+    fills(offset);
+    expect(fills(offset)).toBe(fills(offset));
+  }
 });
 
 describe.each([

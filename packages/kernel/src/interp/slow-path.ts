@@ -197,9 +197,11 @@ class SlowFunction {
     const unprivileged = i32.mul(this.has(FORM_UNPRIVILEGED), i32.const(TRANSLATE_UNPRIVILEGED));
     const purpose = code.letI32(i32.or(i32.or(unprivileged, i32.const(kind)), this.unaligned.get()));
     const host = code.letI32(i32.const(0));
-    // The handler did not look at the TLB's answer for an unaligned address. Where it must be aligned, a walk knows.
-    const aligned = code.load<I32>('i32.load', this.vcpu.get(), REGIME_ALIGNED);
-    code.if(i32.gt_u(this.unaligned.get(), i32.mul(aligned, i32.const(TRANSLATE_UNALIGNED))), () => {
+    // The handler did not look at the TLB's answer for an unaligned address, nor for two pages. Where an address must be
+    // aligned, a walk knows.
+    const aligned = (): I32 => code.load<I32>('i32.load', this.vcpu.get(), REGIME_ALIGNED);
+    const refused = i32.and(this.unaligned.get(), i32.mul(aligned(), i32.const(TRANSLATE_UNALIGNED)));
+    code.if(i32.eqz(refused), () => {
       const sum = this.#lookup(address, kind);
       code.if(i64.lt_u(sum.get(), i64.const(HIT_LIMIT)), () => host.set(i32.wrap_i64(sum.get())));
     });
