@@ -14,25 +14,25 @@ export interface FlagWords {
 }
 
 /** FA and FB by C (bit 1) and N ≠ V (bit 0). */
-export const FLAG_PAIRS: readonly (readonly [a: number, b: number])[] = [
-  [0, -1],
-  [0, 1],
-  [0, 0],
-  [-1, 0],
+export const FLAG_PAIRS: readonly { readonly a: number; readonly b: number }[] = [
+  { a: 0, b: -1 },
+  { a: 0, b: 1 },
+  { a: 0, b: 0 },
+  { a: -1, b: 0 },
 ];
 /** The same where the mark must stand: C ∧ N = V has no equal pair then. */
-export const MARKED_PAIRS: readonly (readonly [a: number, b: number])[] = [
-  [0, -4],
-  [0, 4],
-  [4, 0],
-  [-4, 0],
+export const MARKED_PAIRS: readonly { readonly a: number; readonly b: number }[] = [
+  { a: 0, b: -4 },
+  { a: 0, b: 4 },
+  { a: 4, b: 0 },
+  { a: -4, b: 0 },
 ];
 
 /** @param nzcv - NZCV in bits 3:0 */
 export function packFlags(nzcv: number): FlagWords {
   const [n, z, c, v] = [(nzcv >> 3) & 1, (nzcv >> 2) & 1, (nzcv >> 1) & 1, nzcv & 1] as const;
   const pairs = n && z ? MARKED_PAIRS : FLAG_PAIRS;
-  const [a, b] = pairs[(c << 1) | (n ^ v)]!;
+  const { a, b } = pairs[(c << 1) | (n ^ v)]!;
   return { nz: z ? 0n : n ? -1n : 1n, a: BigInt(a), b: BigInt(b) };
 }
 

@@ -412,13 +412,7 @@ export class Engine {
   // ---- decoded code
 
   #decode(op: number): void {
-    const page = this.#pageOf(op);
-    const code = this.#codeAt(op);
-    const count = this.#decoder.decode(op, code);
-    this.#sourceOf(page).set(
-      this.#vcpu.words.u32.subarray(code >>> 2, (code >>> 2) + count),
-      (op - page) / OP_SIZE,
-    );
+    this.#decoder.decode(op, this.#codeAt(op), this.#sourceOf(this.#pageOf(op)));
     const cold = this.#decoder.takeNewCold();
     if (cold.length > 0) this.#loadCold(cold);
   }

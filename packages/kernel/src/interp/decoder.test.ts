@@ -4,7 +4,7 @@ import { INSNS } from '../a64/table.ts';
 import { Words } from '../state/words.ts';
 import { planHandlers } from './build.ts';
 import { Decoder } from './decoder.ts';
-import { HANDLER_UNDEFINED, OP_SIZE } from './uop.ts';
+import { HANDLER_UNDEFINED, OPS_PER_PAGE, OP_SIZE } from './uop.ts';
 
 const CODE = 0x1000;
 const OPS = 0x8000;
@@ -20,7 +20,7 @@ const plan = planHandlers(INSNS);
 function decode(decoder: Decoder, offset: number, code: readonly number[]): number[][] {
   words.u8.fill(0, OPS, OPS + 0x4000);
   for (const [i, word] of code.entries()) words.set32(CODE + offset + 4 * i, word);
-  decoder.decode(OPS + 4 * offset, CODE + offset);
+  decoder.decode(OPS + 4 * offset, CODE + offset, new Uint32Array(OPS_PER_PAGE));
   return code.map((_, i) => {
     const op = OPS + 4 * offset + OP_SIZE * i;
     return [0, 4, 8, 12].map((at) => words.get32(op + at));

@@ -42,18 +42,19 @@ export class Decoder {
    *
    * @param op - address of the first op
    * @param code - user address of its instruction
-   * @returns how many were decoded
+   * @param sources - is told the words of what is decoded, by their place in the page
    */
-  decode(op: number, code: number): number {
+  decode(op: number, code: number, sources: Uint32Array): void {
     const { u16, u32 } = this.#words;
     const most = Math.min(AHEAD, OPS_PER_PAGE - ((code & 4095) >>> 2));
     for (let count = 0, at = op, word = code; count < most; count++, at += OP_SIZE, word += 4) {
+      const source = u32[word >>> 2]!;
       const met = u16[at >>> 1] !== HANDLER_DECODE;
-      const ends = met || this.#decodeOne(at, u32[word >>> 2]!, word & 4095);
+      const ends = met || this.#decodeOne(at, source, word & 4095);
+      if (!met) sources[(word & 4095) >>> 2] = source;
       if ((word & 4095) !== 0) this.#joinPair(at - OP_SIZE);
-      if (ends) return met ? count : count + 1;
+      if (ends) return;
     }
-    return most;
   }
 
   #assign(handler: number): void {

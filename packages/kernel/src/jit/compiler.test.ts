@@ -18,7 +18,8 @@ function entriesOf(code: readonly number[], entry: number): readonly number[] {
   const first = OPS_PER_PAGE - code.length;
   const decoder = new Decoder(words, new DecodeTable(INSNS), plan, () => -1);
   for (const [i, word] of code.entries()) words.set32(CODE + 4 * (first + i), word);
-  for (let i = first; i < OPS_PER_PAGE; i++) decoder.decode(OPS + OP_SIZE * i, CODE + 4 * i);
+  for (let i = first; i < OPS_PER_PAGE; i++)
+    decoder.decode(OPS + OP_SIZE * i, CODE + 4 * i, new Uint32Array(OPS_PER_PAGE));
   const page = words.u8.slice(OPS, OPS + DECODED_PAGE_SIZE);
   return compile({ id: 1, shared: false, asksExactness: false, aligned: false, page, entry, compiled: [] })
     .entries;

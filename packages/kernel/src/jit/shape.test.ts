@@ -4,7 +4,7 @@ import { DecodeTable } from '../a64/decode.ts';
 import { INSNS } from '../a64/table.ts';
 import { planHandlers } from '../interp/build.ts';
 import { Decoder } from '../interp/decoder.ts';
-import { DECODED_PAGE_SIZE } from '../interp/uop.ts';
+import { DECODED_PAGE_SIZE, OPS_PER_PAGE } from '../interp/uop.ts';
 import { Words } from '../state/words.ts';
 import { regionCompiler } from './compiler.ts';
 
@@ -25,7 +25,8 @@ function regionOf(code: readonly number[]): WasmOp[] {
   for (const [i, word] of code.entries()) words.set32(CODE + 4 * i, word);
   const decoder = new Decoder(words, table, plan, () => -1);
   for (let i = 0; i < code.length; i++) {
-    if (words.get32(OPS + 16 * i) === 0) decoder.decode(OPS + 16 * i, CODE + 4 * i);
+    if (words.get32(OPS + 16 * i) === 0)
+      decoder.decode(OPS + 16 * i, CODE + 4 * i, new Uint32Array(OPS_PER_PAGE));
   }
   const page = words.u8.slice(OPS, OPS + DECODED_PAGE_SIZE);
   const { code: bytes, entries } = compile({

@@ -45,13 +45,11 @@ export function accessSysreg(table: SysregTable, vcpu: Block, word: number, env:
 /** Syndrome of a trapped access: class 0x18, with the encoding. Source: Arm DDI 0487, ESR_ELx. */
 export function trapSyndrome(word: number): number {
   const key = keyOfWord(word);
-  const [op0, op1, crn, crm, op2] = [
-    key >>> 14,
-    (key >>> 11) & 7,
-    (key >>> 7) & 15,
-    (key >>> 3) & 15,
-    key & 7,
-  ];
+  const op0 = key >>> 14;
+  const op1 = (key >>> 11) & 7;
+  const crn = (key >>> 7) & 15;
+  const crm = (key >>> 3) & 15;
+  const op2 = key & 7;
   const iss =
     (op0 << 20) |
     (op2 << 17) |

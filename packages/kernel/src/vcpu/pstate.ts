@@ -58,9 +58,12 @@ const isLess = (aHigh: number, aLow: number, bHigh: number, bLow: number): boole
 
 /** @returns NZCV in bits 3:0: a64/flags.ts, in halves */
 function readFlags(block: Block): number {
-  const [nzLow, nzHigh] = [block.get32(FLAG_NZ), block.get32(FLAG_NZ + 4)];
-  const [aLow, aHigh] = [block.get32(FLAG_A), block.get32(FLAG_A + 4)];
-  const [bLow, bHigh] = [block.get32(FLAG_B), block.get32(FLAG_B + 4)];
+  const nzLow = block.get32(FLAG_NZ);
+  const nzHigh = block.get32(FLAG_NZ + 4);
+  const aLow = block.get32(FLAG_A);
+  const aHigh = block.get32(FLAG_A + 4);
+  const bLow = block.get32(FLAG_B);
+  const bHigh = block.get32(FLAG_B + 4);
   const zero = nzLow === 0 && nzHigh === 0;
   const differ = aLow !== bLow || aHigh !== bHigh;
   const mark = zero && differ && ((aLow | bLow) & 3) === 0;
@@ -77,9 +80,12 @@ function setSigned(block: Block, offset: number, value: number): void {
 
 /** @param nzcv - in bits 3:0 */
 function writeFlags(block: Block, nzcv: number): void {
-  const [n, z, c, v] = [(nzcv >>> 3) & 1, (nzcv >>> 2) & 1, (nzcv >>> 1) & 1, nzcv & 1];
+  const n = (nzcv >>> 3) & 1;
+  const z = (nzcv >>> 2) & 1;
+  const c = (nzcv >>> 1) & 1;
+  const v = nzcv & 1;
   const pairs = n === 1 && z === 1 ? MARKED_PAIRS : FLAG_PAIRS;
-  const [a, b] = pairs[(c << 1) | (n ^ v)]!;
+  const { a, b } = pairs[(c << 1) | (n ^ v)]!;
   setSigned(block, FLAG_NZ, z === 1 ? 0 : n === 1 ? -1 : 1);
   setSigned(block, FLAG_A, a);
   setSigned(block, FLAG_B, b);
