@@ -82,10 +82,10 @@ describe('another thread that compiles', () => {
       let { pc } = machine.run(CODE, 1 << 20);
       while (pc !== BigInt(CODE + 24)) ({ pc } = machine.resume(1 << 20));
     };
-    run(200);
+    run(80);
     expect(requests).toHaveLength(1);
     elsewhere.answer();
-    run(200);
+    run(80);
     expect(requests).toHaveLength(1);
   });
 

@@ -35,6 +35,8 @@ const HOT = 5;
  */
 const HOT_ELSEWHERE = 24;
 const URGENT = 2000;
+/** Samples until another piece of a page is asked for while one is made. */
+const PATIENCE = 96;
 /** Requests that wait there at most: each has a copy of its page, and what is asked last would be answered last. */
 const MAX_PENDING = 16;
 /**
@@ -178,7 +180,7 @@ export class Jit {
     this.#samples.set(op, count);
     const { compiler } = this.#options;
     if (compiler && (count < URGENT || !isSample)) {
-      if (count >= HOT_ELSEWHERE && this.#pending.size < MAX_PENDING && !this.#isPending(op))
+      if (count >= HOT_ELSEWHERE && this.#pending.size < MAX_PENDING && !this.#isPending(op, count))
         this.#ask(compiler, op);
     } else if (count >= HOT) {
       this.#timed(() => this.#install(op, this.#compileHere(this.#request(op))));
@@ -202,11 +204,16 @@ export class Jit {
     compiler.post(request);
   }
 
-  /** Some code of the op's page is compiled: a loop becomes hot at several places at once, and one answer may serve them. */
-  #isPending(op: number): boolean {
+  /**
+   * The code is being compiled, or some of its page is: a loop becomes hot at several places at once, and one answer may
+   * serve them.
+   */
+  #isPending(op: number, count: number): boolean {
     const { pageOf } = this.#options;
     const page = pageOf(op);
-    for (const asked of this.#pending.values()) if (pageOf(asked) === page) return true;
+    for (const asked of this.#pending.values()) {
+      if (asked === op || (count < PATIENCE && pageOf(asked) === page)) return true;
+    }
     return false;
   }
 
