@@ -31,7 +31,7 @@ export const KINDS = {
 } as const satisfies Readonly<Record<string, Omit<Functions, 'count'>>>;
 
 /** Instructions that a function runs for: long enough to be found hot and compiled, whatever was sampled before. */
-const INSTRUCTIONS = 750_000;
+const INSTRUCTIONS = 2_000_000;
 /** The words of the guest's `parameters`, behind the header of the Image. */
 const PARAMETERS = 16;
 

@@ -58,11 +58,11 @@ describe('another thread that compiles', () => {
   test('that never answers is not waited for for ever', () => {
     const { machine, requests } = new Elsewhere();
     const compiled = (): number => machine.vcpu.getNumber(COMPILED_INSTRUCTIONS);
-    expect(runLoop(machine, 1_000_000)).toBe(ADDED * 1_000_000n);
+    expect(runLoop(machine, 300_000)).toBe(ADDED * 300_000n);
     expect(requests).toHaveLength(1);
     expect(compiled()).toBe(0);
-    expect(runLoop(machine, 3_000_000)).toBe(ADDED * 3_000_000n);
-    expect(compiled()).toBeGreaterThan(1_000_000);
+    expect(runLoop(machine, 1_000_000)).toBe(ADDED * 1_000_000n);
+    expect(compiled()).toBeGreaterThan(300_000);
   });
 
   test('is asked once for a loop that becomes hot at two places', () => {

@@ -30,13 +30,11 @@ const RARELY = 1 / 16;
 /** Samples that make an op the entry of a region, where this thread compiles. */
 const HOT = 5;
 /**
- * Where another thread does: it is asked earlier, and when it lets us wait for very long this one does it after all. It
- * takes longer here than there, where translating is practised, so that is for a thread that does not answer.
+ * Where another thread does: it is asked earlier, and when it lets us wait for long this one does it after all. It takes
+ * longer here than there, where translating is practised, so that is for a thread that has too much to do.
  */
 const HOT_ELSEWHERE = 24;
-const URGENT = 2000;
-/** Samples until another piece of a page is asked for while one is made. */
-const PATIENCE = 96;
+const URGENT = 400;
 /** Requests that wait there at most: each has a copy of its page, and what is asked last would be answered last. */
 const MAX_PENDING = 16;
 /**
@@ -180,7 +178,7 @@ export class Jit {
     this.#samples.set(op, count);
     const { compiler } = this.#options;
     if (compiler && (count < URGENT || !isSample)) {
-      if (count >= HOT_ELSEWHERE && this.#pending.size < MAX_PENDING && !this.#isPending(op, count))
+      if (count >= HOT_ELSEWHERE && this.#pending.size < MAX_PENDING && !this.#isPending(op))
         this.#ask(compiler, op);
     } else if (count >= HOT) {
       this.#timed(() => this.#install(op, this.#compileHere(this.#request(op))));
@@ -204,16 +202,11 @@ export class Jit {
     compiler.post(request);
   }
 
-  /**
-   * The code is being compiled, or some of its page is: a loop becomes hot at several places at once, and one answer may
-   * serve them.
-   */
-  #isPending(op: number, count: number): boolean {
+  /** Some code of the op's page is compiled: a loop becomes hot at several places at once, and one answer may serve them. */
+  #isPending(op: number): boolean {
     const { pageOf } = this.#options;
     const page = pageOf(op);
-    for (const asked of this.#pending.values()) {
-      if (asked === op || (count < PATIENCE && pageOf(asked) === page)) return true;
-    }
+    for (const asked of this.#pending.values()) if (pageOf(asked) === page) return true;
     return false;
   }
 
