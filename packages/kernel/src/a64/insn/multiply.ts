@@ -36,16 +36,15 @@ const MADDL_MSUBL = insn('MADDL_MSUBL', '1 00 11011 U:1 01 Rm:5 o0:1 Ra:5 Rn:5 R
   hot: ({ subtract }) => !subtract,
 });
 
-/** Bits 127:64 of the unsigned product, by 32-bit halves. */
+/** Bits 127:64 of the unsigned product, by 32-bit halves: what is carried into a product of two fits into its 64 bits. */
 function highProduct(c: Emitter, x: Var<I64>, y: Var<I64>): I64 {
   const { i64 } = c;
   const low = (v: Var<I64>): I64 => i64.and(v.get(), i64.const(0xffff_ffff));
   const high = (v: Var<I64>): I64 => i64.shr_u(v.get(), i64.const(32));
   const lowLow = c.letI64(i64.mul(low(x), low(y)));
-  const highLow = c.letI64(i64.mul(high(x), low(y)));
-  const lowHigh = c.letI64(i64.mul(low(x), high(y)));
-  const middle = c.letI64(i64.add(i64.add(high(lowLow), low(highLow)), low(lowHigh)));
-  return i64.add(i64.add(i64.add(i64.mul(high(x), high(y)), high(highLow)), high(lowHigh)), high(middle));
+  const highLow = c.letI64(i64.add(i64.mul(high(x), low(y)), high(lowLow)));
+  const lowHigh = c.letI64(i64.add(i64.mul(low(x), high(y)), low(highLow)));
+  return i64.add(i64.add(i64.mul(high(x), high(y)), high(highLow)), high(lowHigh));
 }
 
 /** Ra is not checked: it should be 11111, and QEMU and hardware ignore it. */
