@@ -5,6 +5,7 @@ import {
   EBADF,
   KVM_EXIT_MMIO,
   KVM_REG_PC,
+  KVM_RUN,
   SYSREGS,
   encodeIrq,
   kvmRunMmio,
@@ -88,6 +89,30 @@ describe('a second thread', () => {
     const report = send({ ...errandOf(vcpu, KVM_REG_PC), close: [fd, vcpu.fd] });
     expect(vcpu.run()).toBe('EIO');
     expect((await report).read).toBe(-EBADF);
+  });
+
+  test('runs a vCPU that the first has run, and the reverse', () => {
+    const vm = new TestVm(new TestProcess({ shared: true, size: 256 }));
+    const loop = [
+      0xd2a0_0200, // mov x0, #0x10_0000
+      0x4e20_5800, // cnt v0.16b, v0.16b: compiled when it is met first
+      0x9100_0421, // add x1, x1, #1
+      0xf100_0400, // subs x0, x0, #1
+      0x54ff_ffa1, // b.ne cnt
+      0xb900_0281, // str w1, [x20]
+      0x17ff_fffa, // b mov
+    ];
+    vm.load(loop);
+    const vcpu = new TestVcpu(vm).start();
+    vcpu.set(xRegId(20), BigInt(DEVICE));
+    vcpu.set(sysregId(SYSREGS.CPACR_EL1), 3n << 20n);
+    const { process } = vm;
+    const threads = [process.syscalls, adopt(process.kernel.share()), adopt(process.kernel.share())];
+    for (let turn = 1; turn <= 9; turn++) {
+      expect(threads[turn % 3]!.ioctl(vcpu.fd, KVM_RUN, 0)).toBe(0);
+      expect(vcpu.exitReason).toBe(KVM_EXIT_MMIO);
+      expect(vcpu.exit(kvmRunMmio).data).toEqual(new Uint8Array([0, 0, turn * 0x10, 0, 0, 0, 0, 0]));
+    }
   });
 
   test('is refused a memory of another layout', () => {

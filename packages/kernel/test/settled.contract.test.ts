@@ -96,6 +96,22 @@ test.each([false, true])('nothing: the guest goes on. Shared memory: %s', (share
   expect(vcpu.get(KVM_REG_PC)).toBe(BigInt(RAM + 12));
 });
 
+test.each([false, true])('another thread runs the vCPU. Shared memory: %s', (shared) => {
+  // mov x5, #3 << 20; msr cpacr_el1, x5; isb
+  const enableFp = [0xd2a0_0605, 0xd518_1045, 0xd503_3fdf];
+  const CNT = 0x4e20_5800; // cnt v0.16b, v0.16b: each thread compiles it when it meets it first
+  const { vcpu } = afterExits({ shared }, [...enableFp, LDR, LDR, LDR, CNT, LDR, CNT, LDR, WFI]);
+  const { kernel, syscalls } = vcpu.vm.process;
+  const second = adopt(kernel.share());
+  for (const [thread, at] of [
+    [second, 7],
+    [syscalls, 9],
+  ] as const) {
+    expect(named(thread.ioctl(vcpu.fd, KVM_RUN, 0))).toBe(0);
+    expect(vcpu.get(KVM_REG_PC)).toBe(BigInt(RAM + 4 * at));
+  }
+});
+
 test('the access is the last instruction of a page: the guest goes on in the next one', () => {
   const { vcpu } = afterExits({}, READS, 0xff4);
   expectRead(vcpu);

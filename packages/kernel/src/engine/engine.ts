@@ -27,6 +27,7 @@ import { Block } from '../state/block.ts';
 import {
   CODE_MAP,
   CODE_MOVED,
+  CODE_OWNER,
   CODE_UNVERIFIED,
   CPACR_EL1,
   EL,
@@ -157,6 +158,8 @@ export class Engine {
   retired = 0;
   /** Generated code was left because there was no room for the decoded code of another page. */
   #isFull = false;
+  /** What CODE_OWNER is when the decoded code is of this engine; at first it never is. */
+  #owner = -1;
   /** By decoded page: the instructions that its ops were made of. */
   readonly #sources = new Map<number, Uint32Array>();
   readonly #tlb: Tlb;
@@ -229,6 +232,7 @@ export class Engine {
    */
   run(budget: number): Leave {
     const vcpu = this.#vcpu;
+    if (!this.#ownsCode) this.#ownCode();
     if (vcpu.get32(FILL_LOG_GLOBAL) > LOG_HIGH_WATER || vcpu.get32(FILL_LOG_NON_GLOBAL) > LOG_HIGH_WATER) {
       this.#tlb.flush();
     }
@@ -256,6 +260,7 @@ export class Engine {
    * @returns why guest code was left, unless it was not entered or there is nothing to do about it
    */
   resume(): Resumed {
+    if (!this.#ownsCode) return NOT_RESUMED;
     const slice = this.#jit?.postpone() ?? MAX_BUDGET;
     const retired = this.#exports.resume(slice);
     if (retired === STILL_SETTLED || retired === NOT_RESUMED) return retired;
@@ -318,6 +323,7 @@ export class Engine {
    */
   step(): Leave {
     const vcpu = this.#vcpu;
+    if (!this.#ownsCode) this.#ownCode();
     const { u16 } = vcpu.words;
     const op = this.#opAtPc();
     const stops = op === undefined ? [] : this.#stopsAfter(op);
@@ -515,6 +521,18 @@ export class Engine {
   flushCode(): void {
     for (const { page, user } of this.#pages()) this.#setEntry(user, page | CODE_UNVERIFIED);
     this.#tlb.flushFetch();
+  }
+
+  /** What is decoded names entries of this engine's table: it has run the vCPU last. */
+  get #ownsCode(): boolean {
+    return this.#vcpu.get32(CODE_OWNER) === this.#owner;
+  }
+
+  /** The vCPU was run by another thread, or never. */
+  #ownCode(): void {
+    this.#owner = (this.#vcpu.get32(CODE_OWNER) + 1) >>> 0;
+    this.#vcpu.set32(CODE_OWNER, this.#owner);
+    this.#dropCode();
   }
 
   /** Drops all decoded code, to make room. */

@@ -140,6 +140,8 @@ export const INTERPRETED = ENGINE_STATS + 0x00;
 export const CODE_MOVED = ENGINE_STATS + 0x40;
 /** How often regions have branched to what is none since that was looked at: see VISIT_INTERVAL. */
 export const VISITS = ENGINE_STATS + 0x44;
+/** Counts the changes from one thread to another: decoded code is of the thread that made the last one. */
+export const CODE_OWNER = ENGINE_STATS + 0x48;
 
 /** Further system registers that are plain storage: eight bytes each, placed by sysreg/table.ts. */
 export const SYSREG_STORE = 0x800;
