@@ -1,9 +1,9 @@
 /** The command, put together: the VMM's command line on this package's kernel. */
-import { setFlagsFromString } from 'node:v8';
 import { runCommand } from '@vkvm/vmm/node';
 import { startCompiler } from './compiler-thread.ts';
+import { setFlags } from './v8-flags.ts';
 
-/** What V8 is told. Node 24's does as we want; of a later one we do not know the flags. */
+/** What V8 is told. */
 const FLAGS = [
   // It heeds what the modules say of seldom taken branches: a few percent of compute.
   '--experimental-wasm-branch-hinting',
@@ -11,13 +11,9 @@ const FLAGS = [
   '--max-inlined-bytecode-size-cumulative=2000',
 ] as const;
 
-function tuneEngine(): void {
-  if (process.versions.v8.startsWith('13.')) for (const flag of FLAGS) setFlagsFromString(flag);
-}
-
 /** @param argv - without the interpreter and the program @returns the exit status */
 export function command(argv: readonly string[]): Promise<number> {
-  tuneEngine();
+  setFlags(...FLAGS);
   return runCommand(argv, {
     createSyscalls: async (process, report, { now, deterministic, ...choice } = {}) => {
       // Files are read while this is loaded.

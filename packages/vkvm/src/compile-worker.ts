@@ -1,8 +1,8 @@
 /** The thread that compiles hot guest code: it answers requests on the port that it is given. */
 import { enableCompileCache } from 'node:module';
-import { setFlagsFromString } from 'node:v8';
 import { workerData, type MessagePort } from 'node:worker_threads';
 import type { CompileRequest } from '@vkvm/kernel';
+import { setFlags } from './v8-flags.ts';
 
 const { port } = workerData as { readonly port: MessagePort };
 // For this thread, too, V8 need not compile our code again.
@@ -15,10 +15,8 @@ const held: WebAssembly.Module[] = [];
 const MAX_HELD = 32;
 
 // Functions are compiled here with their module, and not by the vCPU's thread when the guest calls them. From now on: of
-// the interpreter, which that thread has made by now, few are ever called. The flag is that of Node 24's V8.
-port.once('message', () => {
-  if (process.versions.v8.startsWith('13.')) setFlagsFromString('--no-wasm-lazy-compilation');
-});
+// the interpreter, which that thread has made by now, few are ever called.
+port.once('message', () => setFlags('--no-wasm-lazy-compilation'));
 
 port.on('message', (request: CompileRequest) => {
   const answer = compile(request);

@@ -5,7 +5,7 @@
  */
 import { FPSR_IXC } from '../a64/shared/fp-format.ts';
 import { DecodeTable } from '../a64/decode.ts';
-import { GENERAL, INSNS } from '../a64/table.ts';
+import { INSNS } from '../a64/table.ts';
 import {
   regionCompiler,
   type CompileAnswer,
@@ -59,12 +59,13 @@ import {
   ZERO_SLOT,
 } from '../state/vcpu-state.ts';
 import type { Words } from '../state/words.ts';
-import { buildInterpreter, planHandlers, tableIndexOf, type HandlerPlan } from '../interp/build.ts';
+import { buildInterpreter, tableIndexOf, type HandlerPlan } from '../interp/build.ts';
 import { coldName, ColdHandlers } from '../interp/cold.ts';
 import { Decoder, type PlainSysreg } from '../interp/decoder.ts';
 import { LEAVE_BUDGET, LEAVE_UNDEFINED, type Leave } from '../interp/leave.ts';
 import { NOT_RESUMED, STILL_SETTLED, type Resumed } from '../interp/entry.ts';
 import { VISIT_INTERVAL } from '../interp/frame.ts';
+import { planAll } from '../interp/plan.ts';
 import { plainInterpreter } from '../interp/prebuilt.ts';
 import type { Traps } from '../interp/traps.ts';
 import {
@@ -88,7 +89,7 @@ export interface Interpreter {
 
 /** Compiles the interpreter. @param shared - whether the process memory is shared: that one is built first, 40 ms */
 export function createInterpreter(shared: boolean): Interpreter {
-  const plan = planHandlers(INSNS, GENERAL);
+  const plan = planAll();
   const module = new WebAssembly.Module(shared ? buildInterpreter(plan, shared) : plainInterpreter());
   const cold = new ColdHandlers(plan, shared);
   return { table: new DecodeTable(INSNS), plan, module, cold };
@@ -101,8 +102,7 @@ export type Tier = 'hot' | 'none' | 'all' | 'evict';
  * What a thread does that compiles for others: see `compiler` of `createKernel`.
  * @returns a function that answers a request
  */
-export const createCompiler = (): ((request: CompileRequest) => CompileAnswer) =>
-  regionCompiler(planHandlers(INSNS, GENERAL));
+export const createCompiler = (): ((request: CompileRequest) => CompileAnswer) => regionCompiler(planAll());
 
 export interface EngineOptions {
   readonly interpreter: Interpreter;

@@ -37,9 +37,13 @@ import {
   COLD_LEAVE_WITH_PC,
   COLD_NEXT,
   COLD_RETURN,
+  JUMP_PARAMS,
   NOWHERE,
+  REGION_PARAMS,
   VISIT_INTERVAL,
+  jumpParams,
   loopLocals,
+  regionParams,
   type HandlerImports,
 } from './frame.ts';
 import { emitCold, ENV, importMemory, withRoutines } from './cold.ts';
@@ -78,7 +82,7 @@ export interface HandlerPlan {
 const pairKey = (first: number, second: number): number => first * 0x1_0000 + second;
 
 /** @param rows - the instructions @param general - those of them that every program has */
-export function planHandlers(rows: readonly Insn[], general: readonly Insn[] = []): HandlerPlan {
+export function planHandlers(rows: readonly Insn[], general: readonly Insn[]): HandlerPlan {
   const isHot = ({ insn, point }: Handler): boolean => insn.isHot(point);
   const all = rows.flatMap((insn) =>
     Array.from({ length: insn.size }, (_, point): Handler => {
@@ -130,9 +134,6 @@ export function planHandlers(rows: readonly Insn[], general: readonly Insn[] = [
 export const firstRegion = (plan: HandlerPlan): number => SPECIAL_HANDLERS + plan.handlers.length;
 /** The table index of a handler that is not in the loop. */
 export const tableIndexOf = (plan: HandlerPlan, handler: number): number => handler - plan.hot;
-/** `(op, acc, depth, expected)`: see frame.ts. */
-export const REGION_PARAMS = [I32_TYPE, I32_TYPE, I32_TYPE, I64_TYPE] as const;
-export const JUMP_PARAMS = [I64_TYPE, I32_TYPE, I32_TYPE, I64_TYPE] as const;
 /** Handler numbers have sixteen bits. */
 export const MAX_REGIONS = 0x8000;
 
@@ -170,7 +171,7 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
   const imports = withRoutines(module, {
     ...emitSlowPath(module, { vcpu, translate, mmioRead, mmioWrite, hearsAll, userAccess }),
     vcpu,
-    shared: shared,
+    shared,
     hypercall,
     sysreg,
     fetch: emitFetch(module, { vcpu, translate, openPage }),
@@ -212,8 +213,7 @@ interface TableTypes {
 function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, types: TableTypes): void {
   const { i32, i64 } = code.ops;
   const locals = loopLocals(code);
-  const { op, acc, flags, vcpu, tlb } = locals;
-  const depth = code.param<I32>(2);
+  const { op, acc, depth, flags, vcpu, tlb } = locals;
   const load32 = (offset: number): I32 => code.load('i32.load', vcpu.get(), offset);
   const flagOffsets = [FLAG_NZ, FLAG_A, FLAG_B];
   const loadFlags = (): void => {
@@ -316,8 +316,7 @@ function emitLoop(code: Code, plan: HandlerPlan, imports: HandlerImports, types:
 function emitGoOn(module: ModuleBuilder, vcpuGlobal: number, interpret: number): number {
   const { index, code } = module.function(REGION_PARAMS, [I32_TYPE], 'goOn');
   const { i32, i64 } = code.ops;
-  const [op, acc, depth] = [code.param<I32>(0), code.param<I32>(1), code.param<I32>(2)];
-  const expected = code.param<I64>(3);
+  const { op, acc, depth, expected } = regionParams(code);
   code.if(i64.eq(expected.get(), i64.const(NOWHERE)), () => {
     // Nobody waits: the interpreter has called.
     const vcpu = code.letI32(code.globalGet<I32>(vcpuGlobal));
@@ -334,7 +333,7 @@ function emitGoOn(module: ModuleBuilder, vcpuGlobal: number, interpret: number):
 function emitVisit(module: ModuleBuilder, vcpuGlobal: number, goOn: number): number {
   const { index, code } = module.function(REGION_PARAMS, [I32_TYPE], 'visit');
   const { i32 } = code.ops;
-  const [op, acc, depth] = [code.param<I32>(0), code.param<I32>(1), code.param<I32>(2)];
+  const { op, acc, depth, expected } = regionParams(code);
   const vcpu = code.letI32(code.globalGet<I32>(vcpuGlobal));
   const visits = code.letI32(i32.add(code.load<I32>('i32.load', vcpu.get(), VISITS), i32.const(1)));
   code.store('i32.store', vcpu.get(), visits.get(), VISITS);
@@ -347,7 +346,7 @@ function emitVisit(module: ModuleBuilder, vcpuGlobal: number, goOn: number): num
     i32.const(COLD_LEAVE);
     code.return();
   });
-  code.returnCall(goOn, op.get(), acc.get(), depth.get(), code.param<I64>(3).get());
+  code.returnCall(goOn, op.get(), acc.get(), depth.get(), expected.get());
   return index;
 }
 
@@ -381,10 +380,7 @@ function emitJump(
 ): number {
   const { index, code } = module.function(JUMP_PARAMS, [I32_TYPE], 'jump');
   const { i32 } = code.ops;
-  const target = code.param<I64>(0);
-  const counted = code.param<I32>(1);
-  const depth = code.param<I32>(2);
-  const expected = code.param<I64>(3);
+  const { target, counted, depth, expected } = jumpParams(code);
   const vcpu = code.letI32(code.globalGet<I32>(imports.vcpu));
   const answer = (value: number): void => {
     i32.const(value);

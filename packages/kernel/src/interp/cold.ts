@@ -55,7 +55,7 @@ export function importHandlers(module: ModuleBuilder, shared: boolean): Omit<Han
   const access = [I64_TYPE, I32_TYPE, I32_TYPE] as const;
   return {
     vcpu: module.importGlobal(ENV, 'vcpu', I32_TYPE),
-    shared: shared,
+    shared,
     read: port('read', access),
     write: port('write', [...access, I64_TYPE]),
     probe: port('probe', access),

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { DecodeTable } from '../a64/decode.ts';
 import { INSNS } from '../a64/table.ts';
 import { Words } from '../state/words.ts';
-import { planHandlers } from './build.ts';
+import { planAll } from './plan.ts';
 import { Decoder } from './decoder.ts';
 import { HANDLER_UNDEFINED, OPS_PER_PAGE, OP_SIZE } from './uop.ts';
 
@@ -14,7 +14,7 @@ const B_SELF_PLUS_64 = 0x5400_0200; // b.eq
 const RET = 0xd65f_03c0;
 
 const words = new Words(new WebAssembly.Memory({ initial: 1, maximum: 1 }));
-const plan = planHandlers(INSNS);
+const plan = planAll();
 
 /** The ops of these words, placed at an offset in the page. */
 function decode(decoder: Decoder, offset: number, code: readonly number[]): number[][] {

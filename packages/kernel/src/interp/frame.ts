@@ -42,15 +42,42 @@ export const VISIT_INTERVAL = 256;
 /** What is expected where nobody waits: no return address, they are even. */
 export const NOWHERE = -1;
 
-/** The locals and labels of the dispatch loop. */
-export interface LoopFrame {
+/** Parameters of a region, and of what goes on where there is none. */
+export const REGION_PARAMS = [I32_TYPE, I32_TYPE, I32_TYPE, I64_TYPE] as const;
+
+interface RegionParams {
   readonly op: Local<I32>;
   readonly acc: Local<I32>;
+  /** Callers that wait. */
+  readonly depth: Local<I32>;
+  /** Where a region waits for the guest to return to, or {@link NOWHERE}. */
+  readonly expected: Local<I64>;
+}
+
+export const regionParams = (code: Code): RegionParams => ({
+  op: code.param<I32>(0),
+  acc: code.param<I32>(1),
+  depth: code.param<I32>(2),
+  expected: code.param<I64>(3),
+});
+
+/** Parameters of `jump`: a virtual address in place of an op, and ACC + OP in place of ACC. */
+export const JUMP_PARAMS = [I64_TYPE, I32_TYPE, I32_TYPE, I64_TYPE] as const;
+
+export const jumpParams = (
+  code: Code,
+): Omit<RegionParams, 'op' | 'acc'> & { readonly target: Local<I64>; readonly counted: Local<I32> } => ({
+  target: code.param<I64>(0),
+  counted: code.param<I32>(1),
+  depth: code.param<I32>(2),
+  expected: code.param<I64>(3),
+});
+
+/** The locals and labels of the dispatch loop. */
+export interface LoopFrame extends RegionParams {
   readonly flags: readonly [Local<I64>, Local<I64>, Local<I64>];
   readonly vcpu: Local<I32>;
   readonly tlb: Local<I32>;
-  /** Where a region waits for the guest to return to, or {@link NOWHERE}. */
-  readonly expected: Local<I64>;
   /** Dispatches `op`. */
   readonly next: Label;
   /** Writes `op`, `acc` and flags back, the pc too, and returns. LEAVE is set. */
@@ -62,9 +89,7 @@ export interface LoopFrame {
 /** The locals of a loop, made in its function, whose parameters are a region's. */
 export function loopLocals(code: Code): Omit<LoopFrame, 'next' | 'leave' | 'leaveWithPc'> {
   return {
-    op: code.param<I32>(0),
-    acc: code.param<I32>(1),
-    expected: code.param<I64>(3),
+    ...regionParams(code),
     flags: [code.local<I64>(I64_TYPE), code.local<I64>(I64_TYPE), code.local<I64>(I64_TYPE)],
     vcpu: code.local<I32>(I32_TYPE),
     tlb: code.local<I32>(I32_TYPE),

@@ -1,9 +1,9 @@
 /** Several regions as one Wasm module: a module costs more than a function. */
-import type { I32, I64 } from '../a64/emitter.ts';
-import { firstRegion, JUMP_PARAMS, REGION_PARAMS, tableIndexOf, type HandlerPlan } from '../interp/build.ts';
+import type { I32 } from '../a64/emitter.ts';
+import { firstRegion, tableIndexOf, type HandlerPlan } from '../interp/build.ts';
 import { emitCold, ENV, importHandlers, importMemory, withRoutines } from '../interp/cold.ts';
 import { enterTarget } from '../interp/fetch.ts';
-import type { HandlerImports } from '../interp/frame.ts';
+import { JUMP_PARAMS, jumpParams, REGION_PARAMS, type HandlerImports } from '../interp/frame.ts';
 import { KICK } from '../interp/handlers.ts';
 import { RUN_PAGE } from '../state/vcpu-state.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
@@ -84,10 +84,7 @@ function emitJump(
 ): number {
   const { index, code } = module.function(JUMP_PARAMS, [I32_TYPE]);
   const { i32 } = code.ops;
-  const target = code.param<I64>(0);
-  const counted = code.param<I32>(1);
-  const depth = code.param<I32>(2);
-  const expected = code.param<I64>(3);
+  const { target, counted, depth, expected } = jumpParams(code);
   const vcpu = code.letI32(code.globalGet<I32>(imports.vcpu));
   const leave = (): void =>
     code.returnCall(imports.jump, target.get(), counted.get(), depth.get(), expected.get());
@@ -102,7 +99,7 @@ function emitJump(
   code.returnCallIndirect(
     imports.regionType,
     [op.get(), i32.sub(counted.get(), op.get()), depth.get(), expected.get()],
-    i32.sub(handler.get(), i32.const(firstRegion(plan) - tableIndexOf(plan, firstRegion(plan)))),
+    i32.sub(handler.get(), i32.const(plan.hot)),
   );
   return index;
 }

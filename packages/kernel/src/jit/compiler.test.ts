@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { DecodeTable } from '../a64/decode.ts';
 import { INSNS } from '../a64/table.ts';
-import { planHandlers } from '../interp/build.ts';
+import { planAll } from '../interp/plan.ts';
 import { Decoder } from '../interp/decoder.ts';
 import { DECODED_PAGE_SIZE, OPS_PER_PAGE, OP_SIZE } from '../interp/uop.ts';
 import { Words } from '../state/words.ts';
@@ -9,7 +9,7 @@ import { regionCompiler } from './compiler.ts';
 
 const CODE = 0x1000;
 const OPS = 0x8000;
-const plan = planHandlers(INSNS);
+const plan = planAll();
 const compile = regionCompiler(plan);
 
 /** Where regions begin. @param code - the last instructions of a page */

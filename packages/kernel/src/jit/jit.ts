@@ -202,7 +202,7 @@ export class Jit {
     compiler.post(request);
   }
 
-  /** Some code of the op's page is compiled: a loop becomes hot at several places at once, and one answer may serve them. */
+  /** Code of the op's page has been asked for: a loop becomes hot at several places at once, and one answer may serve them. */
   #isPending(op: number): boolean {
     const { pageOf } = this.#options;
     const page = pageOf(op);

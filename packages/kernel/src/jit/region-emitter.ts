@@ -67,33 +67,24 @@ export class RegionEmitter extends RegionExits implements Emitter {
     const sum = this.lookup(address, form, this.#near(address, bytes));
     this.leaveOpIf(this.missed(sum));
     const host = code.letI32(i32.wrap_i64(sum.get()));
-    const isUnaligned = (): I32 => i32.and(host.get(), i32.const(bytes - 1));
+    const isUnaligned = (to: number): I32 => i32.and(host.get(), i32.const(to - 1));
     const leavePage = (): void =>
       this.leaveOpIf(i32.gt_u(i32.and(host.get(), i32.const(4095)), i32.const(4096 - bytes)));
-    if (this.imports.aligned) {
-      this.#leaveUnaligned(host, form, bytes);
-      return host;
+    const isOrdered = (form & ACCESS_ORDERED) !== 0;
+    if (this.imports.aligned && (form & FORM_ZERO_BLOCK) !== 0) {
+      this.leaveOpIf(i32.const(1)); // Device memory refuses it
+    } else if (this.imports.aligned || isOrdered) {
+      const element = isOrdered ? bytes : elementSize(form);
+      if (element > 1) this.leaveOpIf(isUnaligned(element));
+      if (bytes > element) leavePage();
+    } else if (bytes > 1) {
+      // Larger ones are seldom aligned to all their size, but on the stack.
+      const mayBeAligned = bytes <= 8 || (bytes === 16 && this.operands.b === SP_SLOT);
+      // An unaligned access is as good if it stays in the page.
+      if (mayBeAligned) code.ifUnlikely(isUnaligned(bytes), leavePage);
+      else leavePage();
     }
-    if (bytes === 1) return host;
-    // Larger ones are seldom aligned to all their size, but on the stack.
-    const mayBeAligned = bytes <= 8 || (bytes === 16 && this.operands.b === SP_SLOT);
-    if ((form & ACCESS_ORDERED) !== 0) this.leaveOpIf(isUnaligned());
-    // An unaligned access is as good if it stays in the page.
-    else if (mayBeAligned) code.ifUnlikely(isUnaligned(), leavePage);
-    else leavePage();
     return host;
-  }
-
-  /** Where accesses must be aligned. */
-  #leaveUnaligned(host: Var<I32>, form: number, bytes: number): void {
-    const { i32 } = this;
-    // Device memory refuses it.
-    if ((form & FORM_ZERO_BLOCK) !== 0) return this.leaveOpIf(i32.const(1));
-    const element = (form & ACCESS_ORDERED) === 0 ? elementSize(form) : bytes;
-    if (element > 1) this.leaveOpIf(i32.and(host.get(), i32.const(element - 1)));
-    if (bytes > element) {
-      this.leaveOpIf(i32.gt_u(i32.and(host.get(), i32.const(4095)), i32.const(4096 - bytes)));
-    }
   }
 
   /** An address of the same page that is known earlier, if there is one. */

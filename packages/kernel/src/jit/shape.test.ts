@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { functionBodies, loopBody, type WasmOp } from '../../test/wasm-body.ts';
 import { DecodeTable } from '../a64/decode.ts';
 import { INSNS } from '../a64/table.ts';
-import { planHandlers } from '../interp/build.ts';
+import { planAll } from '../interp/plan.ts';
 import { Decoder } from '../interp/decoder.ts';
 import { DECODED_PAGE_SIZE, OPS_PER_PAGE } from '../interp/uop.ts';
 import { Words } from '../state/words.ts';
@@ -15,7 +15,7 @@ import { regionCompiler } from './compiler.ts';
 
 const CODE = 0x1000;
 const OPS = 0x8000;
-const plan = planHandlers(INSNS);
+const plan = planAll();
 const table = new DecodeTable(INSNS);
 const compile = regionCompiler(plan);
 
