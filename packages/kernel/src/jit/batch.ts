@@ -1,36 +1,33 @@
 /** Several regions as one Wasm module: a module costs more than a function. */
-import type { I32 } from '../a64/emitter.ts';
+import type { I32, I64 } from '../a64/emitter.ts';
 import { firstRegion, tableIndexOf, type HandlerPlan } from '../interp/build.ts';
 import { emitCold, ENV, importHandlers, importMemory, withRoutines } from '../interp/cold.ts';
 import { enterTarget } from '../interp/fetch.ts';
-import { JUMP_PARAMS, jumpParams, REGION_PARAMS, type HandlerImports } from '../interp/frame.ts';
+import { JUMP_PARAMS, jumpParams, REGION_PARAMS } from '../interp/frame.ts';
 import { KICK } from '../interp/handlers.ts';
+import { OP_SIZE } from '../interp/uop.ts';
 import { RUN_PAGE } from '../state/vcpu-state.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
 import { I32_TYPE, I64_TYPE } from '../wasm/opcode.ts';
 import { emitRegion } from './region-code.ts';
-import type { RegionImports } from './region-state.ts';
-import type { Region, RegionOp } from './region.ts';
-
-/** What the code is made for, besides its meaning. */
-export interface BatchForm {
-  /** Whether the process memory is shared. */
-  readonly shared: boolean;
-  /** FPSR.IXC is clear: results are looked at for exactness. See RegionImports. */
-  readonly asksExactness: boolean;
-  /** Accesses must be aligned: REGIME_ALIGNED. */
-  readonly aligned: boolean;
-}
+import type { CodeForm, RegionImports } from './region-state.ts';
+import { entriesOf, type Region } from './region.ts';
 
 /** Name of a region's function among the exports. */
 export const regionName = (place: number): string => `region${place}`;
 
-/** Translates regions. The exports are {@link regionName} by place in the list. */
+/**
+ * Translates regions.
+ *
+ * @param entries - indices of the ops at which they are entered; the exports are {@link regionName} by place in this list
+ */
 export function buildBatch(
   plan: HandlerPlan,
   regions: readonly Region[],
-  { shared, asksExactness, aligned }: BatchForm,
+  entries: readonly number[],
+  form: CodeForm,
 ): Uint8Array<ArrayBuffer> {
+  const { shared } = form;
   const module = new ModuleBuilder();
   importMemory(module, shared);
   module.importTable(ENV, 'table');
@@ -43,12 +40,29 @@ export function buildBatch(
   const imports = withRoutines(module, slow);
   const regionType = module.type(REGION_PARAMS, [I32_TYPE]);
   const regionJump = emitJump(module, plan, { vcpu: slow.vcpu, jump, regionType, shared });
-  const alone = regions.map((region) => emitAlone(module, region, imports));
-  const functions = regions.map((_, place) => module.function(REGION_PARAMS, [I32_TYPE], regionName(place)));
-  const functionAt = new Map(regions.map(({ entry }, place) => [entry, functions[place]!.index]));
-  for (const [place, region] of regions.entries()) {
-    const { index, code } = functions[place]!;
+  const isEntry = (index: number): boolean => entries.includes(index);
+  const alone = new Map<number, number>();
+  for (const { block } of regions.flatMap(entriesOf)) {
+    const { index, handler, footprint } = block.ops[0]!;
+    if (!handler || !footprint.exitsBefore || !isEntry(index) || alone.has(index)) continue;
+    alone.set(index, emitCold(module, handler, imports));
+  }
+  const functionAt = new Map<number, number>();
+  const functions = regions.map((region) => {
+    const { index, code } = module.function(REGION_PARAMS, [I32_TYPE]);
+    for (const [number, { block }] of entriesOf(region).entries()) {
+      const { first } = block;
+      // Where another region is entered already this one is not.
+      if (!isEntry(first) || functionAt.has(first)) continue;
+      const entry = number === 0 ? index : emitEntry(module, index, number, first - region.entry);
+      module.exportFunction(entry, regionName(entries.indexOf(first)));
+      functionAt.set(first, entry);
+    }
+    return { region, index, code };
+  });
+  for (const { region, index, code } of functions) {
     emitRegion(code, region, {
+      ...form,
       firstRegion: firstRegion(plan),
       firstEntry: tableIndexOf(plan, firstRegion(plan)),
       vcpu: slow.vcpu,
@@ -61,11 +75,8 @@ export function buildBatch(
       stackMoved: slow.stackMoved,
       hypercall: slow.hypercall,
       sysreg: slow.sysreg,
-      shared,
-      asksExactness,
-      aligned,
       routineIndex: (routine) => imports.routineIndex(routine),
-      alone: alone[place],
+      aloneAt: (at) => alone.get(at),
       functionAt: (at) => functionAt.get(at),
     });
     module.complete(index);
@@ -104,9 +115,21 @@ function emitJump(
   return index;
 }
 
-/** The entry's instruction as the interpreter does it: its op cannot be given back, it leads to the region. */
-function emitAlone(module: ModuleBuilder, region: Region, imports: HandlerImports): number | undefined {
-  const op: RegionOp = region.blocks[0]!.ops[0]!;
-  if (!op.handler || !op.footprint.exitsBefore) return undefined;
-  return emitCold(module, op.handler, imports);
+/**
+ * An entry within a region: its function, with the number of the entry in the low bits of the first op's address.
+ *
+ * @param distance - from the first op to that of the entry
+ */
+function emitEntry(module: ModuleBuilder, region: number, number: number, distance: number): number {
+  const { index, code } = module.function(REGION_PARAMS, [I32_TYPE]);
+  const { i32 } = code.ops;
+  code.returnCall(
+    region,
+    i32.add(code.param<I32>(0).get(), i32.const(number - distance * OP_SIZE)),
+    code.param<I32>(1).get(),
+    code.param<I32>(2).get(),
+    code.param<I64>(3).get(),
+  );
+  module.complete(index);
+  return index;
 }

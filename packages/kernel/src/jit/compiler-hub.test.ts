@@ -22,6 +22,7 @@ const request = (id: number, entry: number): CompileRequest => ({
   id,
   entry,
   shared: false,
+  small: true,
   asksExactness: false,
   aligned: false,
   page: new Uint8Array(),

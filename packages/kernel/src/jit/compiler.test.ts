@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { DecodeTable } from '../a64/decode.ts';
 import { INSNS } from '../a64/table.ts';
 import { planAll } from '../interp/plan.ts';
@@ -13,7 +13,11 @@ const plan = planAll();
 const compile = regionCompiler(plan);
 
 /** Where regions begin. @param code - the last instructions of a page */
-function entriesOf(code: readonly number[], entry: number): readonly number[] {
+function entriesOf(
+  code: readonly number[],
+  entry: number,
+  compiled: readonly number[] = [],
+): readonly number[] {
   const words = new Words(new WebAssembly.Memory({ initial: 1, maximum: 1 }));
   const first = OPS_PER_PAGE - code.length;
   const decoder = new Decoder(words, new DecodeTable(INSNS), plan, () => -1);
@@ -21,8 +25,8 @@ function entriesOf(code: readonly number[], entry: number): readonly number[] {
   for (let i = first; i < OPS_PER_PAGE; i++)
     decoder.decode(OPS + OP_SIZE * i, CODE + 4 * i, new Uint32Array(OPS_PER_PAGE));
   const page = words.u8.slice(OPS, OPS + DECODED_PAGE_SIZE);
-  return compile({ id: 1, shared: false, asksExactness: false, aligned: false, page, entry, compiled: [] })
-    .entries;
+  const form = { shared: false, small: true, asksExactness: false, aligned: false };
+  return compile({ ...form, id: 1, page, entry, compiled }).entries;
 }
 
 const ADD = 0x9100_0421; // add x1, x1, #1
@@ -35,4 +39,30 @@ test('a region begins behind what the interpreter does', () => {
 test('no region begins behind the page', () => {
   expect(entriesOf([ADD, IC_IALLU], OPS_PER_PAGE - 2)).toEqual([OPS_PER_PAGE - 2]);
   expect(entriesOf([ADD], OPS_PER_PAGE)).toEqual([]);
+});
+
+describe('a loop in a loop', () => {
+  const NEST = [
+    ADD,
+    0xd280_0062, // outer: mov x2, #3
+    ADD, // inner
+    0xf100_0442, // subs x2, x2, #1
+    0x54ff_ffc1, // b.ne inner
+    0xf100_0463, // subs x3, x3, #1
+    0x54ff_ff61, // b.ne outer
+    0xd65f_03c0, // ret
+  ];
+  const at = (index: number): number => OPS_PER_PAGE - NEST.length + index;
+
+  test('is compiled from the outer one, and entered at both', () =>
+    expect(entriesOf(NEST, at(2))).toEqual([at(1), at(2)]));
+
+  test('is entered in its middle, too, if that is hot', () =>
+    expect(entriesOf(NEST, at(3))).toEqual([at(1), at(2), at(3)]));
+
+  test('is not entered where another region begins', () =>
+    expect(entriesOf(NEST, at(2), [at(1)])).toEqual([at(2)]));
+
+  test('is entered at its function, too, if that is hot', () =>
+    expect(entriesOf(NEST, at(0))).toEqual([at(0), at(1), at(2)]));
 });

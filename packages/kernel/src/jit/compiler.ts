@@ -4,11 +4,12 @@
  */
 import type { HandlerPlan } from '../interp/build.ts';
 import { OPS_PER_PAGE } from '../interp/uop.ts';
-import { buildBatch, type BatchForm } from './batch.ts';
-import { RegionReader, type DecodedPage, type Region } from './region.ts';
+import { buildBatch } from './batch.ts';
+import type { CodeForm } from './region-state.ts';
+import { entriesOf, isCompiled, RegionReader, type DecodedPage, type Region } from './region.ts';
 
 /** What a compiler is asked. It survives a structured clone. */
-export interface CompileRequest extends BatchForm {
+export interface CompileRequest extends CodeForm {
   readonly id: number;
   /** The ops of the page, with the handlers they have where no region begins: a copy. */
   readonly page: Uint8Array<ArrayBuffer>;
@@ -44,41 +45,43 @@ export function regionCompiler(plan: HandlerPlan): (request: CompileRequest) => 
   const reader = new RegionReader(plan);
   return ({ id, page, entry, compiled, ...form }) => {
     const view = { u16: new Uint16Array(page.buffer), u32: new Uint32Array(page.buffer) };
-    const regions = regionsFrom(reader, view, entry, new Set(compiled));
+    const taken = new Set(compiled);
+    const regions = regionsFrom(reader, view, entry, taken);
+    const entries = [...taken].slice(compiled.length);
     return {
       id,
-      entries: regions.map((region) => region.entry),
-      ranges: regions.flatMap(({ blocks }) =>
-        blocks.map(({ first, ops }) => [first, first + ops.length] as const),
+      entries,
+      ranges: regions.flatMap(({ nodes }) =>
+        nodes.map(({ block: { first, ops } }) => [first, first + ops.length] as const),
       ),
-      code: regions.length === 0 ? new Uint8Array() : buildBatch(plan, regions, form),
+      code: regions.length === 0 ? new Uint8Array() : buildBatch(plan, regions, entries, form),
     };
   };
 }
 
-/** The region at an op, and those where control comes back from what the interpreter does in it. */
-function regionsFrom(
-  reader: RegionReader,
-  page: DecodedPage,
-  first: number,
-  compiled: ReadonlySet<number>,
-): Region[] {
+/**
+ * The region at an op, and those where control comes back from what the interpreter does in it.
+ *
+ * @param taken - where regions begin already: what they add is added
+ */
+function regionsFrom(reader: RegionReader, page: DecodedPage, first: number, taken: Set<number>): Region[] {
   const regions: Region[] = [];
   const waiting = [first];
-  const seen = new Set([...compiled, first]);
+  const seen = new Set([first]);
   let count = 0;
   for (let entry = waiting.shift(); entry !== undefined && count < BATCH_OPS; entry = waiting.shift()) {
     // The op behind a page is not decoded and cannot be given back.
-    if (entry === OPS_PER_PAGE) continue;
-    const region = reader.read(page, entry);
-    const ops = region.blocks.flatMap((block) => block.ops);
+    if (entry === OPS_PER_PAGE || taken.has(entry)) continue;
+    const region = reader.read(page, entry, taken);
+    const ops = region.nodes.flatMap(({ block }) => block.ops);
     for (const { index, handler, footprint } of ops) {
       if (footprint.flow.kind !== 'interpret' || !handler || seen.has(index + 1)) continue;
       seen.add(index + 1);
       waiting.push(index + 1);
     }
     // What is not decoded has no region, nor has what only the interpreter does.
-    if ((region.blocks[0]?.ops[0]?.footprint.flow.kind ?? 'interpret') === 'interpret') continue;
+    if (!isCompiled(region.nodes[0]?.block.ops[0])) continue;
+    for (const { block } of entriesOf(region)) taken.add(block.first);
     count += ops.length;
     regions.push(region);
   }

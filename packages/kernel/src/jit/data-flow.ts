@@ -34,13 +34,14 @@ export interface OpFacts {
 
 export interface BlockFacts {
   readonly ops: readonly OpFacts[];
-  /** Stale at its end. */
-  readonly dirty: RegisterSet;
+  /** Registers to load where the region is entered at its start. */
+  readonly live: RegisterSet;
 }
 
 export interface RegionFacts {
-  /** Registers to load at the entry. */
+  /** Registers to load wherever the region is entered; and those that only entries within it need. */
   readonly live: RegisterSet;
+  readonly liveWithin: RegisterSet;
   readonly blocks: ReadonlyMap<Node, BlockFacts>;
 }
 
@@ -72,9 +73,17 @@ export function analyse(nodes: readonly Node[]): RegionFacts {
   const blocks = setsOf(nodes);
   spreadDirty(blocks);
   while (blocks.toReversed().map(spreadLive).includes(true));
+  const { live } = blocks[0]!;
+  const within = noRegisters();
+  for (const block of blocks) if (block.node.isEntry) add(within, block.live);
   return {
-    live: blocks[0]!.live,
-    blocks: new Map(blocks.map(({ node, ops, dirtyOut }) => [node, { ops, dirty: dirtyOut }])),
+    live,
+    liveWithin: {
+      general: within.general & ~live.general,
+      vector: within.vector & ~live.vector,
+      flags: within.flags && !live.flags,
+    },
+    blocks: new Map(blocks.map((block) => [block.node, block])),
   };
 }
 

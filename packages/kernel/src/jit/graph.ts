@@ -1,5 +1,6 @@
 /** The blocks of a region in an order in which they can be written as nested blocks and loops. */
-import type { Block, Region } from './region.ts';
+import { OP_SIZE } from '../interp/uop.ts';
+import type { Block } from './region.ts';
 
 export interface Node {
   readonly block: Block;
@@ -13,6 +14,13 @@ export interface Node {
   readonly isMerge: boolean;
   /** Edges lead back to it. */
   readonly isLoop: boolean;
+  /** The region can be entered here. */
+  readonly isEntry: boolean;
+  /**
+   * Where control goes on from here at once if the region was entered there, or further within. What lies in loops is
+   * come to by way of their heads: so a loop that is entered in the middle stays a loop.
+   */
+  readonly inner: readonly Node[];
 }
 
 interface Draft {
@@ -22,7 +30,18 @@ interface Draft {
   readonly merges: Draft[];
   isMerge: boolean;
   isLoop: boolean;
+  readonly isEntry: boolean;
+  readonly inner: Draft[];
 }
+
+/** How entries are come to from the first block. */
+interface WaysIn {
+  readonly entries: ReadonlySet<Block>;
+  readonly inner: ReadonlyMap<Block, readonly Block[]>;
+}
+
+/** Entries besides the first: as many as the low bits of an op's address tell apart. */
+const MAX_INNER = OP_SIZE - 1;
 
 export const successors = ({ taken, next, cases }: Block): readonly Block[] => {
   if (taken && next) return [next, taken];
@@ -30,11 +49,12 @@ export const successors = ({ taken, next, cases }: Block): readonly Block[] => {
   return only ? [only] : cases;
 };
 
-function reversePostOrder(entry: Block): Block[] {
+function reversePostOrder(entry: Block, ways: WaysIn | undefined): Block[] {
   const seen = new Set<Block>([entry]);
   const done: Block[] = [];
+  const allSuccessors = (block: Block): Block[] => [...(ways?.inner.get(block) ?? []), ...successors(block)];
   const path: { readonly block: Block; readonly left: Block[] }[] = [
-    { block: entry, left: [...successors(entry)] },
+    { block: entry, left: allSuccessors(entry) },
   ];
   for (let top = path.at(-1); top; top = path.at(-1)) {
     const to = top.left.pop();
@@ -43,7 +63,7 @@ function reversePostOrder(entry: Block): Block[] {
       path.pop();
     } else if (!seen.has(to)) {
       seen.add(to);
-      path.push({ block: to, left: [...successors(to)] });
+      path.push({ block: to, left: allSuccessors(to) });
     }
   }
   return done.toReversed();
@@ -78,23 +98,71 @@ const dominates = (above: Draft, draft: Draft): boolean => {
   return at === above;
 };
 
+/** All that lies between a loop's head and the edges that lead back to it. */
+function bodyOf(head: Draft, predecessors: ReadonlyMap<Draft, readonly Draft[]>): ReadonlySet<Draft> {
+  const body = new Set([head]);
+  const waiting = predecessors.get(head)!.filter((each) => each.order >= head.order);
+  for (let draft = waiting.pop(); draft; draft = waiting.pop()) {
+    if (body.has(draft)) continue;
+    body.add(draft);
+    waiting.push(...predecessors.get(draft)!);
+  }
+  return body;
+}
+
+/** From the first block, and by way of the heads of all loops that an entry lies in. */
+function findWaysIn(
+  drafts: readonly Draft[],
+  predecessors: ReadonlyMap<Draft, readonly Draft[]>,
+  isWanted: (block: Block, isLoop: boolean) => boolean,
+): WaysIn {
+  const [first, ...others] = drafts;
+  const loops = drafts
+    .filter(({ isLoop }) => isLoop)
+    .map((head) => ({ head, body: bodyOf(head, predecessors) }))
+    .toSorted((a, b) => a.body.size - b.body.size);
+  const inner = new Map<Block, Block[]>();
+  const wanted = others.filter(({ block, isLoop }) => isWanted(block, isLoop)).slice(0, MAX_INNER);
+  const seen = new Set([first!]);
+  for (const draft of wanted) {
+    for (let to = draft; !seen.has(to);) {
+      seen.add(to);
+      const from = loops.find(({ head, body }) => head !== to && body.has(to))?.head ?? first!;
+      inner.set(from.block, [...(inner.get(from.block) ?? []), to.block]);
+      to = from;
+    }
+  }
+  return { inner, entries: new Set([first!, ...wanted].map(({ block }) => block)) };
+}
+
 /**
  * Orders a region's blocks. An edge into the middle of a loop, which nesting cannot express, is cut: control leaves the
  * region there.
  *
- * @returns in reverse post-order; the first is the entry
+ * @param blocks - the first is the entry
+ * @param isWanted - whether a block shall be an entry, too
+ * @returns in reverse post-order
  */
-export function orderBlocks({ blocks }: Region): readonly Node[] {
-  for (;;) {
-    const drafts = reversePostOrder(blocks[0]!).map((block, order): Draft => {
-      const draft = { block, order, merges: [], isMerge: false, isLoop: false } as unknown as Draft;
-      draft.dominator = draft;
-      return draft;
+export function orderBlocks(
+  blocks: readonly Block[],
+  isWanted: (block: Block, isLoop: boolean) => boolean,
+): readonly Node[] {
+  for (let ways: WaysIn | undefined; ;) {
+    const drafts = reversePostOrder(blocks[0]!, ways).map((block, order): Draft => {
+      const isEntry = ways?.entries.has(block) ?? order === 0;
+      const draft = { block, order, merges: [], isMerge: false, isLoop: false, isEntry, inner: [] };
+      return Object.assign(draft, { dominator: draft as unknown as Draft });
     });
     const of = new Map(drafts.map((draft) => [draft.block, draft]));
     const predecessors = new Map(drafts.map((draft): [Draft, Draft[]] => [draft, []]));
-    for (const draft of drafts)
+    for (const draft of drafts) {
       for (const to of successors(draft.block)) predecessors.get(of.get(to)!)!.push(draft);
+      for (const block of ways?.inner.get(draft.block) ?? []) {
+        const to = of.get(block)!;
+        draft.inner.push(to);
+        predecessors.get(to)!.push(draft);
+      }
+    }
     findDominators(drafts, predecessors);
     let cut = false;
     for (const [to, from] of predecessors) {
@@ -112,7 +180,14 @@ export function orderBlocks({ blocks }: Region): readonly Node[] {
       const forward = from.filter((each) => each.order < to.order);
       to.isMerge = forward.length > 1 || forward.some(({ block }) => block.cases.length > 0);
     }
-    if (cut) continue;
+    if (cut) {
+      ways = undefined;
+      continue;
+    }
+    if (!ways) {
+      ways = findWaysIn(drafts, predecessors, isWanted);
+      if (ways.inner.size > 0) continue;
+    }
     for (const draft of drafts.toReversed()) if (draft.isMerge) draft.dominator.merges.push(draft);
     return drafts;
   }

@@ -233,6 +233,7 @@ export class Jit {
     return {
       id: ++this.#requests,
       shared: words.isShared,
+      small: words.u8.length <= 2 ** 31,
       asksExactness: noticesInexact(),
       aligned: isAligned(),
       page: copy,

@@ -6,17 +6,20 @@ import type { I32, Var } from '../a64/emitter.ts';
 import type { Code, Label } from '../wasm/code.ts';
 import { analyse, type RegionFacts } from './data-flow.ts';
 import { comesBack } from './footprint.ts';
-import { orderBlocks, type Node } from './graph.ts';
+import type { Node } from './graph.ts';
 import { placesOf, RegionEmitter } from './region-emitter.ts';
 import type { RegionImports } from './region-state.ts';
-import { goesOn, type Block, type Region } from './region.ts';
+import { entriesOf, goesOn, type Block, type Region } from './region.ts';
 import { copyOf, noRegisters, writesStack } from './registers.ts';
 
 /** Emits the function of a region. */
 export function emitRegion(code: Code, region: Region, imports: RegionImports): void {
-  const nodes = orderBlocks(region);
-  new RegionCode(code, region, nodes, imports).emit();
+  new RegionCode(code, region, imports).emit();
 }
+
+/** Entries that control comes to by way of the start of a node. */
+const entriesWithin = (node: Node): readonly Node[] =>
+  node.inner.flatMap((to) => [...(to.isEntry ? [to] : []), ...entriesWithin(to)]);
 
 /** It looks at the budget. */
 function mayPoll({ takenIndex, ops }: Block): boolean {
@@ -29,22 +32,27 @@ class RegionCode {
   readonly #emitter: RegionEmitter;
   readonly #facts: RegionFacts;
   readonly #nodes: readonly Node[];
+  readonly #entries: readonly Node[];
   readonly #nodeOf: ReadonlyMap<Block, Node>;
   /** Where a branch to a node goes that is written elsewhere: to its loop, or behind the block before it. */
   readonly #labels = new Map<Node, Label>();
+  /** What was asked on all ways to a node that are written: see RegionState.passed. */
+  readonly #passed = new Map<Node, number>();
 
-  constructor(code: Code, region: Region, nodes: readonly Node[], imports: RegionImports) {
+  constructor(code: Code, region: Region, imports: RegionImports) {
     this.#code = code;
-    this.#nodes = nodes;
-    this.#facts = analyse(nodes);
-    this.#nodeOf = new Map(nodes.map((node) => [node.block, node]));
+    this.#nodes = region.nodes;
+    this.#entries = entriesOf(region);
+    this.#facts = analyse(region.nodes);
+    this.#nodeOf = new Map(region.nodes.map((node) => [node.block, node]));
     this.#emitter = new RegionEmitter(code, imports, region.entry);
   }
 
   emit(): void {
     const footprints = this.#nodes.flatMap(({ block }) => block.ops.map(({ footprint }) => footprint));
     const hasCases = this.#nodes.some(({ block }) => block.cases.length > 0);
-    this.#emitter.begin(this.#facts.live, {
+    const { live, liveWithin } = this.#facts;
+    this.#emitter.begin(live, this.#entries.length > 1 ? liveWithin : undefined, {
       pc: hasCases || footprints.some((each) => each.usesPc || comesBack(each)),
       memory: footprints.some(({ usesMemory }) => usesMemory),
       fp: footprints.some(({ usesFp }) => usesFp),
@@ -79,7 +87,7 @@ class RegionCode {
     this.#behind(node, from + 1);
     this.#code.end();
     this.#labels.delete(merge);
-    this.#emitter.start(noRegisters());
+    this.#emitter.start(noRegisters(), this.#passed.get(merge));
     this.#tree(merge);
   }
 
@@ -87,6 +95,8 @@ class RegionCode {
     const { block } = node;
     const emitter = this.#emitter;
     const { ops } = this.#facts.blocks.get(node)!;
+    if (node.inner.length > 0) this.#goWithin(node);
+    if (node.inner.length > 0 || node.isEntry) emitter.isWithin();
     // What was not settled where it comes from is not settled here.
     emitter.dirty = copyOf(ops[0]!.dirty);
     emitter.follow = (taken) => this.#follow(node, taken);
@@ -108,6 +118,24 @@ class RegionCode {
     if (goesOn(ops.at(-1)!.op)) this.#goTo(block.next, block.nextIndex!);
   }
 
+  /** If the region was entered at something that lies within a node, control goes there. */
+  #goWithin(node: Node): void {
+    const code = this.#code;
+    this.#emitter.ifEntered((entry) => {
+      const own = code.block();
+      const labels = this.#entries.map(() => own);
+      for (const to of node.inner) {
+        this.#passed.set(to, 0);
+        const label = this.#labels.get(to)!;
+        for (const each of [to, ...entriesWithin(to)]) {
+          if (each.isEntry) labels[this.#entries.indexOf(each)] = label;
+        }
+      }
+      code.brTable(entry.get(), labels, own);
+      code.end();
+    });
+  }
+
   /** The way that a branch at the end of a block goes. */
   #follow(node: Node, taken: boolean): void {
     const { block } = node;
@@ -121,14 +149,14 @@ class RegionCode {
     const nodes = block.cases.map((each) => this.#nodeOf.get(each)!);
     this.#emitter.settle(nodes.some((node) => this.#readsFlags(node)));
     const labels: Label[] = Array(placesOf(block.cases)).fill(otherwise);
-    for (const node of nodes) labels[node.block.first - block.cases[0]!.first] = this.#labels.get(node)!;
+    for (const node of nodes) labels[node.block.first - block.cases[0]!.first] = this.#labelOf(node)!;
     this.#code.brTable(place.get(), labels, otherwise);
   }
 
   #goTo(block: Block | undefined, index: number): void {
     if (!block) return this.#emitter.chain(index);
     const to = this.#nodeOf.get(block)!;
-    const label = this.#labels.get(to);
+    const label = this.#labelOf(to);
     if (label !== undefined) {
       this.#emitter.settle(this.#readsFlags(to));
       return this.#code.br(label);
@@ -138,5 +166,12 @@ class RegionCode {
     this.#tree(to);
     this.#emitter.restore(here);
     this.#emitter.follow = follow;
+  }
+
+  /** What leads to a node from here, if it is written elsewhere. */
+  #labelOf(to: Node): Label | undefined {
+    const label = this.#labels.get(to);
+    if (label !== undefined) this.#passed.set(to, this.#emitter.passed & (this.#passed.get(to) ?? ~0));
+    return label;
   }
 }

@@ -44,8 +44,8 @@ export abstract class RegionExits extends RegionState {
   /** Leaves the instruction at hand to the interpreter. @param flags - somebody reads the flags */
   protected leaveOp(flags: boolean): void {
     this.spill(flags);
-    const { alone } = this.imports;
-    if (this.index !== this.entry || alone === undefined) return this.toInterpreter(this.index);
+    const alone = this.imports.aloneAt(this.index);
+    if (alone === undefined) return this.toInterpreter(this.index);
     // The op itself leads back here.
     this.storeOp(this.index);
     this.storeAcc();

@@ -1,6 +1,7 @@
 /** The registers of a region: Wasm locals, loaded where it is entered and written back where it is left. */
-import type { F32, F64, Field, Float, FpNeed, I32, I64, Routine, V128 } from '../a64/emitter.ts';
+import type { F32, F64, Field, Float, FpNeed, I32, I64, Routine, V128, Var } from '../a64/emitter.ts';
 import { OP_SIZE } from '../interp/uop.ts';
+import { SMALL_HIT_LIMIT } from '../mmu/tlb.ts';
 import { FPCR, FPSR, FP_TRAP, PC_DELTA, RUN_PAGE, SP_SLOT, TLB_BASE, V, X } from '../state/vcpu-state.ts';
 import type { Code, Local } from '../wasm/code.ts';
 import { F32_TYPE, F64_TYPE, I32_TYPE, I64_TYPE, V128_TYPE } from '../wasm/opcode.ts';
@@ -9,8 +10,23 @@ import { RegionFlags, type FlagSource } from './region-flags.ts';
 import type { RegionOp } from './region.ts';
 import { copyOf, fieldOf, generalOf, SP_INDEX, vectorOf, type RegisterSet } from './registers.ts';
 
+/** What the code is made for, besides its meaning. */
+export interface CodeForm {
+  /** Whether the process memory is shared. */
+  readonly shared: boolean;
+  /** The process memory has 2 GiB at most. */
+  readonly small: boolean;
+  /**
+   * FPSR.IXC is clear: results are looked at for exactness, because inexact ones must be noticed. Else such instructions
+   * are left to the interpreter, which is right for code that makes inexact results: it does so only before the first one.
+   */
+  readonly asksExactness: boolean;
+  /** Accesses must be aligned: REGIME_ALIGNED. */
+  readonly aligned: boolean;
+}
+
 /** What regions call: functions of the interpreter's module. */
-export interface RegionImports {
+export interface RegionImports extends CodeForm {
   /** Global: address of the vCPU's block. */
   readonly vcpu: number;
   /** `(target: i64, counted: i32, depth: i32, expected: i64) → i32`: goes on at a virtual address. @see interp/build.ts */
@@ -32,17 +48,9 @@ export interface RegionImports {
   /** Ports: see interp/traps.ts. */
   readonly hypercall: number;
   readonly sysreg: number;
-  readonly shared: boolean;
-  /**
-   * Results are looked at for exactness where inexact ones must be noticed. Else such instructions are left to the
-   * interpreter, which is right for code that makes inexact results: it does so only before the first one.
-   */
-  readonly asksExactness: boolean;
-  /** See BatchForm. */
-  readonly aligned: boolean;
   routineIndex(routine: Routine): number;
-  /** `(op: i32) → i32`: the entry's instruction done as the interpreter does it; `undefined` if it never has to be. */
-  readonly alone: number | undefined;
+  /** `(op: i32) → i32`: an entry's instruction done as the interpreter does it, if it may have to be. */
+  aloneAt(index: number): number | undefined;
   /** The function of the region that begins at an op of this page, if it is in this module. */
   functionAt(index: number): number | undefined;
 }
@@ -88,7 +96,7 @@ export abstract class RegionState extends RegionFlags {
   readonly #floats: Local<Float>[] = [];
   #scalars: (Scalar | undefined)[] = [];
   /** Bits of {@link PASSED}. */
-  protected passed = 0;
+  passed = 0;
   /** What the condition at hand asks: a bit of {@link PASSED}. */
   protected asked = 0;
   readonly #fpFails = new Map<FpNeed, Local<I32>>();
@@ -96,6 +104,8 @@ export abstract class RegionState extends RegionFlags {
   protected fpTrap: Local<I32> | undefined;
   protected runPage: Local<I32> | undefined;
   protected pcAtEntry: Local<I64> | undefined;
+  /** Number of the entry within the region that control has yet to go to; 0 = none. */
+  #entered: Local<I32> | undefined;
   #current: OpFacts | undefined;
   constructor(code: Code, imports: RegionImports, entry: number) {
     super(code, code.local<I32>(I32_TYPE));
@@ -107,9 +117,13 @@ export abstract class RegionState extends RegionFlags {
     this.expected = code.param<I64>(3);
   }
 
-  /** @param live - registers to load */
+  /**
+   * @param live - registers to load
+   * @param within - those to load besides where the region is entered within; its number is in the low bits of `op`
+   */
   begin(
     live: RegisterSet,
+    within: RegisterSet | undefined,
     uses: {
       readonly pc: boolean;
       readonly memory: boolean;
@@ -120,6 +134,12 @@ export abstract class RegionState extends RegionFlags {
   ): void {
     const { code, i32, i64 } = this;
     this.vcpu.set(code.globalGet<I32>(this.imports.vcpu));
+    if (within) {
+      this.#entered = code.local<I32>(I32_TYPE);
+      this.#entered.set(i32.and(this.op.get(), i32.const(OP_SIZE - 1)));
+      this.op.set(i32.and(this.op.get(), i32.const(-OP_SIZE)));
+      this.ifEntered(() => this.reload(within));
+    }
     this.fuel.set(i32.add(this.fuel.get(), this.op.get()));
     const word = (offset: number): Local<I32> => {
       const local = code.local<I32>(I32_TYPE);
@@ -138,6 +158,17 @@ export abstract class RegionState extends RegionFlags {
       );
     }
     this.reload(live);
+  }
+
+  /** Does something if the region was entered at an entry within it, and control has not come there yet. */
+  ifEntered(go: (entry: Local<I32>) => void): void {
+    const entry = this.#entered!;
+    this.code.ifUnlikely(entry.get(), () => go(entry));
+  }
+
+  /** Control has come to where the region was entered. */
+  isWithin(): void {
+    this.#entered?.set(this.i32.const(0));
   }
 
   protected reload(registers: RegisterSet): void {
@@ -159,12 +190,12 @@ export abstract class RegionState extends RegionFlags {
 
   // ---- what is not yet in its local
 
-  /** What follows is reached from several places, which have settled. */
-  start(dirty: RegisterSet): void {
+  /** What follows is reached from several places, which have settled. @param passed - bits of {@link PASSED} */
+  start(dirty: RegisterSet, passed = 0): void {
     this.dirty = dirty;
     this.#scalars = [];
     this.flagSource = undefined;
-    this.passed = 0;
+    this.passed = passed & PASSED.fp;
   }
 
   keep(): RegionPoint {
@@ -401,5 +432,11 @@ export abstract class RegionState extends RegionFlags {
 
   protected tlb(): I32 {
     return this.tlbBase!.get();
+  }
+
+  protected override missed(sum: Var<I64>): I32 {
+    if (!this.imports.small) return super.missed(sum);
+    // A comparison takes this one as it is; the other needs a register.
+    return this.i64.ge_u(sum.get(), this.i64.const(SMALL_HIT_LIMIT));
   }
 }

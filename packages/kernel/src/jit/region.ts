@@ -14,7 +14,9 @@ import {
   SPECIAL_HANDLERS,
 } from '../interp/uop.ts';
 import { footprintOf, comesBack, type Footprint } from './footprint.ts';
+import { orderBlocks, type Node } from './graph.ts';
 import { calledBy, inlineCalls } from './inline.ts';
+import { loopsAround } from './loops.ts';
 import { casesOf } from './switch.ts';
 
 /** One instruction of a region. */
@@ -46,10 +48,14 @@ export interface Block {
 }
 
 export interface Region {
-  /** Index of the entry op; the first block begins with it. */
+  /** Index of the op that the first node begins with. */
   readonly entry: number;
-  readonly blocks: readonly Block[];
+  /** None if the op is not decoded. */
+  readonly nodes: readonly Node[];
 }
+
+/** The nodes at which a region is entered, the first of all first. */
+export const entriesOf = ({ nodes }: Region): readonly Node[] => nodes.filter(({ isEntry }) => isEntry);
 
 /** Longer ones take V8 too long, and branch into each other soon enough. */
 const MAX_OPS = 400;
@@ -119,16 +125,40 @@ export class RegionReader {
     return { ...fields, handler, footprint: this.#footprint(handler) };
   }
 
-  /** @param entry - index of an op @returns a region without blocks if the op is not decoded */
-  read(page: DecodedPage, entry: number): Region {
-    const read = (index: number): readonly Block[] => this.#blocks(page, index);
-    return { entry, blocks: inlineCalls(read(entry), read) };
+  /**
+   * The region for an op that is hot, with an entry there and at each loop. Where loops lie around the op's own it begins
+   * at the outermost.
+   *
+   * @param index - of the op
+   * @param taken - ops at which regions begin already
+   */
+  read(page: DecodedPage, index: number, taken: ReadonlySet<number>): Region {
+    const heads = loopsAround(this.#blocks(page, index, index), index);
+    for (const entry of heads.length > 1 ? heads : []) {
+      const region = this.#read(page, entry, index, taken);
+      if (entriesOf(region).some(({ block }) => block.first === index)) return region;
+    }
+    return this.#read(page, index, index, taken);
   }
 
-  /** The blocks that direct branches reach, the entry's first. */
-  #blocks(page: DecodedPage, entry: number): readonly Block[] {
+  /** @param inner - index of an op that is an entry, too */
+  #read(page: DecodedPage, entry: number, inner: number, taken: ReadonlySet<number>): Region {
+    const blocks = this.#blocks(page, entry, inner);
+    if (blocks.length === 0) return { entry, nodes: [] };
+    const own = new Set(blocks);
+    const all = inlineCalls(blocks, (index) => this.#blocks(page, index, index));
+    const isWanted = (block: Block, isLoop: boolean): boolean =>
+      own.has(block) &&
+      !taken.has(block.first) &&
+      (isLoop || block.first === inner) &&
+      isCompiled(block.ops[0]);
+    return { entry, nodes: orderBlocks(all, isWanted) };
+  }
+
+  /** The blocks that direct branches reach, the entry's first. @param inner - a block begins there, too */
+  #blocks(page: DecodedPage, entry: number, inner: number): readonly Block[] {
     const ops = new Map<number, RegionOp>();
-    const leaders = new Set<number>([entry]);
+    const leaders = new Set<number>([entry, inner]);
     const cases = new Map<RegionOp, readonly number[]>();
     const code = {
       opAt: (index: number) => (index < 0 ? undefined : this.#op(page, index)),
@@ -184,6 +214,10 @@ function successorsOf({ index, footprint, immLow }: RegionOp): {
   const falls = flow.kind === 'next' || flow.kind === 'branch if' || comesBack(footprint);
   return { taken, next: falls ? index + 1 : undefined };
 }
+
+/** It is not for the interpreter alone. */
+export const isCompiled = (op: RegionOp | undefined): boolean =>
+  op?.handler !== undefined && op.footprint.flow.kind !== 'interpret';
 
 /** Control goes on with the next op, always. */
 export const goesOn = ({ footprint }: RegionOp): boolean =>

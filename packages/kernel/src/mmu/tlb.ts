@@ -29,6 +29,8 @@ import {
 export const TLB_TABLES = 4;
 /** The last page of 4 GiB. */
 export const HIT_LIMIT = 0xffff_f000;
+/** As good a limit where memory ends at 2 GiB: only its last page lies between. */
+export const SMALL_HIT_LIMIT = 0x7fff_f000;
 export const FETCH_ENTRIES = FETCH_TLB_SIZE / 16;
 
 const SLOTS = TLB_TABLE_SIZE / 8;

@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest';
+import { Random } from '../../test/cpu-state.ts';
+import { FlatMachine, RAM } from '../../test/flat-machine.ts';
+import { unpackFlags } from '../a64/flags.ts';
+import { CPACR_EL1, FLAG_A, FLAG_B, FLAG_NZ } from '../state/vcpu-state.ts';
+
+/*
+ * Loops in loops are one region that is entered at each of them: wherever guest code is left and gone on with, compiled
+ * code goes where the interpreter goes, and counts what it counts.
+ */
+
+const CODE = RAM + 0x1_0000;
+
+const PROGRAM = [
+  0x9100_0400, // start: add x0, x0, #1
+  0x9240_0801, // and x1, x0, #7
+  0x9240_0422, // mid: and x2, x1, #3
+  0x9100_0442, // add x2, x2, #1
+  0x8b02_0063, // inner: add x3, x3, x2
+  0xca03_0884, // eor x4, x4, x3, lsl #2
+  0x9a02_00e7, // adc x7, x7, x2
+  0xf100_0442, // subs x2, x2, #1
+  0x3728_0064, // tbnz x4, #5, next
+  0x54ff_ff61, // b.ne inner
+  0x9a03_00a5, // adc x5, x5, x3
+  0x9e62_0060, // next: scvtf d0, x3
+  0x1e60_2821, // fadd d1, d1, d0
+  0xeb01_0108, // deep: subs x8, x8, x1
+  0x1e61_2842, // fadd d2, d2, d1
+  0x8b48_0d29, // add x9, x9, x8, lsr #3
+  0x54ff_ffa2, // b.hs deep
+  0x8b00_0d08, // add x8, x8, x0, lsl #3
+  0xf100_0421, // subs x1, x1, #1
+  0x54ff_fde8, // b.hi mid
+  0x9a85_34c6, // csinc x6, x6, x5, lo
+  0x360f_fd66, // tbz x6, #1, start
+  0x8b00_00c6, // add x6, x6, x0
+  0xb5ff_fd20, // cbnz x0, start
+];
+
+const FLAGS = [FLAG_NZ, FLAG_A, FLAG_B] as const;
+
+test('loops in loops go where the interpreter goes', () => {
+  const random = new Random(7);
+  const machines = [new FlatMachine(false, 'none'), new FlatMachine(false, 'all')] as const;
+  const [interpreted, compiled] = machines;
+  for (let run = 0; run < 8; run++) {
+    for (const machine of machines) {
+      machine.place(CODE, PROGRAM);
+      for (let n = 0; n < 31; n++) machine.setX(n, BigInt(n * run));
+    }
+    let pc = BigInt(CODE);
+    for (let n = 0; n < 60; n++) {
+      const budget = 1 + random.below(n % 2 === 0 ? 30 : 600);
+      const trapsFp = n % 5 === 3;
+      const [expected, got] = machines.map((machine) => {
+        machine.setSysreg(CPACR_EL1, trapsFp ? 0n : 3n << 20n);
+        const { leave, retired, pc: at } = machine.run(pc, budget);
+        const [nz, a, b] = FLAGS.map((word) => machine.vcpu.get64(word));
+        const nzcv = trapsFp || unpackFlags({ nz: nz!, a: a!, b: b! });
+        return { leave, retired, pc: at, nzcv, registers: machine.registers() };
+      });
+      expect(got, `${run}.${n}`).toEqual(expected);
+      // Flags that are dead are not stored where an instruction traps.
+      if (trapsFp) for (const word of FLAGS) compiled.vcpu.set64(word, interpreted.vcpu.get64(word));
+      pc = expected!.pc;
+    }
+  }
+});
