@@ -7,6 +7,8 @@ import { setFlags } from './v8-flags.ts';
 const FLAGS = [
   // It heeds what the modules say of seldom taken branches: a few percent of compute.
   '--experimental-wasm-branch-hinting',
+  // Guest code leaves every few thousand instructions, and calls nest to a bound: nothing else looks at the stack.
+  '--no-wasm-stack-checks',
   // It takes more functions into their callers: an exit goes through many small ones, and is a tenth faster.
   '--max-inlined-bytecode-size-cumulative=2000',
 ] as const;
