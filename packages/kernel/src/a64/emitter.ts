@@ -25,9 +25,13 @@ export type BranchKind = 'jump' | 'call' | 'return';
 /** log2 of an access size in bytes. */
 export type Size = 0 | 1 | 2 | 3;
 
-/** A value with a name. */
-export interface Var<T extends Value> {
+/** A value that can be had as often as it is needed. */
+export interface Known<T extends Value> {
   get(): T;
+}
+
+/** A value with a name. */
+export interface Var<T extends Value> extends Known<T> {
   set(value: T): void;
 }
 

@@ -1,5 +1,5 @@
 /** Branches in generated code: from a virtual address to its decoded op, by the fetch TLB. */
-import type { I32, I64, Var } from '../a64/emitter.ts';
+import type { I32, I64, Known, Var } from '../a64/emitter.ts';
 import { FETCH_BASE, PC_DELTA } from '../state/vcpu-state.ts';
 import type { Code } from '../wasm/code.ts';
 import { I32_TYPE } from '../wasm/opcode.ts';
@@ -13,7 +13,7 @@ import { I32_TYPE } from '../wasm/opcode.ts';
  */
 export function enterTarget(
   code: Code,
-  vcpu: Var<I32>,
+  vcpu: Known<I32>,
   target: Var<I64>,
   miss: (page: Var<I32>) => void,
 ): Var<I32> {

@@ -10,6 +10,7 @@ import {
   type Emitter,
   type I32,
   type I64,
+  type Known,
   type Reach,
   type Routine,
 } from '../a64/emitter.ts';
@@ -28,7 +29,7 @@ import {
   SP_SLOT,
   SYNDROME,
 } from '../state/vcpu-state.ts';
-import type { Code, Local } from '../wasm/code.ts';
+import type { Code } from '../wasm/code.ts';
 import { enterTarget } from './fetch.ts';
 import { COLD_JUMP, COLD_LEAVE, COLD_LEAVE_WITH_PC, COLD_NEXT, NOWHERE, type LoopFrame } from './frame.ts';
 import {
@@ -64,7 +65,7 @@ const TRAP_FP: Routine<readonly ['i32'], 'i32'> = {
 };
 
 /** Adds to what the interpreter has retired, times 16. */
-export function countInterpreted(code: Code, vcpu: Local<I32>, retired: () => I32): void {
+export function countInterpreted(code: Code, vcpu: Known<I32>, retired: () => I32): void {
   const { i32 } = code.ops;
   const before = code.load<I32>('i32.load', vcpu.get(), INTERPRETED);
   const sum = code.letI32(i32.add(before, retired()));

@@ -3,13 +3,24 @@
  * leads to is left to the back end.
  */
 import { CodeEmitter } from '../a64/code-emitter.ts';
-import type { AccessForm, AtomicOp, Float, FpNeed, I32, I64, Size, V128, Var } from '../a64/emitter.ts';
+import type {
+  AccessForm,
+  AtomicOp,
+  Float,
+  FpNeed,
+  I32,
+  I64,
+  Known,
+  Size,
+  V128,
+  Var,
+} from '../a64/emitter.ts';
 import { FPCR_FZ, FPCR_RMODE, FPSR_IXC } from '../a64/shared/fp-format.ts';
 import { ACCESS_ORDERED, ACCESS_SIGNED, ACCESS_SYNDROME, ACCESS_WIDE, ACCESS_WRITE } from '../mmu/access.ts';
 import { REGIME_ALIGNED } from '../mmu/regime.ts';
 import { HIT_LIMIT } from '../mmu/tlb.ts';
 import { FPCR, FPSR, TLB, TLB_TABLE_SIZE } from '../state/vcpu-state.ts';
-import type { Code, Local } from '../wasm/code.ts';
+import type { Code } from '../wasm/code.ts';
 import type { AtomicOpName, MemoryOpName } from '../wasm/opcode.ts';
 import { FORM_QUAD, FORM_UNPRIVILEGED, FORM_UPDATE, FORM_ZERO_BLOCK } from './slow-path.ts';
 
@@ -55,10 +66,10 @@ const floatForm = (bits: 32 | 64): number => formOf({ size: bits === 64 ? 3 : 2 
 export const elementSize = (form: number): number => (1 << (form & 3)) << ((form & FORM_QUAD) === 0 ? 0 : 1);
 
 export abstract class MemoryEmitter extends CodeEmitter {
-  protected readonly vcpu: Local<I32>;
+  protected readonly vcpu: Known<I32>;
 
-  /** @param vcpu - holds the address of the vCPU's block */
-  constructor(code: Code, vcpu: Local<I32>) {
+  /** @param vcpu - address of the vCPU's block */
+  constructor(code: Code, vcpu: Known<I32>) {
     super(code);
     this.vcpu = vcpu;
   }

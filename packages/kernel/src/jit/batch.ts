@@ -39,7 +39,7 @@ export function buildBatch(
   const settle = module.importFunction(ENV, 'settle', [I32_TYPE, I32_TYPE, I64_TYPE], [I32_TYPE]);
   const imports = withRoutines(module, slow);
   const regionType = module.type(REGION_PARAMS, [I32_TYPE]);
-  const regionJump = emitJump(module, plan, { vcpu: slow.vcpu, jump, regionType, shared });
+  const regionJump = emitJump(module, plan, { ...form, jump, regionType });
   const isEntry = (index: number): boolean => entries.includes(index);
   const alone = new Map<number, number>();
   for (const { block } of regions.flatMap(entriesOf)) {
@@ -65,7 +65,6 @@ export function buildBatch(
       ...form,
       firstRegion: firstRegion(plan),
       firstEntry: tableIndexOf(plan, firstRegion(plan)),
-      vcpu: slow.vcpu,
       jump: regionJump,
       unwind,
       goOn,
@@ -96,7 +95,7 @@ function emitJump(
   const { index, code } = module.function(JUMP_PARAMS, [I32_TYPE]);
   const { i32 } = code.ops;
   const { target, counted, depth, expected } = jumpParams(code);
-  const vcpu = code.letI32(code.globalGet<I32>(imports.vcpu));
+  const vcpu = { get: () => i32.const(imports.vcpu) };
   const leave = (): void =>
     code.returnCall(imports.jump, target.get(), counted.get(), depth.get(), expected.get());
   code.ifUnlikely(i32.ge_s(counted.get(), i32.const(0)), leave);

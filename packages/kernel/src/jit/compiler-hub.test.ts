@@ -22,6 +22,7 @@ const request = (id: number, entry: number): CompileRequest => ({
   id,
   entry,
   shared: false,
+  vcpu: 0x1_0000,
   small: true,
   asksExactness: false,
   aligned: false,

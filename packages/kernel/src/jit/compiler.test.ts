@@ -25,7 +25,7 @@ function entriesOf(
   for (let i = first; i < OPS_PER_PAGE; i++)
     decoder.decode(OPS + OP_SIZE * i, CODE + 4 * i, new Uint32Array(OPS_PER_PAGE));
   const page = words.u8.slice(OPS, OPS + DECODED_PAGE_SIZE);
-  const form = { shared: false, small: true, asksExactness: false, aligned: false };
+  const form = { vcpu: 0x1_0000, shared: false, small: true, asksExactness: false, aligned: false };
   return compile({ ...form, id: 1, page, entry, compiled }).entries;
 }
 

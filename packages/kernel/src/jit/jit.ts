@@ -222,7 +222,7 @@ export class Jit {
   }
 
   #request(op: number): CompileRequest {
-    const { words, noticesInexact, isAligned, pageOf } = this.#options;
+    const { words, vcpu, noticesInexact, isAligned, pageOf } = this.#options;
     const page = pageOf(op);
     const indexOf = (at: number): number => (at - page) / OP_SIZE;
     const copy = words.u8.slice(page, page + DECODED_PAGE_SIZE);
@@ -232,6 +232,7 @@ export class Jit {
     const compiled = regions.map(({ entry }) => indexOf(entry));
     return {
       id: ++this.#requests,
+      vcpu: vcpu.base,
       shared: words.isShared,
       small: words.u8.length <= 2 ** 31,
       asksExactness: noticesInexact(),

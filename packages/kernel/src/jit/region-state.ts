@@ -12,6 +12,8 @@ import { copyOf, fieldOf, generalOf, SP_INDEX, vectorOf, type RegisterSet } from
 
 /** What the code is made for, besides its meaning. */
 export interface CodeForm {
+  /** Address of the vCPU's block. */
+  readonly vcpu: number;
   /** Whether the process memory is shared. */
   readonly shared: boolean;
   /** The process memory has 2 GiB at most. */
@@ -27,8 +29,6 @@ export interface CodeForm {
 
 /** What regions call: functions of the interpreter's module. */
 export interface RegionImports extends CodeForm {
-  /** Global: address of the vCPU's block. */
-  readonly vcpu: number;
   /** `(target: i64, counted: i32, depth: i32, expected: i64) → i32`: goes on at a virtual address. @see interp/build.ts */
   readonly jump: number;
   /** `(answer: i32, depth: i32, expected: i64) → i32`: what becomes of a caller whose callee did not return to it. */
@@ -108,7 +108,7 @@ export abstract class RegionState extends RegionFlags {
   #entered: Local<I32> | undefined;
   #current: OpFacts | undefined;
   constructor(code: Code, imports: RegionImports, entry: number) {
-    super(code, code.local<I32>(I32_TYPE));
+    super(code, { get: () => code.ops.i32.const(imports.vcpu) });
     this.imports = imports;
     this.entry = entry;
     this.op = code.param<I32>(0);
@@ -133,7 +133,6 @@ export abstract class RegionState extends RegionFlags {
     },
   ): void {
     const { code, i32, i64 } = this;
-    this.vcpu.set(code.globalGet<I32>(this.imports.vcpu));
     if (within) {
       this.#entered = code.local<I32>(I32_TYPE);
       this.#entered.set(i32.and(this.op.get(), i32.const(OP_SIZE - 1)));

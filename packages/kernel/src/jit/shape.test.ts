@@ -32,6 +32,7 @@ function regionOf(code: readonly number[]): WasmOp[] {
   const { code: bytes, entries } = compile({
     id: 1,
     shared: false,
+    vcpu: 0x1_0000,
     small: true,
     asksExactness: false,
     aligned: false,
