@@ -18,7 +18,7 @@ import type {
 import { FPCR_FZ, FPCR_RMODE, FPSR_IXC } from '../a64/shared/fp-format.ts';
 import { ACCESS_ORDERED, ACCESS_SIGNED, ACCESS_SYNDROME, ACCESS_WIDE, ACCESS_WRITE } from '../mmu/access.ts';
 import { REGIME_ALIGNED } from '../mmu/regime.ts';
-import { HIT_LIMIT } from '../mmu/tlb.ts';
+import { HIT_LIMIT, offsetOfEntry } from '../mmu/tlb.ts';
 import { FPCR, FPSR, TLB, TLB_TABLE_SIZE } from '../state/vcpu-state.ts';
 import type { Code } from '../wasm/code.ts';
 import type { AtomicOpName, MemoryOpName } from '../wasm/opcode.ts';
@@ -138,10 +138,10 @@ export abstract class MemoryEmitter extends CodeEmitter {
   protected lookup(address: Var<I64>, form: number, near = address): Var<I64> {
     const { i32, i64 } = this;
     const unprivileged = (form & FORM_UNPRIVILEGED) !== 0;
-    const index = i32.and(i32.shr_u(i32.wrap_i64(near.get()), i32.const(9)), i32.const(TLB_TABLE_SIZE - 8));
+    const offset = offsetOfEntry(this.code.ops, i32.wrap_i64(near.get()));
     const base = unprivileged ? i32.add(this.vcpu.get(), i32.const(TLB)) : this.tlb();
     const table = (form & ACCESS_WRITE) === 0 ? 0 : TLB_TABLE_SIZE;
-    const entry = this.code.load<I64>('i64.load', i32.add(index, base), table);
+    const entry = this.code.load<I64>('i64.load', i32.add(offset, base), table);
     return this.code.letI64(i64.add(entry, address.get()));
   }
 

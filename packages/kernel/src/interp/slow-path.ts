@@ -5,7 +5,7 @@
 import { EC, type I32, type I64 } from '../a64/emitter.ts';
 import { ACCESS_ORDERED, ACCESS_REGISTER_SHIFT, ACCESS_SYNDROME, ACCESS_WRITE } from '../mmu/access.ts';
 import { REGIME_ALIGN, REGIME_ALIGNED, REGIME_STACK_FAULTS } from '../mmu/regime.ts';
-import { HIT_LIMIT } from '../mmu/tlb.ts';
+import { HIT_LIMIT, offsetOfEntry } from '../mmu/tlb.ts';
 import {
   ALIGNMENT_FAULT,
   TRANSLATE_AGAIN,
@@ -251,12 +251,9 @@ class SlowFunction {
     const { i32, i64 } = code.ops;
     const base = code.letI32(code.load<I32>('i32.load', this.vcpu.get(), TLB_BASE));
     code.if(this.has(FORM_UNPRIVILEGED), () => base.set(i32.add(this.vcpu.get(), i32.const(TLB))));
-    const index = i32.and(
-      i32.wrap_i64(i64.shr_u(address.get(), i64.const(9))),
-      i32.const(TLB_TABLE_SIZE - 8),
-    );
+    const offset = offsetOfEntry(code.ops, i32.wrap_i64(address.get()));
     const table = kind === TRANSLATE_WRITE ? TLB_TABLE_SIZE : 0;
-    const entry = code.load<I64>('i64.load', i32.add(index, base.get()), table);
+    const entry = code.load<I64>('i64.load', i32.add(offset, base.get()), table);
     return code.letI64(i64.add(entry, address.get()));
   }
 

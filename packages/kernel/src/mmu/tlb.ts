@@ -25,6 +25,7 @@ import {
   TLB,
   TLB_TABLE_SIZE,
 } from '../state/vcpu-state.ts';
+import type { I32, PureOps } from '../wasm/pure.ts';
 
 export const TLB_TABLES = 4;
 /** The last page of 4 GiB. */
@@ -36,6 +37,14 @@ export const FETCH_ENTRIES = FETCH_TLB_SIZE / 16;
 const SLOTS = TLB_TABLE_SIZE / 8;
 /** Slots of one 2 MiB stretch of VA. */
 const STRETCH = 512;
+
+/**
+ * Emits the offset of an address's entry in its table. Shifts, because x86 adds a number times eight as it adds a number.
+ *
+ * @param low - the low word of the address
+ */
+export const offsetOfEntry = ({ i32 }: PureOps, low: I32): I32 =>
+  i32.shl(i32.shr_u(low, i32.const(12)), i32.const(3));
 
 export class Tlb {
   readonly #vcpu: Block;

@@ -39,6 +39,7 @@ import {
   REGIME_WXN,
 } from './regime.ts';
 import { emitFindSlot, emitMarkDirty, emitSharedSlot } from './slots.ts';
+import { offsetOfEntry } from './tlb.ts';
 
 /**
  * What a translation is for: bits 1:0, with EL0's permissions if bit 2 is set. Bit 3: the access is one that Device
@@ -141,15 +142,12 @@ function emitSyndrome(module: ModuleBuilder, vcpuGlobal: number): number {
  */
 function emitFill(module: ModuleBuilder, vcpuGlobal: number): number {
   const { index, code } = module.function([I64_TYPE, I64_TYPE, I32_TYPE, I32_TYPE], []);
-  const { i32, i64 } = code.ops;
+  const { i32 } = code.ops;
   const [va, entry] = [code.param<I64>(0), code.param<I64>(1)];
   const [table, log] = [code.param<I32>(2), code.param<I32>(3)];
   const vcpu = code.letI32(code.globalGet<I32>(vcpuGlobal));
   const at = code.letI32(
-    i32.add(
-      i32.add(vcpu.get(), table.get()),
-      i32.and(i32.wrap_i64(i64.shr_u(va.get(), i64.const(9))), i32.const(TLB_TABLE_SIZE - 8)),
-    ),
+    i32.add(i32.add(vcpu.get(), table.get()), offsetOfEntry(code.ops, i32.wrap_i64(va.get()))),
   );
   code.store('i64.store', at.get(), entry.get());
   // The log was seen to have room before.
