@@ -1,4 +1,5 @@
 /** An Engine over a bare memory: RAM, a run page, scripted ports. What interp/ and mmu/ are tested on. */
+import { unpackFlags } from '../src/a64/flags.ts';
 import { ACCESS_SIZE } from '../src/mmu/access.ts';
 import { Engine, createInterpreter, type Interpreter, type Tier } from '../src/engine/engine.ts';
 import type { Leave } from '../src/interp/leave.ts';
@@ -8,6 +9,9 @@ import { Block } from '../src/state/block.ts';
 import {
   CPACR_EL1,
   EL,
+  FLAG_A,
+  FLAG_B,
+  FLAG_NZ,
   FAULT_VA,
   PC,
   POOL_LIMIT,
@@ -188,6 +192,17 @@ export class FlatMachine {
       this.vcpu.get64(SP_SLOT),
       this.vcpu.get64(PC),
     ];
+  }
+
+  /** NZCV in bits 3:0. */
+  get nzcv(): number {
+    const [nz, a, b] = [FLAG_NZ, FLAG_A, FLAG_B].map((word) => this.vcpu.get64(word));
+    return unpackFlags({ nz: nz!, a: a!, b: b! });
+  }
+
+  /** Gets another one's flags. */
+  takeFlags({ vcpu }: FlatMachine): void {
+    for (const word of [FLAG_NZ, FLAG_A, FLAG_B]) this.vcpu.set64(word, vcpu.get64(word));
   }
 
   /** Writes a system register and what follows from it. @param offset - its place in the vCPU state */
