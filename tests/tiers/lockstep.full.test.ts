@@ -15,7 +15,7 @@ const SLICE = 500;
 const WANTED = process.env.VKVM_LOCKSTEP;
 
 describe.skipIf(typeof debian === 'string')('over the boot of a Linux', () => {
-  // VKVM_LOCKSTEP=Infinity compares all of it, which takes an hour.
+  // VKVM_LOCKSTEP=Infinity compares all of it, which takes ten minutes for the first.
   test.each<readonly [tier: Tier, runs: number]>([
     ['all', 50_000],
     ['evict', 5000],

@@ -17,14 +17,16 @@ const FLAGS = [
 export function command(argv: readonly string[]): Promise<number> {
   setFlags(...FLAGS);
   return runCommand(argv, {
-    createSyscalls: async (process, report, { now, deterministic, ...choice } = {}) => {
+    createSyscalls: async (process, report, { now, deterministic, runsGuest, ...choice } = {}) => {
+      // Before all else, or a short program is over before the thread is there. Another thread answers at another moment
+      // each time, so never where two runs have to be the same.
+      const compiles = runsGuest && !deterministic && !now && choice.tier !== 'none';
+      const compiler = compiles ? startCompiler() : undefined;
       // Files are read while this is loaded.
       const { createKernel } = await import('@vkvm/kernel');
       return createKernel({
         host: { report, ...(now ? { now } : {}) },
-        // Another thread answers at another moment each time; and a replay, which has a clock of its own, makes hundreds
-        // of kernels that run for a moment each.
-        ...(deterministic || now ? {} : { compiler: startCompiler }),
+        ...(compiler && { compiler: () => compiler }),
         ...choice,
       }).attach(process);
     },

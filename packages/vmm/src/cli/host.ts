@@ -49,6 +49,8 @@ export interface KernelChoice {
   readonly deterministic?: boolean;
   /** Default: `hot`. */
   readonly tier?: (typeof TIERS)[number];
+  /** A guest is going to run: what is to help it may be started before the kernel is there. Default: false. */
+  readonly runsGuest?: boolean;
 }
 
 /** Files, streams, time, and the two things that cannot be had everywhere: a kernel and Debian. */

@@ -81,6 +81,7 @@ export const kernelChoice = (options: {
   ...profileChoice(options.profile),
   ...(options['no-jit'] && { tier: 'none' }),
   deterministic: options.deterministic,
+  runsGuest: true,
 });
 
 /** Services of a guest: names with commas between, or `none`. */
