@@ -66,18 +66,17 @@ export function regionCompiler(plan: HandlerPlan): (request: CompileRequest) => 
  */
 function regionsFrom(reader: RegionReader, page: DecodedPage, first: number, taken: Set<number>): Region[] {
   const regions: Region[] = [];
-  const waiting = [first];
-  const seen = new Set([first]);
+  const waiting = new Set([first]);
   let count = 0;
-  for (let entry = waiting.shift(); entry !== undefined && count < BATCH_OPS; entry = waiting.shift()) {
+  // This goes on with what it adds.
+  for (const entry of waiting) {
+    if (count >= BATCH_OPS) break;
     // The op behind a page is not decoded and cannot be given back.
     if (entry === OPS_PER_PAGE || taken.has(entry)) continue;
     const region = reader.read(page, entry, taken);
     const ops = region.nodes.flatMap(({ block }) => block.ops);
     for (const { index, handler, footprint } of ops) {
-      if (footprint.flow.kind !== 'interpret' || !handler || seen.has(index + 1)) continue;
-      seen.add(index + 1);
-      waiting.push(index + 1);
+      if (footprint.flow.kind === 'interpret' && handler) waiting.add(index + 1);
     }
     // What is not decoded has no region, nor has what only the interpreter does.
     if (!isCompiled(region.nodes[0]?.block.ops[0])) continue;

@@ -32,17 +32,11 @@ export interface OpFacts {
   readonly tableReach: number | undefined;
 }
 
-export interface BlockFacts {
-  readonly ops: readonly OpFacts[];
-  /** Registers to load where the region is entered at its start. */
-  readonly live: RegisterSet;
-}
-
 export interface RegionFacts {
   /** Registers to load wherever the region is entered; and those that only entries within it need. */
   readonly live: RegisterSet;
   readonly liveWithin: RegisterSet;
-  readonly blocks: ReadonlyMap<Node, BlockFacts>;
+  readonly ops: ReadonlyMap<Node, readonly OpFacts[]>;
 }
 
 interface OpSets {
@@ -83,7 +77,7 @@ export function analyse(nodes: readonly Node[]): RegionFacts {
       vector: within.vector & ~live.vector,
       flags: within.flags && !live.flags,
     },
-    blocks: new Map(blocks.map((block) => [block.node, block])),
+    ops: new Map(blocks.map(({ node, ops }) => [node, ops])),
   };
 }
 

@@ -76,7 +76,7 @@ class RegionCode {
 
   /** The flags as they are at its start are read by somebody. */
   #readsFlags(node: Node): boolean {
-    return this.#facts.blocks.get(node)!.ops[0]!.flagsBefore;
+    return this.#facts.ops.get(node)![0]!.flagsBefore;
   }
 
   /** Writes a node's own block, and behind it those of its merges from number `from` on. */
@@ -94,7 +94,7 @@ class RegionCode {
   #block(node: Node): void {
     const { block } = node;
     const emitter = this.#emitter;
-    const { ops } = this.#facts.blocks.get(node)!;
+    const ops = this.#facts.ops.get(node)!;
     if (node.inner.length > 0) this.#goWithin(node);
     if (node.inner.length > 0 || node.isEntry) emitter.isWithin();
     // What was not settled where it comes from is not settled here.

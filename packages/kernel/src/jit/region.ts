@@ -133,18 +133,27 @@ export class RegionReader {
    * @param taken - ops at which regions begin already
    */
   read(page: DecodedPage, index: number, taken: ReadonlySet<number>): Region {
-    const heads = loopsAround(this.#blocks(page, index, index), index);
-    for (const entry of heads.length > 1 ? heads : []) {
-      const region = this.#read(page, entry, index, taken);
-      if (entriesOf(region).some(({ block }) => block.first === index)) return region;
+    const region = (entry: number, blocks: readonly Block[]): Region => ({
+      entry,
+      nodes: this.#order(page, blocks, index, taken),
+    });
+    const own = this.#blocks(page, index, index);
+    const heads = loopsAround(own, index);
+    for (const head of heads.length > 1 ? heads : []) {
+      const whole = region(head, this.#blocks(page, head, index));
+      if (entriesOf(whole).some(({ block }) => block.first === index)) return whole;
     }
-    return this.#read(page, index, index, taken);
+    return region(index, own);
   }
 
-  /** @param inner - index of an op that is an entry, too */
-  #read(page: DecodedPage, entry: number, inner: number, taken: ReadonlySet<number>): Region {
-    const blocks = this.#blocks(page, entry, inner);
-    if (blocks.length === 0) return { entry, nodes: [] };
+  /** @param blocks - the entry's first; they are changed @param inner - index of an op that is an entry, too */
+  #order(
+    page: DecodedPage,
+    blocks: readonly Block[],
+    inner: number,
+    taken: ReadonlySet<number>,
+  ): readonly Node[] {
+    if (blocks.length === 0) return [];
     const own = new Set(blocks);
     const all = inlineCalls(blocks, (index) => this.#blocks(page, index, index));
     const isWanted = (block: Block, isLoop: boolean): boolean =>
@@ -152,7 +161,7 @@ export class RegionReader {
       !taken.has(block.first) &&
       (isLoop || block.first === inner) &&
       isCompiled(block.ops[0]);
-    return { entry, nodes: orderBlocks(all, isWanted) };
+    return orderBlocks(all, isWanted);
   }
 
   /** The blocks that direct branches reach, the entry's first. @param inner - a block begins there, too */
