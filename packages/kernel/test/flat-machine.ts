@@ -194,6 +194,18 @@ export class FlatMachine {
     ];
   }
 
+  /** Runs from `pc`, and tells all that another machine is to have in common with this one. */
+  observe(
+    pc: bigint,
+    budget: number,
+  ): Pick<Outcome, 'leave' | 'retired' | 'pc'> & {
+    readonly nzcv: number;
+    readonly registers: readonly bigint[];
+  } {
+    const { leave, retired, pc: at } = this.run(pc, budget);
+    return { leave, retired, pc: at, nzcv: this.nzcv, registers: this.registers() };
+  }
+
   /** NZCV in bits 3:0. */
   get nzcv(): number {
     const [nz, a, b] = [FLAG_NZ, FLAG_A, FLAG_B].map((word) => this.vcpu.get64(word));
