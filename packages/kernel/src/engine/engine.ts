@@ -261,9 +261,11 @@ export class Engine {
    */
   resume(): Resumed {
     if (!this.#ownsCode) return NOT_RESUMED;
-    const slice = this.#jit?.postpone() ?? MAX_BUDGET;
+    const slice = this.#jit?.interval ?? MAX_BUDGET;
     const retired = this.#exports.resume(slice);
-    if (retired === STILL_SETTLED || retired === NOT_RESUMED) return retired;
+    if (retired === NOT_RESUMED) return retired;
+    this.#jit?.postpone();
+    if (retired === STILL_SETTLED) return retired;
     this.retired = retired;
     const leave = this.#left();
     if (leave === LEAVE_BUDGET) this.#serve(retired >= slice);

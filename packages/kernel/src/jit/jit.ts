@@ -127,15 +127,17 @@ export class Jit {
     return this.#at(op)?.original ?? this.#options.words.u16[op >>> 1]!;
   }
 
-  /**
-   * What runs until guest code is left is not for a sample: code that leaves for a device every few instructions is slower
-   * where a region begins with that access.
-   *
-   * @returns how many instructions may run so
-   */
-  postpone(): number {
-    this.#isPostponed = true;
+  /** Instructions between two samples. */
+  get interval(): number {
     return this.#interval;
+  }
+
+  /**
+   * What has run since guest code was entered is not for a sample: code that leaves for a device every few instructions is
+   * slower where a region begins with that access.
+   */
+  postpone(): void {
+    this.#isPostponed = true;
   }
 
   /** Instructions until the next sample, at least one. */
