@@ -10,7 +10,7 @@ import { CPACR_EL1 } from '../state/vcpu-state.ts';
 
 const CODE = RAM + 0x1_0000;
 
-const PROGRAM = [
+const LOOPS_IN_LOOPS = [
   0x9100_0400, // start: add x0, x0, #1
   0x9240_0801, // and x1, x0, #7
   0x9240_0422, // mid: and x2, x1, #3
@@ -37,13 +37,28 @@ const PROGRAM = [
   0xb5ff_fd20, // cbnz x0, start
 ];
 
-test('loops in loops go where the interpreter goes', () => {
+const TWO_WAYS_IN = [
+  0x9100_0400, // start: add x0, x0, #1
+  0x9240_0c02, // and x2, x0, #15
+  0x3608_0060, // tbz w0, #1, middle
+  0xca03_0884, // head: eor x4, x4, x3, lsl #2
+  0x9a02_00e7, // adc x7, x7, x2
+  0x8b02_0063, // middle: add x3, x3, x2
+  0xf100_0442, // subs x2, x2, #1
+  0x54ff_ff88, // b.hi head
+  0xb5ff_ff00, // cbnz x0, start
+];
+
+test.each([
+  ['loops in loops', LOOPS_IN_LOOPS],
+  ['a loop that has two ways in', TWO_WAYS_IN],
+])('%s: compiled code goes where the interpreter goes', (_name, program) => {
   const random = new Random(7);
   const machines = [new FlatMachine(false, 'none'), new FlatMachine(false, 'all')] as const;
   const [interpreted, compiled] = machines;
   for (let run = 0; run < 8; run++) {
     for (const machine of machines) {
-      machine.place(CODE, PROGRAM);
+      machine.place(CODE, program);
       for (let n = 0; n < 31; n++) machine.setX(n, BigInt(n * run));
     }
     let pc = BigInt(CODE);

@@ -41,6 +41,20 @@ test('no region begins behind the page', () => {
   expect(entriesOf([ADD], OPS_PER_PAGE)).toEqual([]);
 });
 
+test('a loop that has two ways in is entered at both', () => {
+  const code = [
+    ADD,
+    0xb400_0042, // cbz x2, middle
+    ADD, // head
+    ADD, // middle
+    0xf100_0463, // subs x3, x3, #1
+    0x54ff_ffa1, // b.ne head
+    0xd65f_03c0, // ret
+  ];
+  const first = OPS_PER_PAGE - code.length;
+  expect(entriesOf(code, first)).toEqual([first, first + 3]);
+});
+
 describe('a loop in a loop', () => {
   const NEST = [
     ADD,

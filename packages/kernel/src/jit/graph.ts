@@ -137,7 +137,7 @@ function findWaysIn(
 
 /**
  * Orders a region's blocks. An edge into the middle of a loop, which nesting cannot express, is cut: control leaves the
- * region there.
+ * region there, and enters it again at once.
  *
  * @param blocks - the first is the entry
  * @param isWanted - whether a block shall be an entry, too
@@ -147,6 +147,7 @@ export function orderBlocks(
   blocks: readonly Block[],
   isWanted: (block: Block, isLoop: boolean) => boolean,
 ): readonly Node[] {
+  const cutOff = new Set<Block>();
   for (let ways: WaysIn | undefined; ;) {
     const drafts = reversePostOrder(blocks[0]!, ways).map((block, order): Draft => {
       const isEntry = ways?.entries.has(block) ?? order === 0;
@@ -172,6 +173,7 @@ export function orderBlocks(
           to.isLoop = true;
           continue;
         }
+        cutOff.add(to.block);
         if (each.block.taken === to.block) each.block.taken = undefined;
         if (each.block.next === to.block) each.block.next = undefined;
         each.block.cases = each.block.cases.filter((block) => block !== to.block);
@@ -185,7 +187,9 @@ export function orderBlocks(
       continue;
     }
     if (!ways) {
-      ways = findWaysIn(drafts, predecessors, isWanted);
+      ways = findWaysIn(drafts, predecessors, (block, isLoop) =>
+        isWanted(block, isLoop || cutOff.has(block)),
+      );
       if (ways.inner.size > 0) continue;
     }
     for (const draft of drafts.toReversed()) if (draft.isMerge) draft.dominator.merges.push(draft);

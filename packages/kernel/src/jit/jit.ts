@@ -160,7 +160,9 @@ export class Jit {
     this.#interpreted = interpreted;
     if (!this.isEager) this.#interval = isRare ? Math.min(2 * this.#interval, MAX_INTERVAL) : INTERVAL;
     this.#due = (retired + this.#interval) | 0;
-    this.#count(op, true);
+    // Most likely it is a region that was left for this sample, where it branches back to what is no loop.
+    if (isRare && this.#isCompiled(op)) this.#takeAnswers();
+    else this.#count(op, true);
   }
 
   /** Regions call things that are none, at this moment an op. */
@@ -185,6 +187,14 @@ export class Jit {
     } else if (count >= HOT) {
       this.#timed(() => this.#install(op, this.#compileHere(this.#request(op))));
     }
+  }
+
+  /** An op is in a region, if it does not begin one. */
+  #isCompiled(op: number): boolean {
+    const page = this.#options.pageOf(op);
+    const index = (op - page) / OP_SIZE;
+    const batches = this.#byPage.get(page) ?? [];
+    return batches.some(({ ranges }) => ranges.some(([from, to]) => from <= index && index < to));
   }
 
   #takeAnswers(): void {
