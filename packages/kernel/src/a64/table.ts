@@ -52,7 +52,7 @@ import { SYSTEM } from './insn/system.ts';
 import type { Insn } from './pattern.ts';
 
 /** What every program has: all but floating point, vectors and cryptography. */
-export const GENERAL: readonly Insn[] = [
+const GENERAL: readonly Insn[] = [
   ...ADD_SUB,
   ...ATOMIC,
   ...BIT_OPERATIONS,
@@ -73,13 +73,8 @@ export const GENERAL: readonly Insn[] = [
   ...SYSTEM,
 ];
 
-export const INSNS: readonly Insn[] = [
-  ...GENERAL,
-  ...CRYPTO_AES,
-  ...CRYPTO_SHA1,
-  ...CRYPTO_SHA256,
-  ...CRYPTO_SHA3,
-  ...CRYPTO_SHA512,
+/** Floating point, and what programs do with its registers besides. */
+const FLOATING_POINT: readonly Insn[] = [
   ...FP_COMPARE,
   ...FP_DATA_1,
   ...FP_DATA_2,
@@ -87,24 +82,37 @@ export const INSNS: readonly Insn[] = [
   ...FP_FIXED,
   ...FP_IMMEDIATE,
   ...FP_INTEGER,
-  ...SIMD_ACROSS_LANES,
-  ...SIMD_BY_ELEMENT,
   ...SIMD_COPY,
-  ...SIMD_FP_BY_ELEMENT,
-  ...SIMD_FP_COMPLEX,
-  ...SIMD_FP_FIXED,
-  ...SIMD_FP_PRECISION,
-  ...SIMD_FP_REDUCE,
-  ...SIMD_FP_THREE_SAME,
-  ...SIMD_FP_TWO_REG_MISC,
   ...SIMD_LOAD_STORE,
   ...SIMD_LOGICAL,
   ...SIMD_MODIFIED_IMMEDIATE,
-  ...SIMD_PERMUTE,
-  ...SIMD_SHIFT_IMMEDIATE,
-  ...SIMD_STRUCTURE,
-  ...SIMD_THREE_DIFFERENT,
-  ...SIMD_THREE_SAME,
-  ...SIMD_THREE_SAME_EXTRA,
-  ...SIMD_TWO_REG_MISC,
 ];
+
+/** By who has them: first what every program has, then what is for few. */
+export const INSN_GROUPS: readonly (readonly Insn[])[] = [
+  GENERAL,
+  FLOATING_POINT,
+  CRYPTO_AES,
+  CRYPTO_SHA1,
+  CRYPTO_SHA256,
+  CRYPTO_SHA3,
+  CRYPTO_SHA512,
+  SIMD_ACROSS_LANES,
+  SIMD_BY_ELEMENT,
+  SIMD_FP_BY_ELEMENT,
+  SIMD_FP_COMPLEX,
+  SIMD_FP_FIXED,
+  SIMD_FP_PRECISION,
+  SIMD_FP_REDUCE,
+  SIMD_FP_THREE_SAME,
+  SIMD_FP_TWO_REG_MISC,
+  SIMD_PERMUTE,
+  SIMD_SHIFT_IMMEDIATE,
+  SIMD_STRUCTURE,
+  SIMD_THREE_DIFFERENT,
+  SIMD_THREE_SAME,
+  SIMD_THREE_SAME_EXTRA,
+  SIMD_TWO_REG_MISC,
+];
+
+export const INSNS: readonly Insn[] = INSN_GROUPS.flat();

@@ -59,14 +59,14 @@ import {
   ZERO_SLOT,
 } from '../state/vcpu-state.ts';
 import type { Words } from '../state/words.ts';
-import { buildInterpreter, tableIndexOf, type HandlerPlan } from '../interp/build.ts';
-import { coldName, ColdHandlers } from '../interp/cold.ts';
+import { buildInterpreter, type HandlerPlan } from '../interp/build.ts';
+import { buildColdModule } from '../interp/cold-module.ts';
 import { Decoder, type PlainSysreg } from '../interp/decoder.ts';
 import { LEAVE_BUDGET, LEAVE_UNDEFINED, type Leave } from '../interp/leave.ts';
 import { NOT_RESUMED, STILL_SETTLED, type Resumed } from '../interp/entry.ts';
 import { VISIT_INTERVAL } from '../interp/frame.ts';
 import { planAll } from '../interp/plan.ts';
-import { plainInterpreter } from '../interp/prebuilt.ts';
+import { plainColdModule, plainInterpreter } from '../interp/prebuilt.ts';
 import type { Traps } from '../interp/traps.ts';
 import {
   DECODED_PAGE_SIZE,
@@ -84,15 +84,20 @@ export interface Interpreter {
   readonly table: DecodeTable;
   readonly plan: HandlerPlan;
   readonly module: WebAssembly.Module;
-  readonly cold: ColdHandlers;
+  /** A module of interp/cold-module.ts, compiled when it is asked for first. */
+  readonly coldModule: (number: number) => WebAssembly.Module;
 }
 
 /** Compiles the interpreter. @param shared - whether the process memory is shared: that one is built first, 40 ms */
 export function createInterpreter(shared: boolean): Interpreter {
   const plan = planAll();
-  const module = new WebAssembly.Module(shared ? buildInterpreter(plan, shared) : plainInterpreter());
-  const cold = new ColdHandlers(plan, shared);
-  return { table: new DecodeTable(INSNS), plan, module, cold };
+  const module = new WebAssembly.Module(shared ? buildInterpreter(plan, shared) : plainInterpreter(plan));
+  const made: WebAssembly.Module[] = [];
+  const bytesOf = (number: number): Uint8Array<ArrayBuffer> =>
+    shared ? buildColdModule(plan, number, shared) : plainColdModule(number, plan)!;
+  const coldModule = (number: number): WebAssembly.Module =>
+    (made[number] ??= new WebAssembly.Module(bytesOf(number)));
+  return { table: new DecodeTable(INSNS), plan, module, coldModule };
 }
 
 /** Whether hot code is compiled, none, or, for tests, all of it before it runs: to stay, or to be dropped for the next. */
@@ -168,15 +173,16 @@ export class Engine {
   readonly #exports: Exports;
   /** What handlers and regions import: the interpreter's exports and imports. */
   readonly #imports: WebAssembly.ModuleImports & { readonly table: WebAssembly.Table };
-  readonly #interpreter: Interpreter;
   readonly #jit: Jit | undefined;
 
   constructor(options: EngineOptions) {
     const { interpreter, words, vcpu, vm, traps, plainSysreg, tier = 'hot', compiler } = options;
     this.#vcpu = new Block(words, vcpu);
-    this.#interpreter = interpreter;
     this.#tlb = new Tlb(this.#vcpu);
-    this.#decoder = new Decoder(words, interpreter.table, interpreter.plan, plainSysreg);
+    this.#decoder = new Decoder(words, interpreter.table, interpreter.plan, plainSysreg, (number) => {
+      // Its functions are in the table by this.
+      void new WebAssembly.Instance(interpreter.coldModule(number), { vkvm: this.#imports });
+    });
     const global = (value: number): WebAssembly.Global =>
       new WebAssembly.Global({ value: 'i32', mutable: false }, value);
     const imports = {
@@ -421,18 +427,6 @@ export class Engine {
 
   #decode(op: number): void {
     this.#decoder.decode(op, this.#codeAt(op), this.#sourceOf(this.#pageOf(op)));
-    const cold = this.#decoder.takeNewCold();
-    if (cold.length > 0) this.#loadCold(cold);
-  }
-
-  /** Puts handlers that are needed for the first time into the table. */
-  #loadCold(handlers: readonly number[]): void {
-    const { cold, plan } = this.#interpreter;
-    const { table } = this.#exports;
-    for (const { module, handlers: all } of cold.modulesOf(handlers)) {
-      const { exports } = new WebAssembly.Instance(module, { vkvm: this.#imports });
-      for (const handler of all) table.set(tableIndexOf(plan, handler), exports[coldName(handler)]);
-    }
   }
 
   /** The decoded page that an op belongs to. */

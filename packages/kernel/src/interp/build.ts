@@ -67,12 +67,14 @@ export interface Handler {
 
 /**
  * Which number each handler has. Hot ones come first: the numbers below `hot` are cases of the dispatch loop. Those from
- * there to `own` are functions of the interpreter's module; the others are compiled when they are needed: interp/cold.ts.
+ * there to `own` are functions of the interpreter's module; the others are in modules of their own: interp/cold-module.ts.
  */
 export interface HandlerPlan {
   readonly handlers: readonly Handler[];
   readonly hot: number;
   readonly own: number;
+  /** Where those modules end. */
+  readonly moduleEnds: readonly number[];
   /** The handler of two ops that follow each other, by their handlers; 0 = they are no pair. */
   pair(first: number, second: number): number;
   /** The handler number of a row at a point. @param movesStack - what {@link Insn.movesStack} says of the word */
@@ -81,8 +83,9 @@ export interface HandlerPlan {
 
 const pairKey = (first: number, second: number): number => first * 0x1_0000 + second;
 
-/** @param rows - the instructions @param general - those of them that every program has */
-export function planHandlers(rows: readonly Insn[], general: readonly Insn[]): HandlerPlan {
+/** @param groups - the instructions: first those that every program has, then those for a module each */
+export function planHandlers(groups: readonly (readonly Insn[])[]): HandlerPlan {
+  const rows = groups.flat();
   const isHot = ({ insn, point }: Handler): boolean => insn.isHot(point);
   const all = rows.flatMap((insn) =>
     Array.from({ length: insn.size }, (_, point): Handler => {
@@ -101,9 +104,11 @@ export function planHandlers(rows: readonly Insn[], general: readonly Insn[]): H
   const pairs = inRole('compare').flatMap((head) => branches.map((branch): Handler => ({ ...branch, head })));
   const inLoop = [...hot, ...pairs];
   const cold = [...all.filter((handler) => !isHot(handler)), ...twins];
-  const isGeneral = new Set(general);
-  const own = cold.filter(({ insn }) => isGeneral.has(insn));
-  const handlers = [...inLoop, ...own, ...cold.filter(({ insn }) => !isGeneral.has(insn))];
+  const coldGroups = groups.map((group) => {
+    const isOfGroup = new Set(group);
+    return cold.filter(({ insn }) => isOfGroup.has(insn));
+  });
+  const handlers = [...inLoop, ...coldGroups.flat()];
   // By point, and by the size of the row + point where SP's alignment must be looked at.
   const numbers = new Map(rows.map((insn) => [insn, new Uint16Array(2 * insn.size)]));
   for (const [i, { head, insn, point, looksAtStack }] of handlers.entries()) {
@@ -121,10 +126,13 @@ export function planHandlers(rows: readonly Insn[], general: readonly Insn[]): H
       SPECIAL_HANDLERS + hot.length + i,
     ]),
   );
+  let end = SPECIAL_HANDLERS + inLoop.length;
+  const [own = end, ...moduleEnds] = coldGroups.map(({ length }) => (end += length));
   return {
     handlers,
     hot: SPECIAL_HANDLERS + inLoop.length,
-    own: SPECIAL_HANDLERS + inLoop.length + own.length,
+    own,
+    moduleEnds,
     pair: (first, second) => pairNumbers.get(pairKey(first, second)) ?? 0,
     number,
   };

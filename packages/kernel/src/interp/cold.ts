@@ -1,15 +1,11 @@
-/**
- * Cold handlers as functions; and those of instructions that few programs have, as modules of their own, made when the
- * first of them is decoded: to make and check all takes as long as a tenth of a boot.
- */
+/** Cold handlers as functions. */
 import type { Routine } from '../a64/emitter.ts';
-import { ModuleBuilder } from '../wasm/module.ts';
+import type { ModuleBuilder } from '../wasm/module.ts';
 import { I32_TYPE, I64_TYPE, V128_TYPE } from '../wasm/opcode.ts';
 import type { I32, I64, Value } from '../wasm/pure.ts';
-import type { Handler, HandlerPlan } from './build.ts';
+import type { Handler } from './build.ts';
 import type { HandlerImports } from './frame.ts';
 import { HandlerEmitter } from './handlers.ts';
-import { SPECIAL_HANDLERS } from './uop.ts';
 
 /** Module of every import. */
 export const ENV = 'vkvm';
@@ -73,53 +69,12 @@ export function emitCold(
   module: ModuleBuilder,
   { insn, point, looksAtStack }: Handler,
   imports: HandlerImports,
-  exportName?: string,
 ): number {
-  const { index, code } = module.function([I32_TYPE], [I32_TYPE], exportName);
+  const { index, code } = module.function([I32_TYPE], [I32_TYPE]);
   const emitter = new HandlerEmitter(code, imports);
   insn.emit(emitter, point);
   if (looksAtStack) emitter.lookAtStack();
   emitter.next();
   module.complete(index);
   return index;
-}
-
-/** Some cold handlers, compiled. The exports are {@link coldName} of their numbers. */
-export interface ColdModule {
-  readonly module: WebAssembly.Module;
-  readonly handlers: readonly number[];
-}
-
-export const coldName = (handler: number): string => `handler${handler}`;
-
-/** The cold handlers of one interpreter, as far as any vCPU has needed them. */
-export class ColdHandlers {
-  readonly #plan: HandlerPlan;
-  readonly #shared: boolean;
-  readonly #byHandler = new Map<number, ColdModule>();
-
-  constructor(plan: HandlerPlan, shared: boolean) {
-    this.#plan = plan;
-    this.#shared = shared;
-  }
-
-  /** The modules that these handlers are in, made if they are new. */
-  modulesOf(handlers: readonly number[]): ReadonlySet<ColdModule> {
-    const missing = handlers.filter((handler) => !this.#byHandler.has(handler));
-    if (missing.length > 0) {
-      const made = { module: new WebAssembly.Module(this.#build(missing)), handlers: missing };
-      for (const handler of missing) this.#byHandler.set(handler, made);
-    }
-    return new Set(handlers.map((handler) => this.#byHandler.get(handler)!));
-  }
-
-  #build(handlers: readonly number[]): Uint8Array<ArrayBuffer> {
-    const module = new ModuleBuilder();
-    importMemory(module, this.#shared);
-    const imports = withRoutines(module, importHandlers(module, this.#shared));
-    for (const handler of handlers) {
-      emitCold(module, this.#plan.handlers[handler - SPECIAL_HANDLERS]!, imports, coldName(handler));
-    }
-    return module.encode();
-  }
 }

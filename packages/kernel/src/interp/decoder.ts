@@ -3,7 +3,8 @@ import type { DecodeTable } from '../a64/decode.ts';
 import type { DecodeSite } from '../a64/pattern.ts';
 import type { Words } from '../state/words.ts';
 import type { HandlerPlan } from './build.ts';
-import { HANDLER_DECODE, HANDLER_UNDEFINED, OPS_PER_PAGE, OP_SIZE, SPECIAL_HANDLERS } from './uop.ts';
+import { coldModuleOf } from './cold-module.ts';
+import { HANDLER_DECODE, HANDLER_UNDEFINED, OPS_PER_PAGE, OP_SIZE } from './uop.ts';
 
 /** Which system registers are plain storage: {@link DecodeSite.plainSysreg}. */
 export type PlainSysreg = DecodeSite['plainSysreg'];
@@ -23,17 +24,23 @@ export class Decoder {
   readonly #words: Words;
   readonly #table: DecodeTable;
   readonly #plan: HandlerPlan;
-  /** By handler: it was assigned before. */
-  readonly #assigned: Uint8Array;
-  /** Handlers that the interpreter's module has not, assigned for the first time and not {@link takeNewCold taken} yet. */
-  #newCold: number[] = [];
+  /** Modules that were asked for. */
+  readonly #loaded = new Set<number>();
+  readonly #load: (module: number) => void;
   readonly #site: { offset: number; plainSysreg: PlainSysreg };
 
-  constructor(words: Words, table: DecodeTable, plan: HandlerPlan, plainSysreg: PlainSysreg) {
+  /** @param load - called for each module of interp/cold-module.ts when a decoded op is the first to need it */
+  constructor(
+    words: Words,
+    table: DecodeTable,
+    plan: HandlerPlan,
+    plainSysreg: PlainSysreg,
+    load: (module: number) => void = () => {},
+  ) {
     this.#words = words;
     this.#table = table;
     this.#plan = plan;
-    this.#assigned = new Uint8Array(SPECIAL_HANDLERS + plan.handlers.length);
+    this.#load = load;
     this.#site = { offset: 0, plainSysreg };
   }
 
@@ -57,16 +64,10 @@ export class Decoder {
     }
   }
 
-  #assign(handler: number): void {
-    this.#assigned[handler] = 1;
-    if (handler >= this.#plan.own) this.#newCold.push(handler);
-  }
-
-  /** The handlers that decoded ops need, that the interpreter's module has not and that were not told before. */
-  takeNewCold(): readonly number[] {
-    const taken = this.#newCold;
-    if (taken.length > 0) this.#newCold = [];
-    return taken;
+  #need(module: number): void {
+    if (this.#loaded.has(module)) return;
+    this.#loaded.add(module);
+    this.#load(module);
   }
 
   /** Where an op and the next one are a pair, the first gets the handler of both. The second keeps its own. */
@@ -101,7 +102,7 @@ export class Decoder {
     u32[(op >>> 2) + 3] =
       immHigh ?? (imm < 0 && immLow === undefined ? Math.floor(imm / 0x1_0000_0000) : imm / 0x1_0000_0000);
     const handler = this.#plan.number(insn, point, insn.movesStack(word));
-    if (this.#assigned[handler] === 0) this.#assign(handler);
+    if (handler >= this.#plan.own) this.#need(coldModuleOf(this.#plan, handler));
     u16[op >>> 1] = handler;
     if (insn.siteless && !insn.ends) {
       this.#known[known] = word;

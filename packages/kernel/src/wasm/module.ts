@@ -1,6 +1,7 @@
 /** A module: types, imports, functions, one table, one imported memory. Source: WebAssembly specification, section 5.5. */
 import { ByteSink } from './leb128.ts';
 import { Code, type ValueType } from './code.ts';
+import { OP } from './opcode.ts';
 
 /** Limits of the imported memory, in 64 KiB pages. A shared memory must declare a maximum. */
 export interface MemoryImport {
@@ -37,7 +38,6 @@ const FUNCREF = 0x70;
 
 /** Table 0 of a module: its own. */
 interface OwnTable {
-  readonly functions: readonly number[];
   readonly size: number;
   readonly exportName: string | undefined;
 }
@@ -66,6 +66,7 @@ export class ModuleBuilder {
   #memory: MemoryImport | undefined;
   #table: OwnTable | undefined;
   #importedTable: { readonly module: string; readonly name: string } | undefined;
+  #elements: { readonly first: number; readonly functions: readonly number[] } | undefined;
 
   /** @param capacity - how many bytes of functions there may be; more cost time */
   constructor(capacity = 1 << 14) {
@@ -138,7 +139,13 @@ export class ModuleBuilder {
 
   /** Table 0 holds these functions, in this order, and then nothing. @param size - of its entries, at least that many */
   table(functions: readonly number[], size = functions.length, exportName?: string): void {
-    this.#table = { functions, size, exportName };
+    this.#table = { size, exportName };
+    this.elements(0, functions);
+  }
+
+  /** Where table 0 holds these functions, in this order. @param first - the entry of the first one */
+  elements(first: number, functions: readonly number[]): void {
+    this.#elements = { first, functions };
   }
 
   /** Table 0 is another module's. */
@@ -212,12 +219,15 @@ export class ModuleBuilder {
         body.u32(index);
       }
     });
-    if (table) {
+    const elements = this.#elements;
+    if (elements) {
       section(9, (body) => {
         body.u32(1);
-        body.bytes([0, 0x41, 0, 0x0b]); // table 0, at offset i32.const 0
-        body.u32(table.functions.length);
-        for (const index of table.functions) body.u32(index);
+        body.bytes([0, OP.i32_const]); // table 0, at this entry
+        body.s32(elements.first);
+        body.byte(OP.end);
+        body.u32(elements.functions.length);
+        for (const index of elements.functions) body.u32(index);
       });
     }
     for (const [i, one] of this.#functions.entries()) if (one.code) this.complete(this.#imports.length + i);
