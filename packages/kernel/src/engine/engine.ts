@@ -213,6 +213,7 @@ export class Engine {
         plan: interpreter.plan,
         imports: this.#imports,
         pageOf: (op) => this.#pageOf(op),
+        pageBeside: (offset) => this.#pageBeside(offset),
         decode: (op) => this.#decode(op),
         isAligned: () => this.#vcpu.get32(REGIME_ALIGNED) !== 0,
         noticesInexact: () => (this.#vcpu.get32(FPSR) & FPSR_IXC) === 0,
@@ -433,6 +434,14 @@ export class Engine {
   #pageOf(op: number): number {
     const pool = this.#vcpu.base + POOL;
     return pool + Math.floor((op - pool) / DECODED_PAGE_SIZE) * DECODED_PAGE_SIZE;
+  }
+
+  /** The decoded page that the fetch TLB has for what lies beside the pc's page. */
+  #pageBeside(offset: -1 | 1): number | undefined {
+    const vcpu = this.#vcpu;
+    const address = BigInt.asUintN(64, ((vcpu.get64(PC) >> 12n) + BigInt(offset)) << 12n);
+    const entry = vcpu.get32(FETCH_BASE) + Number((address >> 8n) & 0x3ff0n);
+    return vcpu.words.get64(entry) === address ? vcpu.words.get32(entry + 8) : undefined;
   }
 
   /** User address of an op's instruction. */

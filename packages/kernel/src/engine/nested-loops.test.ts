@@ -4,11 +4,12 @@ import { FlatMachine, RAM } from '../../test/flat-machine.ts';
 import { CPACR_EL1 } from '../state/vcpu-state.ts';
 
 /*
- * Loops in loops are one region that is entered at each of them: wherever guest code is left and gone on with, compiled
+ * Loops in loops are one region that is entered at each of them, over two pages, too: wherever guest code is left and gone on with, compiled
  * code goes where the interpreter goes, and counts what it counts.
  */
 
-const CODE = RAM + 0x1_0000;
+const PAGE = RAM + 0x1_0000;
+const NEXT = PAGE + 0x1000;
 
 const LOOPS_IN_LOOPS = [
   0x9100_0400, // start: add x0, x0, #1
@@ -50,18 +51,24 @@ const TWO_WAYS_IN = [
 ];
 
 test.each([
-  ['loops in loops', LOOPS_IN_LOOPS],
-  ['a loop that has two ways in', TWO_WAYS_IN],
-])('%s: compiled code goes where the interpreter goes', (_name, program) => {
+  ['loops in loops', LOOPS_IN_LOOPS, PAGE],
+  ...[1, 3, 5, 8, 10, 12, 16, 18, 20, 23].map(
+    (n) => [`loops in loops, ${n} instructions in one page`, LOOPS_IN_LOOPS, NEXT - 4 * n] as const,
+  ),
+  ['a loop that has two ways in', TWO_WAYS_IN, PAGE],
+  ...[2, 4, 7].map(
+    (n) => [`a loop that has two ways in, ${n} instructions in one page`, TWO_WAYS_IN, NEXT - 4 * n] as const,
+  ),
+] as const)('%s: compiled code goes where the interpreter goes', (_name, program, start) => {
   const random = new Random(7);
   const machines = [new FlatMachine(false, 'none'), new FlatMachine(false, 'all')] as const;
   const [interpreted, compiled] = machines;
   for (let run = 0; run < 8; run++) {
     for (const machine of machines) {
-      machine.place(CODE, program);
+      machine.place(start, program);
       for (let n = 0; n < 31; n++) machine.setX(n, BigInt(n * run));
     }
-    let pc = BigInt(CODE);
+    let pc = BigInt(start);
     for (let n = 0; n < 60; n++) {
       const budget = 1 + random.below(n % 2 === 0 ? 30 : 600);
       const trapsFp = n % 5 === 3;

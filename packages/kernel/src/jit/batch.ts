@@ -3,15 +3,15 @@ import type { I32, I64 } from '../a64/emitter.ts';
 import { firstRegion, tableIndexOf, type HandlerPlan } from '../interp/build.ts';
 import { emitCold, ENV, importHandlers, importMemory, withRoutines } from '../interp/cold.ts';
 import { enterTarget } from '../interp/fetch.ts';
-import { JUMP_PARAMS, jumpParams, REGION_PARAMS } from '../interp/frame.ts';
+import { JUMP_PARAMS, jumpParams, REGION_PARAMS, regionParams } from '../interp/frame.ts';
 import { KICK } from '../interp/handlers.ts';
 import { OP_SIZE } from '../interp/uop.ts';
-import { RUN_PAGE } from '../state/vcpu-state.ts';
+import { PC_DELTA, RUN_PAGE } from '../state/vcpu-state.ts';
 import { ModuleBuilder } from '../wasm/module.ts';
 import { I32_TYPE, I64_TYPE } from '../wasm/opcode.ts';
 import { emitRegion } from './region-code.ts';
 import type { CodeForm, RegionImports } from './region-state.ts';
-import { entriesOf, type Region } from './region.ts';
+import { entriesOf, pageOf, type Region } from './region.ts';
 
 /** Name of a region's function among the exports. */
 export const regionName = (place: number): string => `region${place}`;
@@ -25,7 +25,7 @@ export function buildBatch(
   plan: HandlerPlan,
   regions: readonly Region[],
   entries: readonly number[],
-  form: CodeForm,
+  form: CodeForm & Pick<RegionImports, 'distances'>,
 ): Uint8Array<ArrayBuffer> {
   const { shared } = form;
   const module = new ModuleBuilder();
@@ -54,7 +54,8 @@ export function buildBatch(
       const { first } = block;
       // Where another region is entered already this one is not.
       if (!isEntry(first) || functionAt.has(first)) continue;
-      const entry = number === 0 ? index : emitEntry(module, index, number, first - region.entry);
+      const entry =
+        number === 0 ? index : emitEntry(module, { index, first: region.entry }, number, first, form);
       module.exportFunction(entry, regionName(entries.indexOf(first)));
       functionAt.set(first, entry);
     }
@@ -117,17 +118,35 @@ function emitJump(
 /**
  * An entry within a region: its function, with the number of the entry in the low bits of the first op's address.
  *
- * @param distance - from the first op to that of the entry
+ * @param region - its function, and the index of its first op
+ * @param at - index of the op that is entered
  */
-function emitEntry(module: ModuleBuilder, region: number, number: number, distance: number): number {
+function emitEntry(
+  module: ModuleBuilder,
+  region: { readonly index: number; readonly first: number },
+  number: number,
+  at: number,
+  { vcpu, distances }: Pick<RegionImports, 'vcpu' | 'distances'>,
+): number {
   const { index, code } = module.function(REGION_PARAMS, [I32_TYPE]);
-  const { i32 } = code.ops;
+  const { i32, i64 } = code.ops;
+  const { op, acc, depth, expected } = regionParams(code);
+  // ACC + OP and the pc are the entry's, whatever pages they are in.
+  const detour = distances.get(pageOf(at))! - distances.get(pageOf(region.first))!;
+  if (detour !== 0) {
+    acc.set(i32.add(acc.get(), i32.const(detour)));
+    const base = { get: () => i32.const(vcpu) };
+    const pcDelta = code.letI64(
+      i64.add(code.load<I64>('i64.load', base.get(), PC_DELTA), i64.const(detour / 4)),
+    );
+    code.store('i64.store', base.get(), pcDelta.get(), PC_DELTA);
+  }
   code.returnCall(
-    region,
-    i32.add(code.param<I32>(0).get(), i32.const(number - distance * OP_SIZE)),
-    code.param<I32>(1).get(),
-    code.param<I32>(2).get(),
-    code.param<I64>(3).get(),
+    region.index,
+    i32.add(op.get(), i32.const(number - (at - region.first) * OP_SIZE - detour)),
+    acc.get(),
+    depth.get(),
+    expected.get(),
   );
   module.complete(index);
   return index;

@@ -18,15 +18,19 @@ function entriesOf(
   entry: number,
   compiled: readonly number[] = [],
 ): readonly number[] {
+  return compile({ ...FORM, page: decoded(code, OPS_PER_PAGE - code.length), entry, compiled }).entries;
+}
+
+const FORM = { id: 1, vcpu: 0x1_0000, shared: false, small: true, asksExactness: false, aligned: false };
+
+/** A decoded page. @param first - where the code begins in it */
+function decoded(code: readonly number[], first: number): Uint8Array<ArrayBuffer> {
   const words = new Words(new WebAssembly.Memory({ initial: 1, maximum: 1 }));
-  const first = OPS_PER_PAGE - code.length;
   const decoder = new Decoder(words, new DecodeTable(INSNS), plan, () => -1);
   for (const [i, word] of code.entries()) words.set32(CODE + 4 * (first + i), word);
-  for (let i = first; i < OPS_PER_PAGE; i++)
+  for (let i = first; i < first + code.length; i++)
     decoder.decode(OPS + OP_SIZE * i, CODE + 4 * i, new Uint32Array(OPS_PER_PAGE));
-  const page = words.u8.slice(OPS, OPS + DECODED_PAGE_SIZE);
-  const form = { vcpu: 0x1_0000, shared: false, small: true, asksExactness: false, aligned: false };
-  return compile({ ...form, id: 1, page, entry, compiled }).entries;
+  return words.u8.slice(OPS, OPS + DECODED_PAGE_SIZE);
 }
 
 const ADD = 0x9100_0421; // add x1, x1, #1
@@ -53,6 +57,35 @@ test('a loop that has two ways in is entered at both', () => {
   ];
   const first = OPS_PER_PAGE - code.length;
   expect(entriesOf(code, first)).toEqual([first, first + 3]);
+});
+
+test('a loop over two pages is compiled as one, from either', () => {
+  const SUBS = 0xf100_0442; // subs x2, x2, #1
+  const [before, behind] = [
+    decoded([ADD, ADD], OPS_PER_PAGE - 2),
+    decoded([ADD, SUBS, 0x54ff_ff81, 0xd65f_03c0], 0), // b.ne .-16; ret
+  ];
+  const distance = 8 * DECODED_PAGE_SIZE;
+  const rangesOf = (...request: Parameters<typeof compile>): unknown =>
+    compile(...request).ranges.toSorted(([a], [b]) => a - b);
+  const common = { ...FORM, compiled: [] };
+  const fromFirst = { ...common, page: before, entry: OPS_PER_PAGE - 2 };
+  expect(rangesOf({ ...fromFirst, beside: [{ offset: 1, page: behind, distance, compiled: [] }] })).toEqual([
+    [OPS_PER_PAGE - 2, OPS_PER_PAGE],
+    [OPS_PER_PAGE, OPS_PER_PAGE + 3],
+    [OPS_PER_PAGE + 3, OPS_PER_PAGE + 4],
+  ]);
+  const fromSecond = { ...common, page: behind, entry: 0 };
+  expect(
+    rangesOf({
+      ...fromSecond,
+      beside: [{ offset: -1, page: before, distance: -distance, compiled: [] }],
+    }),
+  ).toEqual([
+    [-2, 0],
+    [0, 3],
+    [3, 4],
+  ]);
 });
 
 describe('a loop in a loop', () => {

@@ -3,10 +3,10 @@
  * thread can do it.
  */
 import type { HandlerPlan } from '../interp/build.ts';
-import { OPS_PER_PAGE } from '../interp/uop.ts';
+import { OPS_PER_PAGE, OP_SIZE } from '../interp/uop.ts';
 import { buildBatch } from './batch.ts';
 import type { CodeForm } from './region-state.ts';
-import { entriesOf, isCompiled, RegionReader, type DecodedPage, type Region } from './region.ts';
+import { entriesOf, isCompiled, RegionReader, type DecodedPage, type Pages, type Region } from './region.ts';
 
 /** What a compiler is asked. It survives a structured clone. */
 export interface CompileRequest extends CodeForm {
@@ -17,12 +17,25 @@ export interface CompileRequest extends CodeForm {
   readonly entry: number;
   /** Ops at which regions begin already. */
   readonly compiled: readonly number[];
+  /** Pages of virtual memory beside that one. */
+  readonly beside?: readonly PageBeside[];
+}
+
+/** A page beside: code may run into it, for as long as the fetch TLB says that it still lies there. */
+export interface PageBeside {
+  /** -1: it lies before the page; 1: behind it. */
+  readonly offset: -1 | 1;
+  readonly page: Uint8Array<ArrayBuffer>;
+  /** Address of its ops, less that of the page's. */
+  readonly distance: number;
+  /** Ops at which regions begin already, from 0. */
+  readonly compiled: readonly number[];
 }
 
 /** Its answer: nothing to compile if there are no entries. */
 export interface CompileAnswer {
   readonly id: number;
-  /** Index of the op at which each region begins; its function is `regionName` of its place here. */
+  /** Index of the op at which each region begins, as in {@link RegionOp}; its function is `regionName` of its place here. */
   readonly entries: readonly number[];
   /** The ops that they were made of: from an index to one past the last. */
   readonly ranges: readonly (readonly [from: number, to: number])[];
@@ -43,37 +56,49 @@ const BATCH_OPS = 1200;
 /** Compiles at once. @param plan - the numbers of the handlers in the pages */
 export function regionCompiler(plan: HandlerPlan): (request: CompileRequest) => CompileAnswer {
   const reader = new RegionReader(plan);
-  return ({ id, page, entry, compiled, ...form }) => {
-    const view = { u16: new Uint16Array(page.buffer), u32: new Uint32Array(page.buffer) };
+  return ({ id, page, entry, compiled, beside = [], ...form }) => {
+    const pages = new Map([[0, viewOf(page)]]);
+    const distances = new Map([[0, 0]]);
     const taken = new Set(compiled);
-    const regions = regionsFrom(reader, view, entry, taken);
-    const entries = [...taken].slice(compiled.length);
+    for (const { offset, page: other, distance, compiled: others } of beside) {
+      pages.set(offset, viewOf(other));
+      distances.set(offset, distance - offset * OPS_PER_PAGE * OP_SIZE);
+      for (const index of others) taken.add(offset * OPS_PER_PAGE + index);
+    }
+    const before = taken.size;
+    const regions = regionsFrom(reader, pages, entry, taken);
+    const entries = [...taken].slice(before);
     return {
       id,
       entries,
       ranges: regions.flatMap(({ nodes }) =>
         nodes.map(({ block: { first, ops } }) => [first, first + ops.length] as const),
       ),
-      code: regions.length === 0 ? new Uint8Array() : buildBatch(plan, regions, entries, form),
+      code:
+        regions.length === 0 ? new Uint8Array() : buildBatch(plan, regions, entries, { ...form, distances }),
     };
   };
 }
+
+const viewOf = ({ buffer }: Uint8Array<ArrayBuffer>): DecodedPage => ({
+  u16: new Uint16Array(buffer),
+  u32: new Uint32Array(buffer),
+});
 
 /**
  * The region at an op, and those where control comes back from what the interpreter does in it.
  *
  * @param taken - where regions begin already: what they add is added
  */
-function regionsFrom(reader: RegionReader, page: DecodedPage, first: number, taken: Set<number>): Region[] {
+function regionsFrom(reader: RegionReader, pages: Pages, first: number, taken: Set<number>): Region[] {
   const regions: Region[] = [];
   const waiting = new Set([first]);
   let count = 0;
   // This goes on with what it adds.
   for (const entry of waiting) {
     if (count >= BATCH_OPS) break;
-    // The op behind a page is not decoded and cannot be given back.
-    if (entry === OPS_PER_PAGE || taken.has(entry)) continue;
-    const region = reader.read(page, entry, taken);
+    if (taken.has(entry)) continue;
+    const region = reader.read(pages, entry, taken);
     const ops = region.nodes.flatMap(({ block }) => block.ops);
     for (const { index, handler, footprint } of ops) {
       if (footprint.flow.kind === 'interpret' && handler) waiting.add(index + 1);

@@ -4,7 +4,7 @@
  */
 import { comesBack } from './footprint.ts';
 import { successors as successorsOf, type Node } from './graph.ts';
-import { goesOn, type RegionOp } from './region.ts';
+import { goesOn, leavesPage, type RegionOp } from './region.ts';
 import { copyOf, NO_REGISTERS, noRegisters, registersOf, type RegisterSet } from './registers.ts';
 import { TableAccesses } from './table-access.ts';
 
@@ -103,12 +103,12 @@ function setsOf(nodes: readonly Node[]): readonly BlockSets[] {
     const last = ops.at(-1)!.op;
     const ends = !goesOn(last) && takenIndex === undefined;
     const leaves = ends || (takenIndex !== undefined && !taken) || (nextIndex !== undefined && !next);
-    const back = takenIndex !== undefined && takenIndex <= last.index;
+    const mayStop = leavesPage(block) || (takenIndex !== undefined && takenIndex <= last.index);
     return {
       node,
       ops,
       successors: [] as BlockSets[],
-      mayLeave: leaves || back,
+      mayLeave: leaves || mayStop,
       dirtyIn: noRegisters(),
       dirtyOut: noRegisters(),
       live: noRegisters(),

@@ -56,6 +56,8 @@ export interface JitOptions {
   readonly imports: WebAssembly.ModuleImports & { readonly table: WebAssembly.Table };
   /** Address of the decoded page that an op belongs to. */
   readonly pageOf: (op: number) => number;
+  /** The decoded page that the fetch TLB has for what lies beside the pc's page; undefined = none. */
+  readonly pageBeside: (offset: -1 | 1) => number | undefined;
   readonly decode: (op: number) => void;
   /** FPSR.IXC is clear. */
   readonly noticesInexact: () => boolean;
@@ -69,13 +71,16 @@ export interface JitOptions {
   readonly compiler: RegionCompiler | undefined;
 }
 
-/** The regions of one module, all of one page: they call each other directly, so they go together. */
+/** The regions of one module: they call each other directly, so they go together. */
 interface Batch {
-  readonly page: number;
   readonly regions: readonly Installed[];
-  readonly ranges: CompileAnswer['ranges'];
+  /** By decoded page: the ops that they were made of. */
+  readonly pages: ReadonlyMap<number, CompileAnswer['ranges']>;
   readonly cost: number;
 }
+
+/** The decoded pages of a request, by their distance from the first. */
+type RequestPages = ReadonlyMap<number, number>;
 
 interface Installed {
   readonly entry: number; // address of the op
@@ -103,8 +108,8 @@ export class Jit {
   readonly #byPage = new Map<number, Batch[]>();
   #cost = 0;
   #requests = 0;
-  /** Ops of the requests that another thread has, and whose code has not changed since. */
-  readonly #pending = new Map<number, number>();
+  /** The requests that another thread has, and whose code has not changed since. */
+  readonly #pending = new Map<number, { readonly op: number; readonly pages: RequestPages }>();
 
   constructor(options: JitOptions) {
     this.#options = options;
@@ -185,7 +190,7 @@ export class Jit {
       if (count >= HOT_ELSEWHERE && this.#pending.size < MAX_PENDING && !this.#isPending(op))
         this.#ask(compiler, op);
     } else if (count >= HOT) {
-      this.#timed(() => this.#install(op, this.#compileHere(this.#request(op))));
+      this.#compileNow(op);
     }
   }
 
@@ -194,7 +199,7 @@ export class Jit {
     const page = this.#options.pageOf(op);
     const index = (op - page) / OP_SIZE;
     const batches = this.#byPage.get(page) ?? [];
-    return batches.some(({ ranges }) => ranges.some(([from, to]) => from <= index && index < to));
+    return batches.some(({ pages }) => pages.get(page)!.some(([from, to]) => from <= index && index < to));
   }
 
   #takeAnswers(): void {
@@ -203,14 +208,15 @@ export class Jit {
     for (let answer = compiler?.take(); answer; answer = compiler?.take()) {
       const asked = this.#pending.get(answer.id);
       this.#pending.delete(answer.id);
-      if (asked === undefined || this.#at(asked)) continue;
-      this.#timed(() => this.#install(asked, answer));
+      if (asked === undefined || this.#at(asked.op)) continue;
+      this.#timed(() => this.#install(asked.op, asked.pages, answer));
     }
   }
 
   #ask(compiler: RegionCompiler, op: number): void {
-    const request = this.#request(op);
-    this.#pending.set(request.id, op);
+    const pages = this.#pagesAt(op);
+    const request = this.#request(op, pages);
+    this.#pending.set(request.id, { op, pages });
     compiler.post(request);
   }
 
@@ -218,7 +224,7 @@ export class Jit {
   #isPending(op: number): boolean {
     const { pageOf } = this.#options;
     const page = pageOf(op);
-    for (const asked of this.#pending.values()) if (pageOf(asked) === page) return true;
+    for (const asked of this.#pending.values()) if (pageOf(asked.op) === page) return true;
     return false;
   }
 
@@ -230,18 +236,29 @@ export class Jit {
     for (let at = page; at < page + OPS_PER_PAGE * OP_SIZE; at += OP_SIZE) {
       if (words.u16[at >>> 1] === HANDLER_DECODE) decode(at);
     }
-    this.#timed(() => this.#install(op, this.#compileHere(this.#request(op))));
+    this.#compileNow(op);
   }
 
-  #request(op: number): CompileRequest {
-    const { words, vcpu, noticesInexact, isAligned, pageOf } = this.#options;
-    const page = pageOf(op);
-    const indexOf = (at: number): number => (at - page) / OP_SIZE;
-    const copy = words.u8.slice(page, page + DECODED_PAGE_SIZE);
-    const handlers = new Uint16Array(copy.buffer);
-    const regions = (this.#byPage.get(page) ?? []).flatMap((batch) => batch.regions);
-    for (const { entry, original } of regions) handlers[(entry - page) >>> 1] = original;
-    const compiled = regions.map(({ entry }) => indexOf(entry));
+  #compileNow(op: number): void {
+    const pages = this.#pagesAt(op);
+    this.#timed(() => this.#install(op, pages, this.#compileHere(this.#request(op, pages))));
+  }
+
+  /** The pages that code of an op may run through. The pc is at the op. */
+  #pagesAt(op: number): RequestPages {
+    const { pageOf, pageBeside } = this.#options;
+    const pages = new Map([[0, pageOf(op)]]);
+    for (const offset of [-1, 1] as const) {
+      const page = pageBeside(offset);
+      // One page may lie at several addresses.
+      if (page !== undefined && ![...pages.values()].includes(page)) pages.set(offset, page);
+    }
+    return pages;
+  }
+
+  #request(op: number, pages: RequestPages): CompileRequest {
+    const { words, vcpu, noticesInexact, isAligned } = this.#options;
+    const home = pages.get(0)!;
     return {
       id: ++this.#requests,
       vcpu: vcpu.base,
@@ -249,10 +266,26 @@ export class Jit {
       small: words.u8.length <= 2 ** 31,
       asksExactness: noticesInexact(),
       aligned: isAligned(),
-      page: copy,
-      entry: indexOf(op),
-      compiled,
+      ...this.#copyOf(home),
+      entry: (op - home) / OP_SIZE,
+      beside: ([-1, 1] as const).flatMap((offset) => {
+        const page = pages.get(offset);
+        return page === undefined ? [] : { offset, distance: page - home, ...this.#copyOf(page) };
+      }),
     };
+  }
+
+  /** A decoded page without regions, and where they begin. */
+  #copyOf(page: number): Pick<CompileRequest, 'page' | 'compiled'> {
+    const copy = this.#options.words.u8.slice(page, page + DECODED_PAGE_SIZE);
+    const handlers = new Uint16Array(copy.buffer);
+    const compiled: number[] = [];
+    for (const { entry, original } of (this.#byPage.get(page) ?? []).flatMap(({ regions }) => regions)) {
+      if (entry < page || entry >= page + DECODED_PAGE_SIZE) continue;
+      handlers[(entry - page) >>> 1] = original;
+      compiled.push((entry - page) / OP_SIZE);
+    }
+    return { page: copy, compiled };
   }
 
   /** Does what takes the guest's time, and counts that. */
@@ -264,12 +297,11 @@ export class Jit {
   }
 
   /** @param op - what was asked about */
-  #install(op: number, { entries, ranges, code }: CompileAnswer): void {
+  #install(op: number, requested: RequestPages, { entries, ranges, code }: CompileAnswer): void {
     if (entries.length === 0) {
       this.#samples.set(op, -Infinity); // never again
       return;
     }
-    const page = this.#options.pageOf(op);
     if (this.#bySlot.length + entries.length - this.#freeSlots.length > MAX_REGIONS) this.dropAll();
     const { imports, vcpu, maxCost = MAX_COST } = this.#options;
     add(vcpu, REGIONS, entries.length);
@@ -280,20 +312,33 @@ export class Jit {
     );
     add(vcpu, CODE_BYTES, code.length);
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), { vkvm: imports });
-    const regions = entries.map((index, place) =>
+    const placeOf = (index: number): { readonly page: number; readonly first: number } => {
+      const offset = Math.floor(index / OPS_PER_PAGE);
+      return { page: requested.get(offset)!, first: offset * OPS_PER_PAGE };
+    };
+    const regions = entries.map((index, place) => {
+      const { page, first } = placeOf(index);
       // batch.ts exports a function for each.
-      this.#enter(page + index * OP_SIZE, exports[regionName(place)] as () => void),
-    );
-    const batch = { page, regions, ranges, cost: MODULE_COST + SIZE_COST * code.length };
-    const others = this.#byPage.get(page);
-    if (others) others.push(batch);
-    else this.#byPage.set(page, [batch]);
+      return this.#enter(page + (index - first) * OP_SIZE, exports[regionName(place)] as () => void);
+    });
+    const pages = new Map<number, [from: number, to: number][]>();
+    for (const [from, to] of ranges) {
+      const { page, first } = placeOf(from);
+      const range: [number, number] = [from - first, to - first];
+      const known = pages.get(page);
+      if (known) known.push(range);
+      else pages.set(page, [range]);
+      // What was counted there was this code, still interpreted.
+      for (let index = range[0]; index < range[1]; index++) this.#samples.delete(page + index * OP_SIZE);
+    }
+    const batch = { regions, pages, cost: MODULE_COST + SIZE_COST * code.length };
+    for (const page of pages.keys()) {
+      const others = this.#byPage.get(page);
+      if (others) others.push(batch);
+      else this.#byPage.set(page, [batch]);
+    }
     this.#batches.add(batch);
     this.#cost += batch.cost;
-    // What was counted there was this code, still interpreted.
-    for (const [from, to] of ranges) {
-      for (let index = from; index < to; index++) this.#samples.delete(page + index * OP_SIZE);
-    }
     for (const oldest of this.#batches) {
       if (this.#cost <= maxCost || oldest === batch) break;
       this.#remove(oldest);
@@ -321,20 +366,22 @@ export class Jit {
     }
     this.#batches.delete(batch);
     this.#cost -= batch.cost;
-    const others = this.#byPage.get(batch.page)!.filter((each) => each !== batch);
-    if (others.length === 0) this.#byPage.delete(batch.page);
-    else this.#byPage.set(batch.page, others);
+    for (const page of batch.pages.keys()) {
+      const others = this.#byPage.get(page)!.filter((each) => each !== batch);
+      if (others.length === 0) this.#byPage.delete(page);
+      else this.#byPage.set(page, others);
+    }
   }
 
   /** The instructions of some ops of a page have changed: [from, to). */
   drop(page: number, from: number, to: number): void {
-    for (const [id, op] of this.#pending) {
-      if (this.#options.pageOf(op) !== page) continue;
+    for (const [id, { op, pages }] of this.#pending) {
+      if (![...pages.values()].includes(page)) continue;
       this.#pending.delete(id);
       this.#samples.delete(op);
     }
     for (const batch of this.#byPage.get(page) ?? []) {
-      if (batch.ranges.some((range) => range[0] < to && from < range[1])) this.#remove(batch);
+      if (batch.pages.get(page)!.some((range) => range[0] < to && from < range[1])) this.#remove(batch);
     }
   }
 

@@ -9,7 +9,7 @@ import { comesBack } from './footprint.ts';
 import type { Node } from './graph.ts';
 import { placesOf, RegionEmitter } from './region-emitter.ts';
 import type { RegionImports } from './region-state.ts';
-import { entriesOf, goesOn, type Block, type Region } from './region.ts';
+import { entriesOf, goesOn, leavesPage, pageOf, type Block, type Region } from './region.ts';
 import { copyOf, noRegisters, writesStack } from './registers.ts';
 
 /** Emits the function of a region. */
@@ -22,8 +22,10 @@ const entriesWithin = (node: Node): readonly Node[] =>
   node.inner.flatMap((to) => [...(to.isEntry ? [to] : []), ...entriesWithin(to)]);
 
 /** It looks at the budget. */
-function mayPoll({ takenIndex, ops }: Block): boolean {
+function mayPoll(block: Block): boolean {
+  const { takenIndex, ops } = block;
   const { index, footprint } = ops.at(-1)!;
+  if (leavesPage(block)) return true;
   return takenIndex !== undefined && (takenIndex <= index || footprint.flow.kind === 'jump');
 }
 
@@ -53,7 +55,10 @@ class RegionCode {
     const hasCases = this.#nodes.some(({ block }) => block.cases.length > 0);
     const { live, liveWithin } = this.#facts;
     this.#emitter.begin(live, this.#entries.length > 1 ? liveWithin : undefined, {
-      pc: hasCases || footprints.some((each) => each.usesPc || comesBack(each)),
+      pc:
+        hasCases ||
+        this.#nodes.some(({ block }) => leavesPage(block)) ||
+        footprints.some((each) => each.usesPc || comesBack(each)),
       memory: footprints.some(({ usesMemory }) => usesMemory),
       fp: footprints.some(({ usesFp }) => usesFp),
       fpNeeds: new Set(footprints.flatMap(({ fpNeeds }) => fpNeeds)),
@@ -106,16 +111,16 @@ class RegionCode {
     for (const facts of ops) {
       const { handler, footprint } = facts.op;
       emitter.at(facts);
+      emitter.isLocal = facts === ops.at(-1) && block.takenIndex !== undefined;
       const { exitsBefore, exitsAfter, flow } = footprint;
       const emit = (): void => handler?.insn.emit(emitter, handler.point);
       if (handler && exitsBefore && !exitsAfter && flow.kind === 'next') emitter.withOneExit(emit);
       else if (handler) emit();
-      else if (footprint.flow.kind === 'jump') emitter.pageEnd();
       else emitter.undefined();
       if (handler?.looksAtStack && writesStack(facts.op)) emitter.lookAtStack();
       this.#code.endScope();
     }
-    if (goesOn(ops.at(-1)!.op)) this.#goTo(block.next, block.nextIndex!);
+    if (goesOn(ops.at(-1)!.op)) this.#goTo(block, block.next, block.nextIndex!);
   }
 
   /** If the region was entered at something that lies within a node, control goes there. */
@@ -139,9 +144,9 @@ class RegionCode {
   /** The way that a branch at the end of a block goes. */
   #follow(node: Node, taken: boolean): void {
     const { block } = node;
-    if (!taken) return this.#goTo(block.next, block.nextIndex!);
+    if (!taken) return this.#goTo(block, block.next, block.nextIndex!);
     this.#emitter.countBranch(block.takenIndex!);
-    this.#goTo(block.taken, block.takenIndex!);
+    this.#goTo(block, block.taken, block.takenIndex!);
   }
 
   /** The way that the branch of a `switch` goes. @param place - how many instructions behind its first case */
@@ -153,8 +158,10 @@ class RegionCode {
     this.#code.brTable(place.get(), labels, otherwise);
   }
 
-  #goTo(block: Block | undefined, index: number): void {
-    if (!block) return this.#emitter.chain(index);
+  #goTo(from: Block, block: Block | undefined, index: number): void {
+    const isElsewhere = pageOf(index) !== pageOf(from.first);
+    if (!block) return isElsewhere ? this.#emitter.jumpTo(index) : this.#emitter.chain(index);
+    if (isElsewhere) this.#emitter.enterPage(index);
     const to = this.#nodeOf.get(block)!;
     const label = this.#labelOf(to);
     if (label !== undefined) {

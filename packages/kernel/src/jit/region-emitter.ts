@@ -16,7 +16,7 @@ import { REGIME_STACK_UNALIGNED } from '../mmu/regime.ts';
 import { CODE_MOVED, EL, INTERRUPT_LINES, SP_SLOT } from '../state/vcpu-state.ts';
 import { comesBack } from './footprint.ts';
 import { RegionExits } from './region-exits.ts';
-import type { Block } from './region.ts';
+import { pageOf, type Block } from './region.ts';
 import type { Label, Local } from '../wasm/code.ts';
 import { PASSED } from './region-state.ts';
 import { SP_INDEX } from './registers.ts';
@@ -31,6 +31,8 @@ export class RegionEmitter extends RegionExits implements Emitter {
   follow: (taken: boolean) => void = () => {};
   /** Where the inlined function at hand returns to. */
   returnIndex: number | undefined;
+  /** The instruction at hand branches to an op of the pages at hand. */
+  isLocal = false;
   /** The cases of the `switch` whose branch is at hand, and what goes to one of them: set by the caller, too. */
   cases: readonly Block[] = [];
   followCase: (place: Var<I32>, otherwise: Label) => void = () => {};
@@ -137,7 +139,8 @@ export class RegionEmitter extends RegionExits implements Emitter {
 
   branch(reach: Reach, kind: BranchKind): void {
     const { immLow } = this.operands;
-    if (reach === 'far') return this.jump(this.i64.add(this.pc(), this.i64.const(immLow)), kind);
+    if (reach === 'far' && !this.isLocal)
+      return this.jump(this.i64.add(this.pc(), this.i64.const(immLow)), kind);
     // An inlined call is a jump, too.
     if (!comesBack(this.operands.footprint)) return this.follow(true);
     const to = this.index + (immLow >> 2);
@@ -148,7 +151,7 @@ export class RegionEmitter extends RegionExits implements Emitter {
   branchIf(_condition: I32, reach: Reach): void {
     const before = this.keep();
     this.code.if(onStack, () => {
-      if (reach === 'far') this.branch(reach, 'jump');
+      if (reach === 'far' && !this.isLocal) this.branch(reach, 'jump');
       else this.follow(true);
     });
     this.restore(before);
@@ -166,11 +169,6 @@ export class RegionEmitter extends RegionExits implements Emitter {
     // What was changed before this is in effect from here on: also where somebody waits.
     this.code.if(this.state32(CODE_MOVED), () => this.expected.set(this.i64.const(NOWHERE)));
     this.jump(this.pcAt(this.index + 1), 'jump');
-  }
-
-  /** Behind the last op of a page the next page begins. */
-  pageEnd(): void {
-    this.#jump(this.code.letI64(this.pc()), this.countTo(0));
   }
 
   #jump(target: Var<I64>, counted: Var<I32>): void {
@@ -255,7 +253,9 @@ export class RegionEmitter extends RegionExits implements Emitter {
   }
 
   checkInterrupts(): void {
-    this.code.if(this.state32(INTERRUPT_LINES), () => this.leaveGuest(LEAVE_INTERRUPT, this.index + 1));
+    this.code.if(this.state32(INTERRUPT_LINES), () =>
+      this.leaveGuest(LEAVE_INTERRUPT, this.index + 1, pageOf(this.index)),
+    );
   }
 
   /** SP may have been written: see HandlerEmitter.lookAtStack. */

@@ -3,11 +3,12 @@ import type { I32, I64, Var } from '../a64/emitter.ts';
 import { COLD_LEAVE, COLD_LEAVE_WITH_PC, COLD_RETURN } from '../interp/frame.ts';
 import { KICK } from '../interp/handlers.ts';
 import { LEAVE_BUDGET, LEAVE_PORT } from '../interp/leave.ts';
-import { OP_SIZE } from '../interp/uop.ts';
-import { ACC, LEAVE, OP, PC, PC_DELTA } from '../state/vcpu-state.ts';
+import { OPS_PER_PAGE, OP_SIZE } from '../interp/uop.ts';
+import { ACC, FETCH_BASE, LEAVE, OP, PC } from '../state/vcpu-state.ts';
 import type { Label, Local } from '../wasm/code.ts';
 import { I32_TYPE } from '../wasm/opcode.ts';
 import { RegionState } from './region-state.ts';
+import { pageOf } from './region.ts';
 
 const onStack = null as never;
 
@@ -18,12 +19,11 @@ export abstract class RegionExits extends RegionState {
   /** Where the instruction at hand is left to the interpreter. */
   #exit: Label | undefined;
 
-  protected storeAcc(): void {
-    this.code.store('i32.store', this.vcpu.get(), this.acc(), ACC);
-  }
-
-  protected storeOp(index: number): void {
-    this.code.store('i32.store', this.vcpu.get(), this.opAt(index), OP);
+  /** What is executed next. @param page - where it is: the op behind a page is one of it, too */
+  protected storePlace(index: number, page = pageOf(index)): void {
+    this.code.store('i32.store', this.vcpu.get(), this.opAt(index, page), OP);
+    this.code.store('i32.store', this.vcpu.get(), this.#acc(page), ACC);
+    this.tellPage(page);
   }
 
   protected answer(value: number): void {
@@ -31,14 +31,15 @@ export abstract class RegionExits extends RegionState {
     this.code.return();
   }
 
-  /** Goes on at an op of the page, in the interpreter. */
+  /** Goes on at an op in the interpreter. */
   protected toInterpreter(index: number): void {
+    this.tellPage(pageOf(index));
     this.code.returnCall(this.imports.goOn, ...this.#parameters(index));
   }
 
   /** Parameters of what replaces this region. */
   #parameters(index: number): [I32, I32, I32, I64] {
-    return [this.opAt(index), this.acc(), this.depth.get(), this.expected.get()];
+    return [this.opAt(index), this.#acc(pageOf(index)), this.depth.get(), this.expected.get()];
   }
 
   /** Leaves the instruction at hand to the interpreter. @param flags - somebody reads the flags */
@@ -47,8 +48,7 @@ export abstract class RegionExits extends RegionState {
     const alone = this.imports.aloneAt(this.index);
     if (alone === undefined) return this.toInterpreter(this.index);
     // The op itself leads back here.
-    this.storeOp(this.index);
-    this.storeAcc();
+    this.storePlace(this.index);
     const answer = this.code.call<I32>(alone, this.opAt(this.index));
     this.code.returnCall(this.imports.settle, answer, this.depth.get(), this.expected.get());
   }
@@ -80,11 +80,10 @@ export abstract class RegionExits extends RegionState {
     this.leaveOp(true);
   }
 
-  /** Leaves guest code with the pc at an op of the page. */
-  protected leaveGuest(why: number, index: number): void {
+  /** Leaves guest code with the pc at an op. @param page - where it is: the op behind a page is one of it, too */
+  protected leaveGuest(why: number, index: number, page = pageOf(index)): void {
     this.spill(true);
-    this.storeOp(index);
-    this.storeAcc();
+    this.storePlace(index, page);
     this.code.store('i32.store', this.vcpu.get(), this.i32.const(why), LEAVE);
     this.answer(COLD_LEAVE);
   }
@@ -93,6 +92,7 @@ export abstract class RegionExits extends RegionState {
   chain(index: number): void {
     const { code, i32 } = this;
     this.spill(true);
+    this.tellPage(pageOf(index));
     const handler = code.letI32(code.load<I32>('i32.load16_u', this.opAt(index)));
     const isRegion = i32.ge_u(handler.get(), i32.const(this.imports.firstRegion));
     code.if(isRegion, () =>
@@ -107,17 +107,52 @@ export abstract class RegionExits extends RegionState {
     return this.i32.sub(handler.get(), this.i32.const(firstRegion - firstEntry));
   }
 
-  protected acc(): I32 {
-    return this.i32.sub(this.fuel.get(), this.op.get());
+  #acc(page: number): I32 {
+    const { i32 } = this;
+    const acc = i32.sub(this.fuel.get(), this.op.get());
+    const detour = this.detour(page);
+    return detour === 0 ? acc : i32.sub(acc, i32.const(detour));
   }
 
   /** Accounts for a branch of this region that is taken, and looks at the budget where it goes back or is RET. */
   countBranch(to: number): void {
-    const { code, i32 } = this;
+    const { i32 } = this;
     const from = this.index;
     const counted = (1 - (to - from)) * OP_SIZE;
     if (counted !== 0) this.fuel.set(i32.add(this.fuel.get(), i32.const(counted)));
-    if (to > from && this.operands.footprint.flow.kind !== 'jump') return;
+    if (pageOf(to) !== pageOf(from)) return; // enterPage does
+    if (to <= from || this.operands.footprint.flow.kind === 'jump') this.#stopIfSpent(to);
+  }
+
+  /** Goes on in another page, if it still lies there; else to what does. As `jump` it looks at the budget. */
+  enterPage(index: number): void {
+    const { code, i32, i64 } = this;
+    const start = pageOf(index) * OPS_PER_PAGE;
+    const offset = i32.and(i32.wrap_i64(i64.shr_u(this.pcAt(start), i64.const(8))), i32.const(0x3ff0));
+    const entry = code.letI32(i32.add(this.state32(FETCH_BASE), offset));
+    const moved = i32.or(
+      i64.ne(code.load<I64>('i64.load', entry.get()), this.pcAt(start)),
+      i32.ne(code.load<I32>('i32.load', entry.get(), 8), this.opAt(start)),
+    );
+    code.ifUnlikely(moved, () => this.jumpTo(index));
+    this.#stopIfSpent(index);
+  }
+
+  /** Goes on at an op's address, whatever lies there. */
+  jumpTo(index: number): void {
+    const { i32 } = this;
+    this.spill(true);
+    this.code.returnCall(
+      this.imports.jump,
+      this.pcAt(index),
+      i32.add(this.fuel.get(), i32.const((index - this.entry) * OP_SIZE)),
+      this.depth.get(),
+      this.expected.get(),
+    );
+  }
+
+  #stopIfSpent(to: number): void {
+    const { code } = this;
     const goOn = code.block();
     const leave = code.block();
     this.leaveIfSpent(this.fuel, -(to - this.entry) * OP_SIZE, leave);
@@ -146,13 +181,13 @@ export abstract class RegionExits extends RegionState {
   protected callPort(index: number, call: () => I32): void {
     const { code } = this;
     this.spill(true);
-    this.storeOp(index);
-    this.storeAcc();
+    this.storePlace(index, pageOf(this.index));
     this.setState64(PC, this.pcAt(index));
     code.if(call(), () => {
       this.setState32(LEAVE, this.i32.const(LEAVE_PORT));
       this.answer(COLD_LEAVE_WITH_PC);
     });
+    if (pageOf(this.index) !== pageOf(this.entry)) this.resetPage();
     this.comeBack();
   }
 
@@ -167,8 +202,14 @@ export abstract class RegionExits extends RegionState {
   protected callNear(index: number): void {
     const { code, i32 } = this;
     this.spill(true);
+    this.tellPage(pageOf(index));
     const deeper = (): I32 => i32.add(this.depth.get(), i32.const(1));
-    const parameters = (): [I32, I32, I32, I64] => [this.opAt(index), this.acc(), deeper(), this.#after()];
+    const parameters = (): [I32, I32, I32, I64] => [
+      this.opAt(index),
+      this.#acc(pageOf(index)),
+      deeper(),
+      this.#after(),
+    ];
     const known = this.imports.functionAt(index);
     if (known !== undefined) {
       this.#callUnlessDeep(
@@ -212,17 +253,14 @@ export abstract class RegionExits extends RegionState {
   }
 
   #callUnlessDeep(call: () => I32, tailCall: () => void): void {
-    const { code, i32, i64 } = this;
+    const { code, i32 } = this;
     code.ifUnlikely(i32.ge_u(this.depth.get(), i32.const(MAX_DEPTH)), tailCall);
     const answer = code.letI32(call());
     code.ifUnlikely(i32.ge_s(answer.get(), i32.const(0)), () =>
       code.returnCall(this.imports.unwind, answer.get(), this.depth.get(), this.expected.get()),
     );
     this.fuel.set(i32.sub(answer.get(), i32.const(this.distance() + OP_SIZE)));
-    this.setState64(
-      PC_DELTA,
-      i64.sub(this.pcAtEntry!.get(), i64.extend_i32_u(i32.shr_u(this.op.get(), i32.const(2)))),
-    );
+    this.resetPage();
     this.comeBack();
   }
 

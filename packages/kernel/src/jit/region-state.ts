@@ -7,7 +7,7 @@ import type { Code, Local } from '../wasm/code.ts';
 import { F32_TYPE, F64_TYPE, I32_TYPE, I64_TYPE, V128_TYPE } from '../wasm/opcode.ts';
 import type { OpFacts } from './data-flow.ts';
 import { RegionFlags, type FlagSource } from './region-flags.ts';
-import type { RegionOp } from './region.ts';
+import { pageOf, type RegionOp } from './region.ts';
 import { copyOf, fieldOf, generalOf, SP_INDEX, vectorOf, type RegisterSet } from './registers.ts';
 
 /** What the code is made for, besides its meaning. */
@@ -51,8 +51,10 @@ export interface RegionImports extends CodeForm {
   routineIndex(routine: Routine): number;
   /** `(op: i32) → i32`: an entry's instruction done as the interpreter does it, if it may have to be. */
   aloneAt(index: number): number | undefined;
-  /** The function of the region that begins at an op of this page, if it is in this module. */
+  /** The function of the region that begins at an op, if it is in this module. */
   functionAt(index: number): number | undefined;
+  /** By page: how much further its ops lie than if all pages' lay one behind the other, in bytes. */
+  readonly distances: ReadonlyMap<number, number>;
 }
 
 /** A scalar in a vector register, all above it 0, that was not put into the register's local. */
@@ -236,11 +238,35 @@ export abstract class RegionState extends RegionFlags {
     return this.facts.op;
   }
 
-  /** Address of an op of the page. */
-  protected opAt(index: number): I32 {
+  /** How much further an op lies from the entry than its number says, in bytes. @param page - where it is */
+  protected detour(page: number): number {
+    const { distances } = this.imports;
+    return (distances.get(page) ?? 0) - distances.get(pageOf(this.entry))!;
+  }
+
+  /** Address of an op. @param page - where it is: the op behind a page is one of it, too */
+  protected opAt(index: number, page = pageOf(index)): I32 {
     const { i32 } = this;
-    const distance = (index - this.entry) * OP_SIZE;
+    const distance = (index - this.entry) * OP_SIZE + this.detour(page);
     return distance === 0 ? this.op.get() : i32.add(this.op.get(), i32.const(distance));
+  }
+
+  /** PC_DELTA of a page. */
+  #pcDelta(page: number): I64 {
+    const { i32, i64 } = this;
+    const ofEntry = i64.sub(this.pcAtEntry!.get(), i64.extend_i32_u(i32.shr_u(this.op.get(), i32.const(2))));
+    const detour = this.detour(page);
+    return detour === 0 ? ofEntry : i64.add(ofEntry, i64.const(-detour / 4));
+  }
+
+  /** Here PC_DELTA is always the entry's. Who goes on elsewhere in another page is told. */
+  protected tellPage(page: number): void {
+    if (page !== pageOf(this.entry)) this.setState64(PC_DELTA, this.#pcDelta(page));
+  }
+
+  /** Sets PC_DELTA after somebody else has run. */
+  protected resetPage(): void {
+    this.setState64(PC_DELTA, this.#pcDelta(pageOf(this.entry)));
   }
 
   /** Writes back what changed. */

@@ -1,6 +1,9 @@
 /**
- * What is compiled at once: the instructions of one page that direct branches reach from an entry, as basic blocks.
- * Read from decoded ops, so nothing is decoded twice.
+ * What is compiled at once: the instructions that direct branches reach from an entry, as basic blocks. They are of one
+ * page, or of those beside it as well. Read from decoded ops, so nothing is decoded twice.
+ *
+ * Ops are numbered by their instructions' addresses: from 0 in the page of the hot one, on in the page behind, and with
+ * negative numbers in the page before.
  */
 import type { Handler, HandlerPlan } from '../interp/build.ts';
 import {
@@ -21,7 +24,6 @@ import { casesOf } from './switch.ts';
 
 /** One instruction of a region. */
 export interface RegionOp {
-  /** Which op of its page. */
   readonly index: number;
   /** `undefined` = not an instruction, and for the interpreter. */
   readonly handler: Handler | undefined;
@@ -37,7 +39,7 @@ export interface RegionOp {
 export interface Block {
   readonly first: number;
   ops: readonly RegionOp[];
-  /** Where the branch at the end goes if it is taken: an index of the page. Of RET: where it comes back if inlined. */
+  /** Where the branch at the end goes if it is taken. Of RET: where it comes back if inlined. */
   takenIndex: number | undefined;
   /** Where control falls through. */
   nextIndex: number | undefined;
@@ -75,19 +77,21 @@ const INTERPRET: Footprint = {
   fpNeeds: [],
   flow: { kind: 'interpret' },
 };
-/** The op behind a page: a jump to the next page. */
-const PAGE_END: Footprint = {
-  ...INTERPRET,
-  exitsBefore: false,
-  usesPc: true,
-  flow: { kind: 'jump', branch: 'jump' },
-};
-
 /** The ops of one decoded page, with the handlers they have where no region begins. */
 export interface DecodedPage {
   readonly u16: Uint16Array;
   readonly u32: Uint32Array;
 }
+
+/** Decoded pages by their distance from the one that is asked about, in pages of virtual memory. */
+export type Pages = ReadonlyMap<number, DecodedPage>;
+
+/** Which page an op is in: a key of {@link Pages}. */
+export const pageOf = (index: number): number => Math.floor(index / OPS_PER_PAGE);
+
+/** Control leaves the page at the end of a block, one way or the other. */
+export const leavesPage = ({ first, takenIndex, nextIndex }: Block): boolean =>
+  [takenIndex, nextIndex].some((index) => index !== undefined && pageOf(index) !== pageOf(first));
 
 export class RegionReader {
   readonly #plan: HandlerPlan;
@@ -106,8 +110,11 @@ export class RegionReader {
   }
 
   /** `undefined` where code is not decoded: it was never executed, and is not worth to be compiled. */
-  #op({ u16, u32 }: DecodedPage, index: number): RegionOp | undefined {
-    const at = index * OP_SIZE;
+  #op(pages: Pages, index: number): RegionOp | undefined {
+    const page = pages.get(pageOf(index));
+    if (!page) return undefined;
+    const { u16, u32 } = page;
+    const at = (index - pageOf(index) * OPS_PER_PAGE) * OP_SIZE;
     const fields = {
       index,
       a: u16[(at + OP_A) >>> 1]!,
@@ -116,7 +123,6 @@ export class RegionReader {
       immLow: u32[(at + OP_IMM) >>> 2]! | 0,
       immHigh: u32[(at + OP_IMM + 4) >>> 2]! | 0,
     };
-    if (index === OPS_PER_PAGE) return { ...fields, handler: undefined, footprint: PAGE_END };
     const number = u16[at >>> 1]!;
     if (number === HANDLER_DECODE) return undefined;
     if (number < SPECIAL_HANDLERS) return { ...fields, handler: undefined, footprint: INTERPRET };
@@ -132,30 +138,25 @@ export class RegionReader {
    * @param index - of the op
    * @param taken - ops at which regions begin already
    */
-  read(page: DecodedPage, index: number, taken: ReadonlySet<number>): Region {
+  read(pages: Pages, index: number, taken: ReadonlySet<number>): Region {
     const region = (entry: number, blocks: readonly Block[]): Region => ({
       entry,
-      nodes: this.#order(page, blocks, index, taken),
+      nodes: this.#order(pages, blocks, index, taken),
     });
-    const own = this.#blocks(page, index, index);
+    const own = this.#blocks(pages, index, index);
     const heads = loopsAround(own, index);
     for (const head of heads.length > 1 ? heads : []) {
-      const whole = region(head, this.#blocks(page, head, index));
+      const whole = region(head, this.#blocks(pages, head, index));
       if (entriesOf(whole).some(({ block }) => block.first === index)) return whole;
     }
     return region(index, own);
   }
 
   /** @param blocks - the entry's first; they are changed @param inner - index of an op that is an entry, too */
-  #order(
-    page: DecodedPage,
-    blocks: readonly Block[],
-    inner: number,
-    taken: ReadonlySet<number>,
-  ): readonly Node[] {
+  #order(pages: Pages, blocks: readonly Block[], inner: number, taken: ReadonlySet<number>): readonly Node[] {
     if (blocks.length === 0) return [];
     const own = new Set(blocks);
-    const all = inlineCalls(blocks, (index) => this.#blocks(page, index, index));
+    const all = inlineCalls(blocks, (index) => this.#blocks(pages, index, index));
     const isWanted = (block: Block, isLoop: boolean): boolean =>
       own.has(block) &&
       !taken.has(block.first) &&
@@ -165,13 +166,13 @@ export class RegionReader {
   }
 
   /** The blocks that direct branches reach, the entry's first. @param inner - a block begins there, too */
-  #blocks(page: DecodedPage, entry: number, inner: number): readonly Block[] {
+  #blocks(pages: Pages, entry: number, inner: number): readonly Block[] {
     const ops = new Map<number, RegionOp>();
     const leaders = new Set<number>([entry, inner]);
     const cases = new Map<RegionOp, readonly number[]>();
     const code = {
-      opAt: (index: number) => (index < 0 ? undefined : this.#op(page, index)),
-      falls: (op: RegionOp) => successorsOf(op).next !== undefined,
+      opAt: (index: number) => this.#op(pages, index),
+      falls: (op: RegionOp) => successorsOf(op, pages).next !== undefined,
     };
     const follow = (start: number): void => {
       const waiting = [start];
@@ -181,16 +182,16 @@ export class RegionReader {
             leaders.add(at);
             break;
           }
-          const op: RegionOp | undefined = this.#op(page, at);
+          const op: RegionOp | undefined = this.#op(pages, at);
           if (!op) break;
           ops.set(at, op);
-          const { taken, next } = successorsOf(op);
+          const { taken, next } = successorsOf(op, pages);
           if (taken !== undefined) {
             leaders.add(taken);
             if (next !== undefined) leaders.add(next);
             waiting.push(taken);
           }
-          if (calledBy(op) !== undefined) leaders.add(at + 1);
+          if (calledBy(op) !== undefined || pageOf(at + 1) !== pageOf(at)) leaders.add(at + 1);
           at = next;
         }
       }
@@ -208,18 +209,22 @@ export class RegionReader {
       }
       if (found.length > 0) cases.set(op, found);
     }
-    return blocksOf(entry, ops, leaders, cases);
+    return blocksOf(entry, ops, leaders, cases, pages);
   }
 }
 
-/** Indices of the page, within it. What is called is left to its own region, and comes back. */
-function successorsOf({ index, footprint, immLow }: RegionOp): {
+/** Within the pages. What is called is left to its own region, and comes back. */
+function successorsOf(
+  { index, footprint, immLow }: RegionOp,
+  pages: Pages,
+): {
   readonly taken: number | undefined;
   readonly next: number | undefined;
 } {
   const { flow } = footprint;
-  const isLocal = 'reach' in flow && flow.reach !== 'far' && flow.branch === 'jump';
-  const taken = isLocal ? index + (immLow >> 2) : undefined;
+  const target = index + (immLow >> 2);
+  const isLocal = 'reach' in flow && flow.branch === 'jump' && pages.has(pageOf(target));
+  const taken = isLocal ? target : undefined;
   const falls = flow.kind === 'next' || flow.kind === 'branch if' || comesBack(footprint);
   return { taken, next: falls ? index + 1 : undefined };
 }
@@ -237,6 +242,7 @@ function blocksOf(
   ops: ReadonlyMap<number, RegionOp>,
   leaders: ReadonlySet<number>,
   cases: ReadonlyMap<RegionOp, readonly number[]>,
+  pages: Pages,
 ): readonly Block[] {
   const blocks = new Map<number, Block>();
   for (const first of leaders) {
@@ -249,7 +255,7 @@ function blocksOf(
     }
     const last = run.at(-1);
     if (!last) continue;
-    const { taken, next } = successorsOf(last);
+    const { taken, next } = successorsOf(last, pages);
     blocks.set(first, {
       first,
       ops: run,

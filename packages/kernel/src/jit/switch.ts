@@ -13,7 +13,7 @@ const CASE_REACH = 512;
 const FUNCTION_ALIGNMENT = 4;
 
 export interface Code {
-  /** The op at an index of the page, if it is decoded. */
+  /** The op at an index, if it is decoded. */
   opAt(index: number): RegionOp | undefined;
   /** Control goes on behind it. */
   falls(op: RegionOp): boolean;
@@ -30,7 +30,8 @@ export function casesOf(branch: RegionOp, { opAt, falls }: Code): readonly numbe
   if (!isSwitch) return [];
   const cases: number[] = [];
   let before = branch;
-  for (let at = index + 1; at < Math.min(index + CASE_REACH, OPS_PER_PAGE); at++) {
+  const pageEnd = Math.ceil((index + 1) / OPS_PER_PAGE) * OPS_PER_PAGE;
+  for (let at = index + 1; at < Math.min(index + CASE_REACH, pageEnd); at++) {
     const op = opAt(at);
     if (!op) continue;
     const isReturned = before.footprint.flow.kind === 'jump' && before.footprint.flow.branch === 'return';
