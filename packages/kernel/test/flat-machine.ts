@@ -3,7 +3,7 @@ import { unpackFlags } from '../src/a64/flags.ts';
 import { ACCESS_SIZE } from '../src/mmu/access.ts';
 import { Engine, createInterpreter, type Interpreter, type Tier } from '../src/engine/engine.ts';
 import type { Leave } from '../src/interp/leave.ts';
-import type { Traps } from '../src/interp/traps.ts';
+import { PORT_GO_ON, type Traps } from '../src/interp/traps.ts';
 import type { RegionCompiler } from '../src/jit/compiler.ts';
 import { Block } from '../src/state/block.ts';
 import {
@@ -287,6 +287,16 @@ export class FlatMachine {
       pc: this.vcpu.get64(PC),
       syndrome: this.vcpu.get64(SYNDROME),
       far: this.vcpu.get64(FAULT_VA),
+    };
+  }
+
+  /** Ports of system registers go on; at their call number `turn` something happens before. */
+  changeAt(turn: number, change: (machine: FlatMachine) => void): void {
+    let calls = 0;
+    this.script.sysreg = () => {
+      calls++;
+      if (calls === turn) change(this);
+      return PORT_GO_ON;
     };
   }
 

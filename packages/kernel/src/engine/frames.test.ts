@@ -2,7 +2,6 @@
 import { describe, expect, test } from 'vitest';
 import { FlatMachine, RAM } from '../../test/flat-machine.ts';
 import { PageTables, READ_ONLY } from '../../test/page-tables.ts';
-import { PORT_GO_ON } from '../interp/traps.ts';
 import { COMPILED_INSTRUCTIONS, INSTRUCTIONS } from '../state/engine-stats.ts';
 import type { Tier } from './engine.ts';
 
@@ -45,12 +44,7 @@ function run(tier: Tier, callee: readonly number[], change: (machine: FlatMachin
   for (const page of [CALLER, CALLEE, CALLEE + 0x1000]) tables.map(BigInt(page), page, READ_ONLY);
   tables.use();
   machine.setX(0, TURNS);
-  let turn = 0;
-  machine.script.sysreg = () => {
-    turn++;
-    if (turn === TURNS / 2) change(machine);
-    return PORT_GO_ON;
-  };
+  machine.changeAt(TURNS / 2, change);
   const { retired } = machine.run(CALLER);
   return [machine.x(1), retired];
 }

@@ -43,12 +43,7 @@ function machineWith(tier: Tier): FlatMachine {
 function run(tier: Tier, change: (machine: FlatMachine) => void): unknown[] {
   const machine = machineWith(tier);
   machine.setX(0, TURNS);
-  let turn = 0;
-  machine.script.sysreg = () => {
-    turn++;
-    if (turn === TURNS / 2) change(machine);
-    return PORT_GO_ON;
-  };
+  machine.changeAt(TURNS / 2, change);
   let retired = 0;
   for (let pc = BigInt(START), leave: Leave = LEAVE_BUDGET; leave === LEAVE_BUDGET;) {
     const outcome = machine.run(pc, 7);

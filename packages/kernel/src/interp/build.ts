@@ -14,7 +14,6 @@ import {
   CODE_MOVED,
   CODE_UNVERIFIED,
   FAULT_VA,
-  FETCH_BASE,
   FLAG_A,
   FLAG_B,
   FLAG_NZ,
@@ -47,7 +46,7 @@ import {
   type HandlerImports,
 } from './frame.ts';
 import { emitCold, ENV, importMemory, withRoutines } from './cold.ts';
-import { enterTarget } from './fetch.ts';
+import { enterTarget, fetchEntry } from './fetch.ts';
 import { countInterpreted, HandlerEmitter, KICK } from './handlers.ts';
 import { LEAVE_BUDGET, LEAVE_EXCEPTION } from './leave.ts';
 import { emitEntry } from './entry.ts';
@@ -493,12 +492,7 @@ function emitFetch(
     page.set(code.call<I32>(imports.openPage, i32.and(host.get(), i32.const(-4096)))),
   );
   code.if(i32.eqz(page.get()), () => leave(LEAVE_BUDGET));
-  const entry = code.letI32(
-    i32.add(
-      code.load<I32>('i32.load', vcpu.get(), FETCH_BASE),
-      i32.and(i32.wrap_i64(i64.shr_u(target.get(), i64.const(8))), i32.const(0x3ff0)),
-    ),
-  );
+  const entry = fetchEntry(code, vcpu, () => target.get());
   code.store('i64.store', entry.get(), i64.and(target.get(), i64.const(-4096)));
   code.store('i32.store', entry.get(), page.get(), 8);
   page.get();

@@ -4,6 +4,20 @@ import { FETCH_BASE, PC_DELTA } from '../state/vcpu-state.ts';
 import type { Code } from '../wasm/code.ts';
 import { I32_TYPE } from '../wasm/opcode.ts';
 
+/** Address of the entry of the fetch TLB for a virtual address. @param target - emits it */
+export function fetchEntry(code: Code, vcpu: Known<I32>, target: () => I64): Var<I32> {
+  const { i32, i64 } = code.ops;
+  return code.letI32(
+    i32.add(
+      code.load<I32>('i32.load', vcpu.get(), FETCH_BASE),
+      i32.and(
+        i32.wrap_i64(i64.shr_u(target(), i64.const(8))),
+        i32.const(0x3ff0), // 1024 entries of 16 bytes
+      ),
+    ),
+  );
+}
+
 /**
  * Goes to the page of `target`: PC_DELTA becomes that page's.
  *
@@ -19,15 +33,7 @@ export function enterTarget(
 ): Var<I32> {
   const { i32, i64 } = code.ops;
   const page = code.scoped<I32>(I32_TYPE);
-  const entry = code.letI32(
-    i32.add(
-      code.load<I32>('i32.load', vcpu.get(), FETCH_BASE),
-      i32.and(
-        i32.wrap_i64(i64.shr_u(target.get(), i64.const(8))),
-        i32.const(0x3ff0), // 1024 entries of 16 bytes
-      ),
-    ),
-  );
+  const entry = fetchEntry(code, vcpu, () => target.get());
   // Bits 1:0 of the target take part in the compare, so that an unaligned pc never hits.
   const tag = i64.and(target.get(), i64.const(-4093));
   code.if(

@@ -19,6 +19,7 @@ import {
 } from '../state/engine-stats.ts';
 import type { Words } from '../state/words.ts';
 import { regionName } from './batch.ts';
+import { pageOf } from './region.ts';
 import { regionCompiler, type CompileAnswer, type CompileRequest, type RegionCompiler } from './compiler.ts';
 
 /** Instructions between two samples: where some code is still interpreted, and at most. */
@@ -222,17 +223,16 @@ export class Jit {
 
   /** Code of the op's page has been asked for: a loop becomes hot at several places at once, and one answer may serve them. */
   #isPending(op: number): boolean {
-    const { pageOf } = this.#options;
-    const page = pageOf(op);
-    for (const asked of this.#pending.values()) if (pageOf(asked.op) === page) return true;
+    const page = this.#options.pageOf(op);
+    for (const { pages } of this.#pending.values()) if (pages.get(0) === page) return true;
     return false;
   }
 
   /** Compiles the region that begins at an op, and all of its page, unless that is done. */
   compile(op: number): void {
     if (this.#at(op)) return;
-    const { words, pageOf, decode } = this.#options;
-    const page = pageOf(op);
+    const { words, decode } = this.#options;
+    const page = this.#options.pageOf(op);
     for (let at = page; at < page + OPS_PER_PAGE * OP_SIZE; at += OP_SIZE) {
       if (words.u16[at >>> 1] === HANDLER_DECODE) decode(at);
     }
@@ -246,10 +246,9 @@ export class Jit {
 
   /** The pages that code of an op may run through. The pc is at the op. */
   #pagesAt(op: number): RequestPages {
-    const { pageOf, pageBeside } = this.#options;
-    const pages = new Map([[0, pageOf(op)]]);
+    const pages = new Map([[0, this.#options.pageOf(op)]]);
     for (const offset of [-1, 1] as const) {
-      const page = pageBeside(offset);
+      const page = this.#options.pageBeside(offset);
       // One page may lie at several addresses.
       if (page !== undefined && ![...pages.values()].includes(page)) pages.set(offset, page);
     }
@@ -313,7 +312,7 @@ export class Jit {
     add(vcpu, CODE_BYTES, code.length);
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), { vkvm: imports });
     const placeOf = (index: number): { readonly page: number; readonly first: number } => {
-      const offset = Math.floor(index / OPS_PER_PAGE);
+      const offset = pageOf(index);
       return { page: requested.get(offset)!, first: offset * OPS_PER_PAGE };
     };
     const regions = entries.map((index, place) => {

@@ -150,10 +150,7 @@ export class RegionEmitter extends RegionExits implements Emitter {
 
   branchIf(_condition: I32, reach: Reach): void {
     const before = this.keep();
-    this.code.if(onStack, () => {
-      if (reach === 'far' && !this.isLocal) this.branch(reach, 'jump');
-      else this.follow(true);
-    });
+    this.code.if(onStack, () => this.branch(reach, 'jump'));
     this.restore(before);
     this.follow(false);
   }

@@ -1,10 +1,11 @@
 /** The ways out of a region: to the interpreter, to other regions, to what called it. */
 import type { I32, I64, Var } from '../a64/emitter.ts';
+import { fetchEntry } from '../interp/fetch.ts';
 import { COLD_LEAVE, COLD_LEAVE_WITH_PC, COLD_RETURN } from '../interp/frame.ts';
 import { KICK } from '../interp/handlers.ts';
 import { LEAVE_BUDGET, LEAVE_PORT } from '../interp/leave.ts';
 import { OPS_PER_PAGE, OP_SIZE } from '../interp/uop.ts';
-import { ACC, FETCH_BASE, LEAVE, OP, PC } from '../state/vcpu-state.ts';
+import { ACC, LEAVE, OP, PC } from '../state/vcpu-state.ts';
 import type { Label, Local } from '../wasm/code.ts';
 import { I32_TYPE } from '../wasm/opcode.ts';
 import { RegionState } from './region-state.ts';
@@ -128,8 +129,7 @@ export abstract class RegionExits extends RegionState {
   enterPage(index: number): void {
     const { code, i32, i64 } = this;
     const start = pageOf(index) * OPS_PER_PAGE;
-    const offset = i32.and(i32.wrap_i64(i64.shr_u(this.pcAt(start), i64.const(8))), i32.const(0x3ff0));
-    const entry = code.letI32(i32.add(this.state32(FETCH_BASE), offset));
+    const entry = fetchEntry(code, this.vcpu, () => this.pcAt(start));
     const moved = i32.or(
       i64.ne(code.load<I64>('i64.load', entry.get()), this.pcAt(start)),
       i32.ne(code.load<I32>('i32.load', entry.get(), 8), this.opAt(start)),
