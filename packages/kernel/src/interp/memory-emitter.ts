@@ -142,7 +142,12 @@ export abstract class MemoryEmitter extends CodeEmitter {
     const base = unprivileged ? i32.add(this.vcpu.get(), i32.const(TLB)) : this.tlb();
     const table = (form & ACCESS_WRITE) === 0 ? 0 : TLB_TABLE_SIZE;
     const entry = this.code.load<I64>('i64.load', i32.add(offset, base), table);
-    return this.code.letI64(i64.add(entry, address.get()));
+    return this.code.letI64(i64.add(this.guessed(entry), address.get()));
+  }
+
+  /** The entry, from wherever it is known first. @param entry - as it is in the TLB */
+  protected guessed(entry: I64): I64 {
+    return entry;
   }
 
   /** 1 if there was no entry for the address. */

@@ -2,6 +2,7 @@
  * Which registers a region has to load when it is entered, which it has to write back where it is left, and which
  * flags nobody reads.
  */
+import { chasingLoads } from './chasing.ts';
 import { comesBack } from './footprint.ts';
 import { successors as successorsOf, type Node } from './graph.ts';
 import { goesOn, leavesPage, type RegionOp } from './region.ts';
@@ -28,6 +29,8 @@ export interface OpFacts {
   readonly flagsAfter: boolean;
   /** After a call: registers to load again. */
   readonly reload: RegisterSet;
+  /** It is one of {@link chasingLoads}, and of no small table. */
+  readonly isChasing: boolean;
   /** See {@link TableAccesses.reachOf}. */
   readonly tableReach: number | undefined;
 }
@@ -48,6 +51,7 @@ interface OpSets {
   flagsBefore: boolean;
   flagsAfter: boolean;
   readonly reload: RegisterSet;
+  readonly isChasing: boolean;
   readonly tableReach: number | undefined;
 }
 
@@ -82,10 +86,12 @@ export function analyse(nodes: readonly Node[]): RegionFacts {
 }
 
 function setsOf(nodes: readonly Node[]): readonly BlockSets[] {
+  const chasing = chasingLoads(nodes);
   const blocks = nodes.map((node) => {
     const tables = new TableAccesses();
     const ops = node.block.ops.map((op): OpSets => {
       const { reads, writes, kills, readsFlags, writesFlags, killsFlags } = op.footprint;
+      const tableReach = tables.reachOf(op);
       return {
         op,
         reads: registersOf(op, reads, readsFlags),
@@ -95,7 +101,8 @@ function setsOf(nodes: readonly Node[]): readonly BlockSets[] {
         flagsBefore: false,
         flagsAfter: false,
         reload: noRegisters(),
-        tableReach: tables.reachOf(op),
+        isChasing: tableReach === undefined && chasing.has(op),
+        tableReach,
       };
     });
     const { block } = node;

@@ -55,6 +55,8 @@ export interface Footprint {
   readonly exitsAfter: boolean;
   readonly usesPc: boolean;
   readonly usesMemory: boolean;
+  /** It does nothing with memory but read it, at an address made of all that it reads. */
+  readonly loads: boolean;
   readonly usesFp: boolean;
   readonly fpNeeds: readonly FpNeed[];
   readonly flow: Flow;
@@ -75,6 +77,7 @@ class FootprintEmitter extends CodeEmitter implements Emitter {
   exitsAfter = false;
   usesPc = false;
   usesMemory = false;
+  loads = true;
   usesFp = false;
   flow: Flow = { kind: 'next' };
   #conditional = 0;
@@ -213,23 +216,24 @@ class FootprintEmitter extends CodeEmitter implements Emitter {
 
   // ---- memory
 
-  #access(): void {
+  #access(loads = false): void {
     this.usesMemory = true;
+    this.loads &&= loads;
     this.exitsBefore = true;
   }
   load(_address: I64, _form: AccessForm): I64 {
-    this.#access();
+    this.#access(true);
     return nothing;
   }
   store(_address: I64, _value: I64, _form: AccessForm): void {
     this.#access();
   }
   loadPair(_address: I64, _form: AccessForm): [Var<I64>, Var<I64>] {
-    this.#access();
+    this.#access(true);
     return [this.letI64(nothing), this.letI64(nothing)];
   }
   loadFloat(_address: I64, _bits: 32 | 64): Float {
-    this.#access();
+    this.#access(true);
     return nothing;
   }
   storeFloat(_address: I64, _bits: 32 | 64, _value: Float): void {
@@ -239,14 +243,14 @@ class FootprintEmitter extends CodeEmitter implements Emitter {
     this.#access();
   }
   loadVec(_address: I64): V128 {
-    this.#access();
+    this.#access(true);
     return nothing;
   }
   storeVec(_address: I64, _value: V128): void {
     this.#access();
   }
   loadVecPair(_address: I64): [Var<V128>, Var<V128>] {
-    this.#access();
+    this.#access(true);
     return [this.letV128(nothing), this.letV128(nothing)];
   }
   storeVecPair(_address: I64, _first: Var<V128>, _second: Var<V128>): void {
@@ -337,7 +341,7 @@ export function footprintOf(emit: (c: Emitter) => void): Footprint {
   const e = new FootprintEmitter(new Code(0));
   emit(e);
   const { readsFlags, writesFlags, killsFlags, exitsBefore, exitsAfter, flow } = e;
-  const { usesPc, usesMemory, usesFp } = e;
+  const { usesPc, usesMemory, loads, usesFp } = e;
   return {
     reads: [...e.reads.values()],
     writes: [...e.writes.values()],
@@ -349,6 +353,7 @@ export function footprintOf(emit: (c: Emitter) => void): Footprint {
     exitsAfter,
     usesPc,
     usesMemory,
+    loads: usesMemory && loads,
     usesFp,
     fpNeeds: [...e.fpNeeds],
     flow,

@@ -98,8 +98,11 @@ const dominates = (above: Draft, draft: Draft): boolean => {
   return at === above;
 };
 
+/** What is ordered: a node, or what becomes one. */
+type Ordered = Pick<Node, 'order'>;
+
 /** All that lies between a loop's head and the edges that lead back to it. */
-function bodyOf(head: Draft, predecessors: ReadonlyMap<Draft, readonly Draft[]>): ReadonlySet<Draft> {
+function bodyOf<N extends Ordered>(head: N, predecessors: ReadonlyMap<N, readonly N[]>): ReadonlySet<N> {
   const body = new Set([head]);
   const waiting = predecessors.get(head)!.filter((each) => each.order >= head.order);
   for (let draft = waiting.pop(); draft; draft = waiting.pop()) {
@@ -195,4 +198,16 @@ export function orderBlocks(
     for (const draft of drafts.toReversed()) if (draft.isMerge) draft.dominator.merges.push(draft);
     return drafts;
   }
+}
+
+/** The loops of a region, each with what lies in it. */
+export function loopsOf(nodes: readonly Node[]): ReadonlySet<Node>[] {
+  const heads = nodes.filter(({ isLoop }) => isLoop);
+  if (heads.length === 0) return [];
+  const of = new Map(nodes.map((node) => [node.block, node]));
+  const predecessors = new Map(nodes.map((node): [Node, Node[]] => [node, []]));
+  for (const node of nodes) {
+    for (const to of successors(node.block)) predecessors.get(of.get(to)!)!.push(node);
+  }
+  return heads.map((head) => bodyOf(head, predecessors));
 }

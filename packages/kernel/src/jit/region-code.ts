@@ -60,6 +60,7 @@ class RegionCode {
         this.#nodes.some(({ block }) => leavesPage(block)) ||
         footprints.some((each) => each.usesPc || comesBack(each)),
       memory: footprints.some(({ usesMemory }) => usesMemory),
+      chasing: [...this.#facts.ops.values()].flat().some(({ isChasing }) => isChasing),
       fp: footprints.some(({ usesFp }) => usesFp),
       fpNeeds: new Set(footprints.flatMap(({ fpNeeds }) => fpNeeds)),
       back: hasCases || this.#nodes.some(({ block }) => mayPoll(block)),

@@ -89,6 +89,16 @@ export class RegionEmitter extends RegionExits implements Emitter {
     return host;
   }
 
+  /** A branch, which is predicted, in place of the entry, which would be waited for. */
+  protected override guessed(entry: I64): I64 {
+    const { code } = this;
+    if (!this.facts.isChasing) return entry;
+    const found = code.letI64(entry);
+    const guess = code.letI64(this.likelyEntry!.get());
+    code.ifUnlikely(this.i64.ne(found.get(), guess.get()), () => guess.set(found.get()));
+    return guess.get();
+  }
+
   /** An address of the same page that is known earlier, if there is one. */
   #near(address: Var<I64>, bytes: number): Var<I64> {
     const { code, i32 } = this;

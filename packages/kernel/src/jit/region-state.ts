@@ -2,7 +2,18 @@
 import type { F32, F64, Field, Float, FpNeed, I32, I64, Routine, V128, Var } from '../a64/emitter.ts';
 import { OP_SIZE } from '../interp/uop.ts';
 import { SMALL_HIT_LIMIT } from '../mmu/tlb.ts';
-import { FPCR, FPSR, FP_TRAP, PC_DELTA, RUN_PAGE, SP_SLOT, TLB_BASE, V, X } from '../state/vcpu-state.ts';
+import {
+  FPCR,
+  FPSR,
+  FP_TRAP,
+  LIKELY_ENTRY,
+  PC_DELTA,
+  RUN_PAGE,
+  SP_SLOT,
+  TLB_BASE,
+  V,
+  X,
+} from '../state/vcpu-state.ts';
 import type { Code, Local } from '../wasm/code.ts';
 import { F32_TYPE, F64_TYPE, I32_TYPE, I64_TYPE, V128_TYPE } from '../wasm/opcode.ts';
 import type { OpFacts } from './data-flow.ts';
@@ -103,6 +114,7 @@ export abstract class RegionState extends RegionFlags {
   protected asked = 0;
   readonly #fpFails = new Map<FpNeed, Local<I32>>();
   protected tlbBase: Local<I32> | undefined;
+  protected likelyEntry: Local<I64> | undefined;
   protected fpTrap: Local<I32> | undefined;
   protected runPage: Local<I32> | undefined;
   protected pcAtEntry: Local<I64> | undefined;
@@ -129,6 +141,7 @@ export abstract class RegionState extends RegionFlags {
     uses: {
       readonly pc: boolean;
       readonly memory: boolean;
+      readonly chasing: boolean;
       readonly fp: boolean;
       readonly fpNeeds: ReadonlySet<FpNeed>;
       readonly back: boolean;
@@ -148,6 +161,10 @@ export abstract class RegionState extends RegionFlags {
       return local;
     };
     if (uses.memory) this.tlbBase = word(TLB_BASE);
+    if (uses.chasing) {
+      this.likelyEntry = code.local<I64>(I64_TYPE);
+      this.likelyEntry.set(this.state64(LIKELY_ENTRY));
+    }
     if (uses.fp) this.fpTrap = word(FP_TRAP);
     for (const need of uses.fpNeeds) this.#fpFails.set(need, code.local<I32>(I32_TYPE));
     this.loadFpMode();

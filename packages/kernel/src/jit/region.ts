@@ -73,6 +73,7 @@ const INTERPRET: Footprint = {
   exitsAfter: false,
   usesPc: false,
   usesMemory: false,
+  loads: false,
   usesFp: false,
   fpNeeds: [],
   flow: { kind: 'interpret' },

@@ -248,3 +248,39 @@ test('a small table is looked up by its base, not by the element', () => {
   const set = loop.findIndex((op) => op.name === 'local_set' && op.operands[0] === operands[0]);
   expect(loop[set - 1]!.name).toBe('local_get');
 });
+
+describe('the entry of the TLB is guessed', () => {
+  const RET = 0xd65f_03c0;
+  /** tbz x9, #0, to so many instructions before. */
+  const back = (count: number): number => 0x3600_0009 | ((-count & 0x3fff) << 5);
+  const countGuesses = (code: readonly number[]): number => {
+    const loop = loopBody(regionOf(code));
+    const isLocal = (i: number): boolean => /^local_(get|tee)$/.test(loop[i]!.name);
+    return loop.filter(({ name }, i) => name === 'i64.ne' && isLocal(i - 1) && isLocal(i - 2)).length;
+  };
+  const guessesIn = (...body: readonly number[]): number => countGuesses([...body, back(body.length), RET]);
+
+  test.each([
+    ['a list', [0xf940_0021], 1], // ldr x1, [x1]
+    ['a pair', [0xa940_0423], 1], // ldp x3, x1, [x1]
+    ['what is computed of it', [0xf940_0085, 0x9100_40a4], 1], // ldr x5, [x4]; add x4, x5, #16
+    ['an index', [0xf863_6823], 1], // ldr x3, [x1, x3]
+    // ldr x3, [x1]; cmp x3, x0; csel x1, x4, x5, lo
+    ['what is chosen by it', [0xf940_0023, 0xeb00_007f, 0x9a85_3081], 1],
+  ])('where it was loaded, or made of that: %s', (_what, body, count) =>
+    expect(guessesIn(...body)).toBe(count),
+  );
+
+  test.each([
+    ['where the base moves on', [0xf840_8423]], // ldr x3, [x1], #8
+    ['of one base', [0xf940_0023, 0xf940_0027]], // ldr x3, [x1]; ldr x7, [x1]
+    ['of a store', [0xf940_0023, 0xf900_0061]], // ldr x3, [x1]; str x1, [x3]
+    ['where there are many', Array.from({ length: 9 }, () => 0xf940_0021)],
+  ])('not %s', (_what, body) => expect(guessesIn(...body)).toBe(0));
+
+  test('not where it was loaded before the loop', () => {
+    const LDR = 0xf940_0021; // ldr x1, [x1]
+    const LDR_NEXT = 0xf840_8423; // ldr x3, [x1], #8
+    expect(countGuesses([LDR, LDR_NEXT, back(1), RET])).toBe(0);
+  });
+});

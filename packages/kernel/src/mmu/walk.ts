@@ -13,6 +13,8 @@ import {
   FILL_LOG_NON_GLOBAL,
   HUGE_MAPPINGS,
   LARGE_MAPPINGS,
+  LAST_ENTRY,
+  LIKELY_ENTRY,
   MAIR_EL1,
   SYNDROME,
   TLB,
@@ -491,6 +493,10 @@ function emitTranslate(
   );
   const page = (value: I64): I64 => i64.and(value, i64.const(-4096));
   const entry = code.letI64(i64.sub(page(i64.extend_i32_u(host.get())), page(va.get())));
+  code.if(i64.eq(code.load<I64>('i64.load', vcpu.get(), LAST_ENTRY), entry.get()), () =>
+    code.store('i64.store', vcpu.get(), entry.get(), LIKELY_ENTRY),
+  );
+  code.store('i64.store', vcpu.get(), entry.get(), LAST_ENTRY);
   const level1Tables = i32.mul(i32.eqz(user.get()), i32.const(2 * TLB_TABLE_SIZE));
   const table = code.letI32(i32.add(level1Tables, i32.const(TLB)));
   code.call(functions.fill, va.get(), entry.get(), table.get(), log.get());

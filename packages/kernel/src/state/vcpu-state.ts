@@ -64,6 +64,13 @@ export const NO_MEMORY_PAGE = 0x1c8;
 /** A key that is none. */
 export const NO_KEY = 0xfff;
 
+/**
+ * The entry that the soft TLB was last given, and the last that it was given for two pages in a row: where memory is mapped
+ * in one piece, all are the same. For compiled code, as a guess. 64 bits each.
+ */
+export const LAST_ENTRY = 0x1d0;
+export const LIKELY_ENTRY = 0x1d8;
+
 /** Vector registers v0 to v31, sixteen bytes each. */
 export const V = 0x200;
 /** A vector of zeros. */
