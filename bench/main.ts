@@ -8,6 +8,8 @@ import { linuxGuest } from './linux-guest.ts';
 import type { LinuxGuest } from './linux-guest.ts';
 import { faultsOf, KERNELS, parseKernelLine } from './kernels.ts';
 import type { KernelName, KernelResult } from './kernels.ts';
+import { commandLineOf, repeatsFor } from './repeats.ts';
+import type { Repeats } from './repeats.ts';
 import { parseOptions, USAGE, UsageError } from './options.ts';
 import { formatReport, means, summarize } from './report.ts';
 import type { Report, Row } from './report.ts';
@@ -17,9 +19,10 @@ const LIMIT = 300_000;
 
 const GUESTS = ['bench', 'fp'] as const;
 type GuestName = (typeof GUESTS)[number];
-const guestFiles = (name: GuestName): BootFiles => ({
+const guestFiles = (name: GuestName, repeats: Repeats): BootFiles => ({
   kernel: `${import.meta.dirname}/guest/${name}.elf`,
   memory: 256,
+  append: commandLineOf(name, repeats),
 });
 
 const bootOptions = { append: 'console=ttyAMA0', memory: 512 };
@@ -29,6 +32,7 @@ async function runKernels(
   contender: Contender,
   guest: GuestName,
   wanted: readonly KernelName[],
+  repeats: Repeats = new Map(),
 ): Promise<KernelResult[]> {
   const results: KernelResult[] = [];
   const onLine = (line: string): boolean => {
@@ -36,7 +40,7 @@ async function runKernels(
     if (result !== undefined) results.push(result);
     return result?.name === wanted.at(-1);
   };
-  await listen(contender.command(guestFiles(guest)), { onLine, limit: LIMIT });
+  await listen(contender.command(guestFiles(guest, repeats)), { onLine, limit: LIMIT });
   const [fault] = faultsOf(results, wanted);
   if (fault !== undefined) throw new BenchError(`${contender.name}: ${fault}`);
   return results;
@@ -80,7 +84,10 @@ async function measureKernels(
   wanted: readonly KernelName[],
 ): Promise<Row[]> {
   if (wanted.length === 0) return [];
-  const runs = await alternate(contenders, rounds, (contender) => runKernels(contender, guest, wanted));
+  const repeats = contenders.includes(qemu) ? repeatsFor(await runKernels(qemu, guest, wanted)) : undefined;
+  const runs = await alternate(contenders, rounds, (contender) =>
+    runKernels(contender, guest, wanted, repeats),
+  );
   return wanted.map((name) => {
     const times = (of: readonly KernelResult[][]): number[] =>
       of

@@ -26,7 +26,7 @@ static u64 k_cmpf(u64 n) { float *a = (float *)arena; for (int i = 0; i < 65536;
 static u64 k_horner(u64 n) { double s = 0; for (u64 r = 0; r < n * 65536; r++) { double x = (double)(r & 1023) * 0.001; double y = 1.0 / 720; y = y * x + 1.0 / 120; y = y * x + 1.0 / 24; y = y * x + 1.0 / 6; y = y * x + 0.5; y = y * x + 1.0; y = y * x + 1.0; s += y; } return bits(s); }
 static u64 k_blend(u64 n) { u8 *a = arena, *b = arena + (1 << 20), *c = arena + (2 << 20); for (int i = 0; i < 1 << 20; i++) { a[i] = i; b[i] = i * 7; } u64 s = 0; for (u64 r = 0; r < n; r++) { for (int i = 0; i < 1 << 20; i++) c[i] = (a[i] * 77 + b[i] * 179) >> 8; s += c[r]; } return s; }
 
-static const struct { const char *name; u64 (*fn)(u64); u64 n; } ks[] = {
+static const struct kernel ks[] = {
 	{"exact", k_exact, 150}, {"nbody", k_nbody, 24}, {"mandel", k_mandel, 40}, {"matmulf", k_matmulf, 30}, {"saxpy", k_saxpy, 300}, {"fft", k_fft, 800}, {"spectral", k_spectral, 400},
 	{"lu", k_lu, 300}, {"perlin", k_perlin, 300}, {"softmax", k_softmax, 600}, {"convert", k_conv, 200}, {"argmax", k_cmpf, 300}, {"horner", k_horner, 80}, {"blend", k_blend, 60} };
-int main(void) { u64 f = freq(), t00 = now(); puts_("bench start\n"); for (u32 i = 0; i < sizeof ks / sizeof ks[0]; i++) { u64 t0 = now(), r = ks[i].fn(ks[i].n), t1 = now(); puts_(ks[i].name); puts_(" "); putx(r); puts_(" us="); putu((t1 - t0) * 1000000 / f); puts_("\n"); } puts_("total us="); putu((now() - t00) * 1000000 / f); puts_("\n"); return 0; }
+int main(const u8 *tree) { run(ks, sizeof ks / sizeof ks[0], tree); return 0; }

@@ -239,7 +239,7 @@ export class Engine {
    */
   run(budget: number): Leave {
     const vcpu = this.#vcpu;
-    if (!this.#ownsCode) this.#ownCode();
+    if (!this.#ownsCode()) this.#ownCode();
     if (vcpu.get32(FILL_LOG_GLOBAL) > LOG_HIGH_WATER || vcpu.get32(FILL_LOG_NON_GLOBAL) > LOG_HIGH_WATER) {
       this.#tlb.flush();
     }
@@ -267,7 +267,7 @@ export class Engine {
    * @returns why guest code was left, unless it was not entered or there is nothing to do about it
    */
   resume(): Resumed {
-    if (!this.#ownsCode) return NOT_RESUMED;
+    if (!this.#ownsCode()) return NOT_RESUMED;
     const slice = this.#jit?.interval ?? MAX_BUDGET;
     const retired = this.#exports.resume(slice);
     if (retired === NOT_RESUMED) return retired;
@@ -332,7 +332,7 @@ export class Engine {
    */
   step(): Leave {
     const vcpu = this.#vcpu;
-    if (!this.#ownsCode) this.#ownCode();
+    if (!this.#ownsCode()) this.#ownCode();
     const { u16 } = vcpu.words;
     const op = this.#opAtPc();
     const stops = op === undefined ? [] : this.#stopsAfter(op);
@@ -529,7 +529,7 @@ export class Engine {
   }
 
   /** What is decoded names entries of this engine's table: it has run the vCPU last. */
-  get #ownsCode(): boolean {
+  #ownsCode(): boolean {
     return this.#vcpu.get32(CODE_OWNER) === this.#owner;
   }
 

@@ -38,7 +38,7 @@ describe('an ELF file', () => {
 
   test('has functions, and labels of assembly', () => {
     const symbols = readSymbols(elf);
-    expect(symbols.find(0x4008_1834n)).toBe('k_sieve');
+    expect(symbols.find(0x4020_1834n)).toBe('k_sieve');
     const entry = new DataView(elf.buffer).getBigUint64(24, true);
     expect(symbols.find(entry)).toBe('_start');
   });
