@@ -5,6 +5,7 @@
 
 import { globSync, readFileSync, rmSync } from 'node:fs';
 import { rolldown, type Plugin } from 'rolldown';
+import { bytesOf } from './bytes-of.ts';
 
 interface Manifest {
   readonly publishConfig: {
@@ -40,7 +41,7 @@ const prebuilt: Plugin = {
           : `const ${name}s = [${allOf(make).map(textOf).join()}];
              export const ${name} = (number) => ${name}s[number] && bytesOf(${name}s[number]);`,
       );
-      return { code: [BYTES_OF, ...texts].join('\n'), moduleType: 'js' };
+      return { code: [bytesOf.toString(), ...texts].join('\n'), moduleType: 'js' };
     },
   },
 };
@@ -54,16 +55,6 @@ function allOf(make: Make): Uint8Array[] {
   for (let bytes = make(0); bytes; bytes = make(all.length)) all.push(bytes);
   return all;
 }
-
-/** JavaScript that V8 has not compiled yet takes 20 ns a byte. */
-const BYTES_OF = `function bytesOf(text) {
-  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
-  if (globalThis.Buffer) return globalThis.Buffer.from(text, 'base64');
-  const characters = atob(text);
-  const bytes = new Uint8Array(characters.length);
-  for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
-  return bytes;
-}`;
 
 const entries = entriesOf(JSON.parse(readFileSync('package.json', 'utf8')) as Manifest);
 for (const file of globSync('dist/**/*.{js,js.map}')) rmSync(file);

@@ -14,8 +14,8 @@ if (Number.parseInt(process.versions.node, 10) < LEAST_NODE) {
   enableCompileCache();
   // A guest that generates code makes garbage that V8 sees little of: most of a module's memory is not on its heap. So it
   // has to look early, and to be told before its heap grows.
-  const { setFlagsFromString } = await import('node:v8');
-  for (const flag of ['--semi-space-growth-factor=1', '--heap-growing-percent=20']) setFlagsFromString(flag);
+  const { setFlags } = await import('./v8-flags.ts');
+  setFlags('--semi-space-growth-factor=1', '--heap-growing-percent=20');
   const { command } = await import('./command.ts');
   process.exitCode = await command(process.argv.slice(2));
 }

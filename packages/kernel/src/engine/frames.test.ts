@@ -1,5 +1,6 @@
 /** Compiled code waits for what it has called, whoever executes that, and goes on only in code that is still the same. */
 import { describe, expect, test } from 'vitest';
+import { codeChanges } from '../../test/code-changes.ts';
 import { FlatMachine, RAM } from '../../test/flat-machine.ts';
 import { PageTables, READ_ONLY } from '../../test/page-tables.ts';
 import { COMPILED_INSTRUCTIONS, INSTRUCTIONS } from '../state/engine-stats.ts';
@@ -49,33 +50,7 @@ function run(tier: Tier, callee: readonly number[], change: (machine: FlatMachin
   return [machine.x(1), retired];
 }
 
-const CHANGES: readonly { readonly change: string; readonly make: (machine: FlatMachine) => void }[] = [
-  {
-    change: 'IC of its instruction',
-    make: (machine) => machine.place(CALLER + 4, [ADD_5]),
-  },
-  {
-    change: 'IC of everything',
-    make(machine) {
-      machine.words.set32(machine.userOf(CALLER + 4), ADD_5);
-      machine.engine.flushCode();
-    },
-  },
-  {
-    change: 'TLBI of its page',
-    make(machine) {
-      new PageTables(machine).map(BigInt(CALLER), OTHER_CALLER, READ_ONLY);
-      machine.engine.flushTlbVa(BigInt(CALLER));
-    },
-  },
-  {
-    change: 'TLBI of everything',
-    make(machine) {
-      new PageTables(machine).map(BigInt(CALLER), OTHER_CALLER, READ_ONLY);
-      machine.engine.flushTlb();
-    },
-  },
-];
+const CHANGES = codeChanges(CALLER + 4, ADD_5, OTHER_CALLER);
 
 describe.each(CHANGES)('a caller that its callee changes, with $change', ({ make }) => {
   test.each([

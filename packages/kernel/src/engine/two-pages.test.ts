@@ -1,5 +1,6 @@
 /** Code that runs over two pages is compiled as one, and goes on only where the other page still lies, as it was. */
 import { expect, test } from 'vitest';
+import { codeChanges } from '../../test/code-changes.ts';
 import { FlatMachine, RAM } from '../../test/flat-machine.ts';
 import { PageTables, READ_ONLY } from '../../test/page-tables.ts';
 import { LEAVE_BUDGET, type Leave } from '../interp/leave.ts';
@@ -53,37 +54,15 @@ function run(tier: Tier, change: (machine: FlatMachine) => void): unknown[] {
   return [machine.x(1), machine.x(2), retired];
 }
 
-const remap = (machine: FlatMachine): void => new PageTables(machine).map(BigInt(SECOND), OTHER, READ_ONLY);
-
-test.each<[string, (machine: FlatMachine) => void]>([
-  ['IC of its instruction', (machine) => machine.place(SECOND, [ADD_5])],
-  [
-    'IC of everything',
-    (machine) => {
-      machine.words.set32(machine.userOf(SECOND), ADD_5);
-      machine.engine.flushCode();
-    },
-  ],
-  [
-    'TLBI of it',
-    (machine) => {
-      remap(machine);
-      machine.engine.flushTlbVa(BigInt(SECOND));
-    },
-  ],
-  [
-    'TLBI of everything',
-    (machine) => {
-      remap(machine);
-      machine.engine.flushTlb();
-    },
-  ],
-])('the other page is what it is now, after %s', (_name, change) => {
-  const expected = run('none', change);
-  expect(expected[0]).toBeGreaterThan(2 * TURNS);
-  expect(run('all', change)).toEqual(expected);
-  expect(run('evict', change)).toEqual(expected);
-});
+test.each(codeChanges(SECOND, ADD_5, OTHER))(
+  'the other page is what it is now, after $change',
+  ({ make }) => {
+    const expected = run('none', make);
+    expect(expected[0]).toBeGreaterThan(2 * TURNS);
+    expect(run('all', make)).toEqual(expected);
+    expect(run('evict', make)).toEqual(expected);
+  },
+);
 
 test('a loop that asks ports in both pages goes where the interpreter goes', () => {
   const observe = (tier: Tier): unknown[] => {

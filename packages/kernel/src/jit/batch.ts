@@ -11,7 +11,8 @@ import { ModuleBuilder } from '../wasm/module.ts';
 import { I32_TYPE, I64_TYPE } from '../wasm/opcode.ts';
 import { emitRegion } from './region-code.ts';
 import type { CodeForm, RegionImports } from './region-state.ts';
-import { entriesOf, pageOf, type Region } from './region.ts';
+import { detour, pageOf } from './pages.ts';
+import { entriesOf, type Region } from './region.ts';
 
 /** Name of a region's function among the exports. */
 export const regionName = (place: number): string => `region${place}`;
@@ -132,18 +133,18 @@ function emitEntry(
   const { i32, i64 } = code.ops;
   const { op, acc, depth, expected } = regionParams(code);
   // ACC + OP and the pc are the entry's, whatever pages they are in.
-  const detour = distances.get(pageOf(at))! - distances.get(pageOf(region.first))!;
-  if (detour !== 0) {
-    acc.set(i32.add(acc.get(), i32.const(detour)));
+  const further = detour(distances, pageOf(region.first), pageOf(at));
+  if (further !== 0) {
+    acc.set(i32.add(acc.get(), i32.const(further)));
     const base = { get: () => i32.const(vcpu) };
     const pcDelta = code.letI64(
-      i64.add(code.load<I64>('i64.load', base.get(), PC_DELTA), i64.const(detour / 4)),
+      i64.add(code.load<I64>('i64.load', base.get(), PC_DELTA), i64.const(further / 4)),
     );
     code.store('i64.store', base.get(), pcDelta.get(), PC_DELTA);
   }
   code.returnCall(
     region.index,
-    i32.add(op.get(), i32.const(number - (at - region.first) * OP_SIZE - detour)),
+    i32.add(op.get(), i32.const(number - (at - region.first) * OP_SIZE - further)),
     acc.get(),
     depth.get(),
     expected.get(),

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { requestOf } from '../../test/compile-request.ts';
 import { CompilerHub } from './compiler-hub.ts';
 import type { CompileAnswer, CompileRequest, RegionCompiler } from './compiler.ts';
 
@@ -18,17 +19,8 @@ class Slow implements RegionCompiler {
   }
 }
 
-const request = (id: number, entry: number): CompileRequest => ({
-  id,
-  entry,
-  shared: false,
-  vcpu: 0x1_0000,
-  small: true,
-  asksExactness: false,
-  aligned: false,
-  page: new Uint8Array(),
-  compiled: [],
-});
+const request = (id: number, entry: number): CompileRequest =>
+  requestOf({ id, entry, page: new Uint8Array() });
 
 describe('one compiler for several vCPUs', () => {
   test('gives each the answers to what it has asked', () => {

@@ -1,15 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { DecodeTable } from '../a64/decode.ts';
-import { INSNS } from '../a64/table.ts';
-import { planAll } from '../interp/plan.ts';
-import { Decoder } from '../interp/decoder.ts';
-import { DECODED_PAGE_SIZE, OPS_PER_PAGE, OP_SIZE } from '../interp/uop.ts';
-import { Words } from '../state/words.ts';
+import { decodedPage, plan, requestOf } from '../../test/compile-request.ts';
+import { DECODED_PAGE_SIZE, OPS_PER_PAGE } from '../interp/uop.ts';
 import { regionCompiler } from './compiler.ts';
 
-const CODE = 0x1000;
-const OPS = 0x8000;
-const plan = planAll();
 const compile = regionCompiler(plan);
 
 /** Where regions begin. @param code - the last instructions of a page */
@@ -18,19 +11,7 @@ function entriesOf(
   entry: number,
   compiled: readonly number[] = [],
 ): readonly number[] {
-  return compile({ ...FORM, page: decoded(code, OPS_PER_PAGE - code.length), entry, compiled }).entries;
-}
-
-const FORM = { id: 1, vcpu: 0x1_0000, shared: false, small: true, asksExactness: false, aligned: false };
-
-/** A decoded page. @param first - where the code begins in it */
-function decoded(code: readonly number[], first: number): Uint8Array<ArrayBuffer> {
-  const words = new Words(new WebAssembly.Memory({ initial: 1, maximum: 1 }));
-  const decoder = new Decoder(words, new DecodeTable(INSNS), plan, () => -1);
-  for (const [i, word] of code.entries()) words.set32(CODE + 4 * (first + i), word);
-  for (let i = first; i < first + code.length; i++)
-    decoder.decode(OPS + OP_SIZE * i, CODE + 4 * i, new Uint32Array(OPS_PER_PAGE));
-  return words.u8.slice(OPS, OPS + DECODED_PAGE_SIZE);
+  return compile(requestOf({ page: decodedPage(code, OPS_PER_PAGE - code.length), entry, compiled })).entries;
 }
 
 const ADD = 0x9100_0421; // add x1, x1, #1
@@ -62,20 +43,19 @@ test('a loop that has two ways in is entered at both', () => {
 test('a loop over two pages is compiled as one, from either', () => {
   const SUBS = 0xf100_0442; // subs x2, x2, #1
   const [before, behind] = [
-    decoded([ADD, ADD], OPS_PER_PAGE - 2),
-    decoded([ADD, SUBS, 0x54ff_ff81, 0xd65f_03c0], 0), // b.ne .-16; ret
+    decodedPage([ADD, ADD], OPS_PER_PAGE - 2),
+    decodedPage([ADD, SUBS, 0x54ff_ff81, 0xd65f_03c0]), // b.ne .-16; ret
   ];
   const distance = 8 * DECODED_PAGE_SIZE;
-  const rangesOf = (...request: Parameters<typeof compile>): unknown =>
-    compile(...request).ranges.toSorted(([a], [b]) => a - b);
-  const common = { ...FORM, compiled: [] };
-  const fromFirst = { ...common, page: before, entry: OPS_PER_PAGE - 2 };
+  const rangesOf = (...request: Parameters<typeof requestOf>): unknown =>
+    compile(requestOf(...request)).ranges.toSorted(([a], [b]) => a - b);
+  const fromFirst = { page: before, entry: OPS_PER_PAGE - 2 };
   expect(rangesOf({ ...fromFirst, beside: [{ offset: 1, page: behind, distance, compiled: [] }] })).toEqual([
     [OPS_PER_PAGE - 2, OPS_PER_PAGE],
     [OPS_PER_PAGE, OPS_PER_PAGE + 3],
     [OPS_PER_PAGE + 3, OPS_PER_PAGE + 4],
   ]);
-  const fromSecond = { ...common, page: behind, entry: 0 };
+  const fromSecond = { page: behind, entry: 0 };
   expect(
     rangesOf({
       ...fromSecond,

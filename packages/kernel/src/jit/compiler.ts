@@ -3,10 +3,11 @@
  * thread can do it.
  */
 import type { HandlerPlan } from '../interp/build.ts';
-import { OPS_PER_PAGE, OP_SIZE } from '../interp/uop.ts';
+import { OP_SIZE } from '../interp/uop.ts';
 import { buildBatch } from './batch.ts';
 import type { CodeForm } from './region-state.ts';
-import { entriesOf, isCompiled, RegionReader, type DecodedPage, type Pages, type Region } from './region.ts';
+import { startOf, type DecodedPage, type Pages } from './pages.ts';
+import { entriesOf, isCompiled, RegionReader, type Region } from './region.ts';
 
 /** What a compiler is asked. It survives a structured clone. */
 export interface CompileRequest extends CodeForm {
@@ -62,8 +63,8 @@ export function regionCompiler(plan: HandlerPlan): (request: CompileRequest) => 
     const taken = new Set(compiled);
     for (const { offset, page: other, distance, compiled: others } of beside) {
       pages.set(offset, viewOf(other));
-      distances.set(offset, distance - offset * OPS_PER_PAGE * OP_SIZE);
-      for (const index of others) taken.add(offset * OPS_PER_PAGE + index);
+      distances.set(offset, distance - startOf(offset) * OP_SIZE);
+      for (const index of others) taken.add(startOf(offset) + index);
     }
     const before = taken.size;
     const regions = regionsFrom(reader, pages, entry, taken);

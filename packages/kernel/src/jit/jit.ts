@@ -19,7 +19,7 @@ import {
 } from '../state/engine-stats.ts';
 import type { Words } from '../state/words.ts';
 import { regionName } from './batch.ts';
-import { pageOf } from './region.ts';
+import { pageOf, startOf } from './pages.ts';
 import { regionCompiler, type CompileAnswer, type CompileRequest, type RegionCompiler } from './compiler.ts';
 
 /** Instructions between two samples: where some code is still interpreted, and at most. */
@@ -313,7 +313,7 @@ export class Jit {
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code), { vkvm: imports });
     const placeOf = (index: number): { readonly page: number; readonly first: number } => {
       const offset = pageOf(index);
-      return { page: requested.get(offset)!, first: offset * OPS_PER_PAGE };
+      return { page: requested.get(offset)!, first: startOf(offset) };
     };
     const regions = entries.map((index, place) => {
       const { page, first } = placeOf(index);

@@ -9,7 +9,8 @@ import { comesBack } from './footprint.ts';
 import type { Node } from './graph.ts';
 import { placesOf, RegionEmitter } from './region-emitter.ts';
 import type { RegionImports } from './region-state.ts';
-import { entriesOf, goesOn, leavesPage, pageOf, type Block, type Region } from './region.ts';
+import { pageOf } from './pages.ts';
+import { entriesOf, goesOn, leavesPage, type Block, type Region } from './region.ts';
 import { copyOf, noRegisters, writesStack } from './registers.ts';
 
 /** Emits the function of a region. */

@@ -9,7 +9,7 @@ import { ACC, LEAVE, OP, PC } from '../state/vcpu-state.ts';
 import type { Label, Local } from '../wasm/code.ts';
 import { I32_TYPE } from '../wasm/opcode.ts';
 import { RegionState } from './region-state.ts';
-import { pageOf } from './region.ts';
+import { pageOf } from './pages.ts';
 
 const onStack = null as never;
 

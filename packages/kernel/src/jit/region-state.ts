@@ -18,7 +18,8 @@ import type { Code, Local } from '../wasm/code.ts';
 import { F32_TYPE, F64_TYPE, I32_TYPE, I64_TYPE, V128_TYPE } from '../wasm/opcode.ts';
 import type { OpFacts } from './data-flow.ts';
 import { RegionFlags, type FlagSource } from './region-flags.ts';
-import { pageOf, type RegionOp } from './region.ts';
+import { detour, pageOf, type Distances } from './pages.ts';
+import type { RegionOp } from './region.ts';
 import { copyOf, fieldOf, generalOf, SP_INDEX, vectorOf, type RegisterSet } from './registers.ts';
 
 /** What the code is made for, besides its meaning. */
@@ -64,8 +65,7 @@ export interface RegionImports extends CodeForm {
   aloneAt(index: number): number | undefined;
   /** The function of the region that begins at an op, if it is in this module. */
   functionAt(index: number): number | undefined;
-  /** By page: how much further its ops lie than if all pages' lay one behind the other, in bytes. */
-  readonly distances: ReadonlyMap<number, number>;
+  readonly distances: Distances;
 }
 
 /** A scalar in a vector register, all above it 0, that was not put into the register's local. */
@@ -257,8 +257,7 @@ export abstract class RegionState extends RegionFlags {
 
   /** How much further an op lies from the entry than its number says, in bytes. @param page - where it is */
   protected detour(page: number): number {
-    const { distances } = this.imports;
-    return (distances.get(page) ?? 0) - distances.get(pageOf(this.entry))!;
+    return detour(this.imports.distances, pageOf(this.entry), page);
   }
 
   /** Address of an op. @param page - where it is: the op behind a page is one of it, too */

@@ -1,25 +1,14 @@
 /**
  * What is compiled at once: the instructions that direct branches reach from an entry, as basic blocks. They are of one
- * page, or of those beside it as well. Read from decoded ops, so nothing is decoded twice.
- *
- * Ops are numbered by their instructions' addresses: from 0 in the page of the hot one, on in the page behind, and with
- * negative numbers in the page before.
+ * page, or of those beside it as well (pages.ts). Read from decoded ops, so nothing is decoded twice.
  */
 import type { Handler, HandlerPlan } from '../interp/build.ts';
-import {
-  HANDLER_DECODE,
-  OPS_PER_PAGE,
-  OP_A,
-  OP_B,
-  OP_C,
-  OP_IMM,
-  OP_SIZE,
-  SPECIAL_HANDLERS,
-} from '../interp/uop.ts';
+import { HANDLER_DECODE, OP_A, OP_B, OP_C, OP_IMM, OP_SIZE, SPECIAL_HANDLERS } from '../interp/uop.ts';
 import { footprintOf, comesBack, type Footprint } from './footprint.ts';
 import { orderBlocks, type Node } from './graph.ts';
 import { calledBy, inlineCalls } from './inline.ts';
 import { loopsAround } from './loops.ts';
+import { pageOf, startOf, type Pages } from './pages.ts';
 import { casesOf } from './switch.ts';
 
 /** One instruction of a region. */
@@ -78,17 +67,6 @@ const INTERPRET: Footprint = {
   fpNeeds: [],
   flow: { kind: 'interpret' },
 };
-/** The ops of one decoded page, with the handlers they have where no region begins. */
-export interface DecodedPage {
-  readonly u16: Uint16Array;
-  readonly u32: Uint32Array;
-}
-
-/** Decoded pages by their distance from the one that is asked about, in pages of virtual memory. */
-export type Pages = ReadonlyMap<number, DecodedPage>;
-
-/** Which page an op is in: a key of {@link Pages}. */
-export const pageOf = (index: number): number => Math.floor(index / OPS_PER_PAGE);
 
 /** Control leaves the page at the end of a block, one way or the other. */
 export const leavesPage = ({ first, takenIndex, nextIndex }: Block): boolean =>
@@ -115,7 +93,7 @@ export class RegionReader {
     const page = pages.get(pageOf(index));
     if (!page) return undefined;
     const { u16, u32 } = page;
-    const at = (index - pageOf(index) * OPS_PER_PAGE) * OP_SIZE;
+    const at = (index - startOf(pageOf(index))) * OP_SIZE;
     const fields = {
       index,
       a: u16[(at + OP_A) >>> 1]!,

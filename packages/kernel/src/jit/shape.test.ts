@@ -1,11 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { decodedPage, plan, requestOf } from '../../test/compile-request.ts';
 import { functionBodies, loopBody, type WasmOp } from '../../test/wasm-body.ts';
-import { DecodeTable } from '../a64/decode.ts';
-import { INSNS } from '../a64/table.ts';
-import { planAll } from '../interp/plan.ts';
-import { Decoder } from '../interp/decoder.ts';
-import { DECODED_PAGE_SIZE, OPS_PER_PAGE } from '../interp/uop.ts';
-import { Words } from '../state/words.ts';
 import { regionCompiler } from './compiler.ts';
 
 /*
@@ -13,33 +8,11 @@ import { regionCompiler } from './compiler.ts';
  * count; they lie in branches aside.
  */
 
-const CODE = 0x1000;
-const OPS = 0x8000;
-const plan = planAll();
-const table = new DecodeTable(INSNS);
 const compile = regionCompiler(plan);
 
 /** The function of the region that begins with these words. */
 function regionOf(code: readonly number[]): WasmOp[] {
-  const words = new Words(new WebAssembly.Memory({ initial: 1, maximum: 1 }));
-  for (const [i, word] of code.entries()) words.set32(CODE + 4 * i, word);
-  const decoder = new Decoder(words, table, plan, () => -1);
-  for (let i = 0; i < code.length; i++) {
-    if (words.get32(OPS + 16 * i) === 0)
-      decoder.decode(OPS + 16 * i, CODE + 4 * i, new Uint32Array(OPS_PER_PAGE));
-  }
-  const page = words.u8.slice(OPS, OPS + DECODED_PAGE_SIZE);
-  const { code: bytes, entries } = compile({
-    id: 1,
-    shared: false,
-    vcpu: 0x1_0000,
-    small: true,
-    asksExactness: false,
-    aligned: false,
-    page,
-    entry: 0,
-    compiled: [],
-  });
+  const { code: bytes, entries } = compile(requestOf({ page: decodedPage(code), entry: 0 }));
   expect(entries[0]).toBe(0);
   // Behind it are those of the entries within.
   return functionBodies(bytes).at(-entries.length)!;

@@ -3,7 +3,7 @@
  * the table's entry to an address made by ADR, lays the cases out behind the branch, and nothing falls into them. Of
  * these, the ones that have been executed are decoded. What is not found here is reached as any other address.
  */
-import { OPS_PER_PAGE } from '../interp/uop.ts';
+import { pageOf, startOf } from './pages.ts';
 import type { RegionOp } from './region.ts';
 
 /** How far before its branch the address is made, and how far behind it the cases lie, at most: in instructions. */
@@ -30,7 +30,7 @@ export function casesOf(branch: RegionOp, { opAt, falls }: Code): readonly numbe
   if (!isSwitch) return [];
   const cases: number[] = [];
   let before = branch;
-  const pageEnd = Math.ceil((index + 1) / OPS_PER_PAGE) * OPS_PER_PAGE;
+  const pageEnd = startOf(pageOf(index) + 1);
   for (let at = index + 1; at < Math.min(index + CASE_REACH, pageEnd); at++) {
     const op = opAt(at);
     if (!op) continue;

@@ -5,7 +5,6 @@
  */
 import type { Host } from '../host.ts';
 import { Block } from '../state/block.ts';
-import { SETTLED } from '../state/control.ts';
 import { holds, releases } from '../state/profile.ts';
 import { EL, VM_BLOCK } from '../state/vcpu-state.ts';
 import { IRQCHIP } from '../state/vm-control.ts';
@@ -205,7 +204,6 @@ export function countersChanged(vcpu: Block, host: Host): void {
     }
   }
   vcpu.set32(COUNTING, counting);
-  if (counting !== 0) vcpu.set32(SETTLED, 0);
   for (const level of LEVELS) vcpu.setNumber(LEFT + 8 * level, left[level]!);
   drive(vcpu, isInterrupting(vcpu) ? 1 : 0, host);
 }
