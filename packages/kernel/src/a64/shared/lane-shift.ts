@@ -1,7 +1,7 @@
 /** Shifts whose amount differs from lane to lane: SSHL and its relatives. Source: Arm DDI 0487, C7.2, SSHL, SQRSHL. */
-import type { Emitter, Routine, Size, V128, Var } from '../emitter.ts';
+import type { Emitter, I32, Routine, Size, V128, Var } from '../emitter.ts';
 import type { LaneBinary, Sign } from './lane-arithmetic.ts';
-import { laneBits, lanes, splat, zeros } from './lanes.ts';
+import { laneBits, lanes, splat, splatValue, zeros } from './lanes.ts';
 import { rememberSaturation, signedLimit } from './saturation.ts';
 
 /** Shifts each lane by its own amount (not negative); from the lane's width on, all bits are shifted out. */
@@ -108,6 +108,42 @@ const ROUND_RIGHT = {
   u: bySize('round_right_u', shiftRight('u', true)),
 } as const;
 
+/** All lanes by one amount, as nearly all code has it; else one after the other. */
+const shiftAlike =
+  (sign: Sign): LaneBinary =>
+  (c, size, value, amounts) => {
+    const { i32, v128 } = c;
+    const ops = lanes(c, size);
+    const bits = laneBits(size);
+    const first = c.letI32(i32.extend8_s(c.i8x16.extract_lane_u(amounts.get(), 0)));
+    const each = signedAmount(c, size, amounts);
+    const isOther = ops.ne(each.get(), splatValue(c, size, c.i64.extend_i32_s(first.get())));
+    const result = c.letV128(value.get());
+    /** @param by - less than 256 */
+    const shift = (op: 'shl' | `shr_${Sign}`, by: Var<I32>): void => {
+      const isOut = (): I32 => i32.gt_u(by.get(), i32.const(bits - 1));
+      if (op === 'shr_s') by.set(c.select(i32.const(bits - 1), by.get(), isOut()));
+      result.set(ops[op](value.get(), by.get()));
+      if (op !== 'shr_s') result.set(c.selectV128(zeros(c), result.get(), isOut()));
+    };
+    c.if(
+      v128.any_true(isOther),
+      () => {
+        const left = c.call(LEFT.plain[size]!, value.get(), amounts.get());
+        result.set(c.call(RIGHT[sign][size]!, left, amounts.get()));
+      },
+      () =>
+        c.if(
+          i32.lt_s(first.get(), i32.const(0)),
+          () => shift(`shr_${sign}`, c.letI32(i32.sub(i32.const(0), first.get()))),
+          () => shift('shl', first),
+        ),
+    );
+    return result.get();
+  };
+
+const PLAIN = { s: bySize('shift_s', shiftAlike('s')), u: bySize('shift_u', shiftAlike('u')) } as const;
+
 interface ShiftForm {
   readonly rounding?: boolean;
   /** Sets FPSR.QC where a left shift loses bits. */
@@ -118,6 +154,7 @@ interface ShiftForm {
 export const shiftByLane =
   (sign: Sign, { rounding = false, saturating = false }: ShiftForm = {}): LaneBinary =>
   (c, size, value, amounts) => {
+    if (!rounding && !saturating) return c.call(PLAIN[sign][size]!, value.get(), amounts.get());
     const left = LEFT[saturating ? sign : 'plain'][size]!;
     const right = (rounding ? ROUND_RIGHT : RIGHT)[sign][size]!;
     const shifted = c.call(left, value.get(), amounts.get());
