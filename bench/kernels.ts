@@ -44,6 +44,7 @@ interface KernelRow {
 }
 
 export type KernelName = (typeof KERNELS)[number]['name'];
+export type GuestName = KernelRow['guest'];
 
 /** What the guest printed about one kernel. */
 export interface KernelResult {

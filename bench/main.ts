@@ -7,7 +7,7 @@ import type { BootFiles, Contender } from './contenders.ts';
 import { linuxGuest } from './linux-guest.ts';
 import type { LinuxGuest } from './linux-guest.ts';
 import { faultsOf, KERNELS, parseKernelLine } from './kernels.ts';
-import type { KernelName, KernelResult } from './kernels.ts';
+import type { GuestName, KernelName, KernelResult } from './kernels.ts';
 import { commandLineOf, repeatsFor } from './repeats.ts';
 import type { Repeats } from './repeats.ts';
 import { parseOptions, USAGE, UsageError } from './options.ts';
@@ -17,8 +17,7 @@ import type { Report, Row } from './report.ts';
 /** Longer than the slowest machine needs for one guest. In milliseconds. */
 const LIMIT = 300_000;
 
-const GUESTS = ['bench', 'fp'] as const;
-type GuestName = (typeof GUESTS)[number];
+const GUESTS: readonly GuestName[] = ['bench', 'fp'];
 const guestFiles = (name: GuestName, repeats: Repeats): BootFiles => ({
   kernel: `${import.meta.dirname}/guest/${name}.elf`,
   memory: 256,

@@ -1,6 +1,6 @@
 /** A kernel that is over at once measures how a machine warms up: such ones are repeated, within one boot. */
 import { KERNELS } from './kernels.ts';
-import type { KernelName, KernelResult } from './kernels.ts';
+import type { GuestName, KernelName, KernelResult } from './kernels.ts';
 
 /** What a kernel shall take on QEMU at least. In milliseconds. */
 const LEAST = 300;
@@ -22,7 +22,7 @@ const timesFor = (milliseconds: number): number =>
   milliseconds >= LEAST ? 1 : Math.ceil((LEAST * MARGIN) / Math.max(milliseconds, 1));
 
 /** @returns the guest's command line, which names a number for each of its kernels: see guest/frame.h */
-export const commandLineOf = (guest: 'bench' | 'fp', repeats: Repeats): string =>
+export const commandLineOf = (guest: GuestName, repeats: Repeats): string =>
   `repeat=${KERNELS.filter((kernel) => kernel.guest === guest)
     .map(({ name }) => repeats.get(name) ?? 1)
     .join(',')}`;

@@ -9,7 +9,7 @@ const FLAGS = [
   '--experimental-wasm-branch-hinting',
   // Guest code leaves every few thousand instructions, and calls nest to a bound: nothing else looks at the stack.
   '--no-wasm-stack-checks',
-  // It takes more functions into their callers: an exit goes through many small ones, and is a fifth faster.
+  // It takes more functions into their callers: an exit goes through many small ones, and is a sixth faster.
   '--max-inlined-bytecode-size-cumulative=5000',
 ] as const;
 
