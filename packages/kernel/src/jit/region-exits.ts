@@ -4,12 +4,12 @@ import { fetchEntry } from '../interp/fetch.ts';
 import { COLD_LEAVE, COLD_LEAVE_WITH_PC, COLD_RETURN } from '../interp/frame.ts';
 import { KICK } from '../interp/handlers.ts';
 import { LEAVE_BUDGET, LEAVE_PORT } from '../interp/leave.ts';
-import { OPS_PER_PAGE, OP_SIZE } from '../interp/uop.ts';
+import { OP_SIZE } from '../interp/uop.ts';
 import { ACC, LEAVE, OP, PC } from '../state/vcpu-state.ts';
 import type { Label, Local } from '../wasm/code.ts';
 import { I32_TYPE } from '../wasm/opcode.ts';
 import { RegionState } from './region-state.ts';
-import { pageOf } from './pages.ts';
+import { pageOf, startOf } from './pages.ts';
 
 const onStack = null as never;
 
@@ -128,7 +128,7 @@ export abstract class RegionExits extends RegionState {
   /** Goes on in another page, if it still lies there; else to what does. As `jump` it looks at the budget. */
   enterPage(index: number): void {
     const { code, i32, i64 } = this;
-    const start = pageOf(index) * OPS_PER_PAGE;
+    const start = startOf(pageOf(index));
     const entry = fetchEntry(code, this.vcpu, () => this.pcAt(start));
     const moved = i32.or(
       i64.ne(code.load<I64>('i64.load', entry.get()), this.pcAt(start)),
