@@ -97,3 +97,18 @@ describe('another thread that compiles', () => {
     expect(runLoop(elsewhere.machine, 30_000)).toBe(BigInt.asUintN(64, -ADDED * 30_000n));
   });
 });
+
+test('a loop is found hot whatever its length, and where it was looked at first', () => {
+  const machine = new FlatMachine(false, 'hot');
+  const LENGTH = 64; // a multiple of this is what lies between samples, and the first one falls on the call
+  const FAR = 0x4000;
+  machine.place(CODE, [
+    ...Array<number>(LENGTH - 3).fill(0x9100_0421), // add x1, x1, #1
+    0xd63f_0040, // blr x2
+    0x17ff_ffc2, // b (first)
+  ]);
+  machine.place(CODE + FAR, [0xd65f_03c0]); // ret
+  machine.setX(2, CODE + FAR);
+  machine.run(CODE + 4, 2_000_000);
+  expect(machine.vcpu.getNumber(COMPILED_INSTRUCTIONS)).toBeGreaterThan(1_000_000);
+});

@@ -26,6 +26,8 @@ import { regionCompiler, type CompileAnswer, type CompileRequest, type RegionCom
 const INTERVAL = 4096;
 const EAGER_INTERVAL = 64;
 const MAX_INTERVAL = INTERVAL * 32;
+/** Up to so many more, another number each time: or a loop of a fitting length is left at one place always. */
+const JITTER = 512;
 /** Where less than this part is interpreted, samples become rarer. */
 const RARELY = 1 / 16;
 /** Samples that make an op the entry of a region, where this thread compiles. */
@@ -95,6 +97,7 @@ export class Jit {
   /** Instructions retired when the next sample is due; and of those that were at the last one, which were interpreted. */
   #due: number;
   #isPostponed = false;
+  #random = 1;
   #interpreted = 0;
   readonly isEager: boolean;
   readonly #options: JitOptions;
@@ -154,7 +157,7 @@ export class Jit {
     this.#isPostponed = false;
     const left = (this.#due - count) | 0;
     // It is due, too, when the count has been set back.
-    return left <= 0 || left > this.#interval ? 1 : left;
+    return left <= 0 || left > this.#interval + JITTER ? 1 : left;
   }
 
   /** Guest code was left at an op because it was time for a sample. */
@@ -165,10 +168,16 @@ export class Jit {
     const isRare = interpreted - this.#interpreted < this.#interval * RARELY;
     this.#interpreted = interpreted;
     if (!this.isEager) this.#interval = isRare ? Math.min(2 * this.#interval, MAX_INTERVAL) : INTERVAL;
-    this.#due = (retired + this.#interval) | 0;
+    this.#due = (retired + this.#interval + this.#jitter()) | 0;
     // Most likely it is a region that was left for this sample, where it branches back to what is no loop.
     if (isRare && this.#isCompiled(op)) this.#takeAnswers();
     else this.#count(op, true);
+  }
+
+  /** As random as needed, and the same in each run. Source: D. Knuth, TAOCP 2, 3.3.4, line 16. */
+  #jitter(): number {
+    this.#random = (Math.imul(this.#random, 1_664_525) + 1) | 0;
+    return this.isEager ? 0 : this.#random >>> (32 - Math.log2(JITTER));
   }
 
   /** Regions call things that are none, at this moment an op. */
