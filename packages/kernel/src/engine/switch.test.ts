@@ -33,6 +33,8 @@ const LOOP = [
 ];
 /** The same with bytes for instructions, so that targets may be unaligned. */
 const UNSCALED = LOOP.with(2, 0x8b22_0122); // add x2, x9, w2, uxtb
+/** A call of a case, which never comes back, before the branch. */
+const CALLED = LOOP.with(3, 0xd63f_0040).with(4, 0xd61f_0040); // blr x2; br x2
 
 const CASES = [0, 2, 4, 6, 8, 10, 12];
 /** In the middle of cases, and instructions that no case begins with. */
@@ -41,6 +43,7 @@ const OTHERS = [1, 3, 9, 13];
 describe('a compiled switch goes where the interpreter goes', () => {
   test.each([
     { kind: 'to its cases', code: LOOP, offsets: CASES },
+    { kind: 'to its cases, where a call goes to one', code: CALLED, offsets: CASES },
     { kind: 'anywhere', code: LOOP, offsets: [...CASES, ...OTHERS, ...CASES] },
     { kind: 'to what is no instruction', code: LOOP, offsets: [...CASES, ...CASES, ...CASES, 200] },
     { kind: 'to unaligned addresses', code: UNSCALED, offsets: [0, 8, 16, 24, 0, 8, 16, 24, 40, 2] },

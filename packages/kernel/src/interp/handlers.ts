@@ -13,6 +13,7 @@ import {
   type Known,
   type Reach,
   type Routine,
+  type Var,
 } from '../a64/emitter.ts';
 import { REGIME_STACK_UNALIGNED } from '../mmu/regime.ts';
 import {
@@ -44,7 +45,7 @@ import {
 } from './leave.ts';
 import { SlowMemoryEmitter } from './memory.ts';
 import { FLAG_OFFSET } from './operands.ts';
-import { OP_SIZE } from './uop.ts';
+import { OP_IMM, OP_SIZE, TARGET_BITS } from './uop.ts';
 
 /** Offset of the kick word in the kvm_run page. */
 export const KICK = 0xff8;
@@ -232,10 +233,10 @@ export class HandlerEmitter extends SlowMemoryEmitter implements Emitter {
     this.code.if(leave, () => this.leave(LEAVE_BUDGET));
   }
 
-  branch(reach: Reach, kind: BranchKind): void {
+  branch(reach: Reach): void {
     const { i32, i64 } = this;
     if (reach === 'far') {
-      this.jump(i64.add(this.pc(), i64.extend_i32_s(this.imm32())), kind);
+      this.#jump(i64.add(this.pc(), i64.extend_i32_s(this.imm32())), OP_SIZE);
       return;
     }
     // Four bytes of code are sixteen of ops.
@@ -247,14 +248,23 @@ export class HandlerEmitter extends SlowMemoryEmitter implements Emitter {
   }
 
   branchIf(condition: I32, reach: Reach): void {
-    this.code.if(condition, () => this.branch(reach, 'jump'));
+    this.code.if(condition, () => this.branch(reach));
   }
 
   jump(target: I64, kind: BranchKind): void {
-    if (kind !== 'return' || !this.frame) return this.#jump(target, OP_SIZE);
     const to = this.code.letI64(target);
-    this.#returnTo(to.get(), this.frame, OP_SIZE);
+    if (kind !== 'return') this.#noteTarget(to);
+    else if (this.frame) this.#returnTo(to.get(), this.frame, OP_SIZE);
     this.#jump(to.get(), OP_SIZE);
+  }
+
+  /** See jit/targets.ts. */
+  #noteTarget(target: Var<I64>): void {
+    const { code, i64 } = this;
+    const distance = (): I64 => i64.shr_u(i64.sub(target.get(), this.pc()), i64.const(2));
+    const last = (): I64 => i64.and(distance(), i64.const(2 ** TARGET_BITS - 1));
+    const before = (): I64 => i64.shl(this.imm(), i64.const(TARGET_BITS));
+    code.store('i64.store', this.op.get(), i64.or(before(), last()), OP_IMM);
   }
 
   /** Goes back to the region that waits, if it waits for that, may go on there and the budget lasts. */

@@ -7,8 +7,12 @@
 export const OP_A = 2;
 export const OP_B = 4;
 export const OP_C = 6;
+/** Of a branch to a register: where it went the last times, which is for the compiler. See jit/targets.ts. */
 export const OP_IMM = 8;
 export const OP_SIZE = 16;
+
+/** Of such a branch: bits that say how many instructions it went ahead, the last time the lowest ones. */
+export const TARGET_BITS = 16;
 
 export const OPS_PER_PAGE = 1024;
 /** Ops, then the page-end op; its immediate is the address of the user page. */

@@ -44,6 +44,8 @@ export interface RegionFacts {
 
 interface OpSets {
   readonly op: RegionOp;
+  /** All registers are in memory behind it, whichever way control goes. */
+  readonly isBarrier: boolean;
   readonly reads: RegisterSet;
   readonly writes: RegisterSet;
   readonly kills: RegisterSet;
@@ -89,11 +91,15 @@ function setsOf(nodes: readonly Node[]): readonly BlockSets[] {
   const chasing = chasingLoads(nodes);
   const blocks = nodes.map((node) => {
     const tables = new TableAccesses();
-    const ops = node.block.ops.map((op): OpSets => {
+    const { block } = node;
+    const last = block.ops.at(-1)!;
+    const hasCases = block.cases.length > 0;
+    const ops = block.ops.map((op): OpSets => {
       const { reads, writes, kills, readsFlags, writesFlags, killsFlags } = op.footprint;
       const tableReach = tables.reachOf(op);
       return {
         op,
+        isBarrier: comesBack(op.footprint) && !(op === last && hasCases),
         reads: registersOf(op, reads, readsFlags),
         writes: registersOf(op, writes, writesFlags),
         kills: registersOf(op, kills, killsFlags),
@@ -105,9 +111,7 @@ function setsOf(nodes: readonly Node[]): readonly BlockSets[] {
         tableReach,
       };
     });
-    const { block } = node;
     const { takenIndex, nextIndex, taken, next } = block;
-    const last = ops.at(-1)!.op;
     const ends = !goesOn(last) && takenIndex === undefined;
     const leaves = ends || (takenIndex !== undefined && !taken) || (nextIndex !== undefined && !next);
     const mayStop = leavesPage(block) || (takenIndex !== undefined && takenIndex <= last.index);
@@ -136,7 +140,7 @@ function spreadDirty(blocks: readonly BlockSets[]): void {
       for (const each of ops) {
         add(each.dirty, dirty);
         add(dirty, each.writes);
-        if (comesBack(each.op.footprint)) Object.assign(dirty, noRegisters());
+        if (each.isBarrier) Object.assign(dirty, noRegisters());
       }
       add(dirtyOut, dirty);
       for (const to of successors) changed = add(to.dirtyIn, dirty) || changed;
@@ -161,7 +165,7 @@ function spreadLive({ ops, successors, mayLeave, dirtyOut, live }: BlockSets): b
     if (called) {
       // All is written back before, and what is needed is loaded again.
       add(each.reload, { general, vector, flags });
-      ({ general, vector, flags } = NO_REGISTERS);
+      if (each.isBarrier) ({ general, vector, flags } = NO_REGISTERS);
     }
     if (exitsAfter || called) {
       general |= dirty.general | writes.general;

@@ -10,7 +10,7 @@ export interface Node {
   readonly dominator: Node;
   /** Nodes whose dominator this is and that need a label, the last in order first. */
   readonly merges: readonly Node[];
-  /** Several forward edges lead to it, or one of a `switch`: it needs a label of its own. */
+  /** Several forward edges lead to it, or one from a block that has it as a case: it needs a label of its own. */
   readonly isMerge: boolean;
   /** Edges lead back to it. */
   readonly isLoop: boolean;
@@ -43,11 +43,11 @@ interface WaysIn {
 /** Entries besides the first: as many as the low bits of an op's address tell apart. */
 const MAX_INNER = OP_SIZE - 1;
 
-export const successors = ({ taken, next, cases }: Block): readonly Block[] => {
-  if (taken && next) return [next, taken];
-  const only = taken ?? next;
-  return only ? [only] : cases;
-};
+export const successors = ({ taken, next, cases }: Block): readonly Block[] => [
+  ...(next ? [next] : []),
+  ...(taken ? [taken] : []),
+  ...cases,
+];
 
 function reversePostOrder(entry: Block, ways: WaysIn | undefined): Block[] {
   const seen = new Set<Block>([entry]);

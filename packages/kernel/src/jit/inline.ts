@@ -1,9 +1,11 @@
 /**
  * Calls of short functions of the same page, made part of the region that calls. BL then is a jump that also sets the
  * link register, and the RET of the copy is a branch that is taken if it goes where that call comes back: nothing is
- * assumed, and every instruction stays at its address. So no register is written back for the call.
+ * assumed, and every instruction stays at its address. So no register is written back for the call. BLR is such a jump
+ * if it goes where it went before, or near: it is compared with that.
  */
 import type { Block, RegionOp } from './region.ts';
+import { wentTo } from './targets.ts';
 
 /** Instructions of a function that is inlined, and of all of them in a region. */
 const MAX_CALLEE = 40;
@@ -11,10 +13,13 @@ const MAX_INLINED = 120;
 /** Calls in calls. */
 const MAX_LEVELS = 2;
 
-/** The index that a call of the same page goes to. */
-export function calledBy({ index, footprint: { flow }, immLow }: RegionOp): number | undefined {
-  const isLocalCall = flow.kind === 'branch' && flow.branch === 'call' && flow.reach !== 'far';
-  return isLocalCall ? index + (immLow >> 2) : undefined;
+/** Indices that a call goes to, or went to. */
+export function callsFrom(op: RegionOp): readonly number[] {
+  const { index, footprint, immLow } = op;
+  const { flow } = footprint;
+  if (!('branch' in flow) || flow.branch !== 'call') return [];
+  if (flow.kind === 'jump') return wentTo(op);
+  return flow.reach === 'far' ? [] : [index + (immLow >> 2)];
 }
 
 const sizeOf = (blocks: readonly Block[]): number => blocks.reduce((sum, { ops }) => sum + ops.length, 0);
@@ -33,13 +38,17 @@ export function inlineCalls(
   let callers = blocks;
   for (let level = 0; level < MAX_LEVELS; level++) {
     const callees = callers.flatMap((caller) => {
-      const target = calledBy(caller.ops.at(-1)!);
-      const callee = target === undefined || !caller.next ? [] : read(target);
-      const size = sizeOf(callee);
-      if (size > Math.min(MAX_CALLEE, room)) return [];
-      room -= size;
-      connect(caller, callee);
-      return callee;
+      const call = caller.ops.at(-1)!;
+      if (!caller.next) return [];
+      return callsFrom(call).flatMap((index) => {
+        const callee = read(index);
+        const size = sizeOf(callee);
+        if (size === 0 || size > Math.min(MAX_CALLEE, room)) return [];
+        room -= size;
+        if (call.footprint.flow.kind === 'jump') guess(caller, callee);
+        else connect(caller, callee);
+        return callee;
+      });
     });
     all.push(...callees);
     callers = callees;
@@ -47,16 +56,24 @@ export function inlineCalls(
   return all;
 }
 
+/** The call goes to the copy if it goes there, else anywhere and comes back. */
+function guess(caller: Block, callee: readonly Block[]): void {
+  caller.cases = [...caller.cases, callee[0]!];
+  comeBack(callee, caller);
+}
+
 function connect(caller: Block, callee: readonly Block[]): void {
-  const { next, nextIndex } = caller;
-  const [first] = callee;
-  if (!first) return;
+  comeBack(callee, caller);
+  const first = callee[0]!;
   const call = caller.ops.at(-1)!;
   caller.ops = [...caller.ops.slice(0, -1), asJump(call)];
   caller.taken = first;
   caller.takenIndex = first.first;
   caller.next = undefined;
   caller.nextIndex = undefined;
+}
+
+function comeBack(callee: readonly Block[], { next, nextIndex }: Block): void {
   for (const block of callee) {
     const { flow } = block.ops.at(-1)!.footprint;
     if (flow.kind !== 'jump' || flow.branch !== 'return') continue;

@@ -12,8 +12,9 @@ import type { Block } from './region.ts';
  */
 export function loopsAround(blocks: readonly Block[], index: number): readonly number[] {
   const heads = new Set<number>();
-  for (const { ops, taken } of blocks) {
-    if (taken && taken.first <= index && index <= ops.at(-1)!.index) heads.add(taken.first);
+  for (const { ops, takenIndex, taken } of blocks) {
+    if (takenIndex !== undefined && taken && taken.first <= index && index <= ops.at(-1)!.index)
+      heads.add(taken.first);
   }
   return [...heads].toSorted((a, b) => a - b);
 }

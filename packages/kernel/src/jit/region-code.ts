@@ -108,16 +108,20 @@ class RegionCode {
     emitter.dirty = copyOf(ops[0]!.dirty);
     emitter.follow = (taken) => this.#follow(node, taken);
     emitter.returnIndex = block.takenIndex;
-    emitter.cases = block.cases;
+    emitter.dispatches = block.taken !== undefined && block.takenIndex === undefined;
+    emitter.followCall = (callee) => this.#followCall(block, callee);
     emitter.followCase = (place, otherwise) => this.#followCase(node, place, otherwise);
     for (const facts of ops) {
       const { handler, footprint } = facts.op;
       emitter.at(facts);
-      emitter.isLocal = facts === ops.at(-1) && block.takenIndex !== undefined;
+      const isLast = facts === ops.at(-1);
+      emitter.isLocal = isLast && block.takenIndex !== undefined;
+      emitter.cases = isLast ? block.cases : [];
       const { exitsBefore, exitsAfter, flow } = footprint;
       const emit = (): void => handler?.insn.emit(emitter, handler.point);
       if (handler && exitsBefore && !exitsAfter && flow.kind === 'next') emitter.withOneExit(emit);
       else if (handler) emit();
+      else if (flow.kind === 'jump') emitter.dispatch();
       else emitter.undefined();
       if (handler?.looksAtStack && writesStack(facts.op)) emitter.lookAtStack();
       this.#code.endScope();
@@ -147,8 +151,15 @@ class RegionCode {
   #follow(node: Node, taken: boolean): void {
     const { block } = node;
     if (!taken) return this.#goTo(block, block.next, block.nextIndex!);
-    this.#emitter.countBranch(block.takenIndex!);
-    this.#goTo(block, block.taken, block.takenIndex!);
+    if (block.takenIndex === undefined) return this.#goTo(block, block.taken, block.taken!.first);
+    this.#emitter.countBranch(block.takenIndex);
+    this.#goTo(block, block.taken, block.takenIndex);
+  }
+
+  /** The way that a call through a register goes, if it goes to what is inlined. */
+  #followCall(block: Block, callee: Block): void {
+    this.#emitter.countBranch(callee.first);
+    this.#goTo(block, callee, callee.first);
   }
 
   /** The way that the branch of a `switch` goes. @param place - how many instructions behind its first case */

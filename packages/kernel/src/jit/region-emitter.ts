@@ -19,6 +19,7 @@ import { RegionExits } from './region-exits.ts';
 import { pageOf } from './pages.ts';
 import type { Block } from './region.ts';
 import type { Label, Local } from '../wasm/code.ts';
+import { I64_TYPE } from '../wasm/opcode.ts';
 import { PASSED } from './region-state.ts';
 import { SP_INDEX } from './registers.ts';
 
@@ -34,9 +35,15 @@ export class RegionEmitter extends RegionExits implements Emitter {
   returnIndex: number | undefined;
   /** The instruction at hand branches to an op of the pages at hand. */
   isLocal = false;
-  /** The cases of the `switch` whose branch is at hand, and what goes to one of them: set by the caller, too. */
+  /** Where the branch at hand may go that goes to a register, and what goes there: set by the caller, too. */
   cases: readonly Block[] = [];
   followCase: (place: Var<I32>, otherwise: Label) => void = () => {};
+  /** Goes to what is inlined for a call through a register, one of `cases`: set by the caller, too. */
+  followCall: (callee: Block) => void = () => {};
+  /** The branch at hand is done by a block of its own, for others as well. */
+  dispatches = false;
+  /** Where such a branch goes. */
+  #target: Local<I64> | undefined;
 
   override rarely(conditions: readonly (() => I32)[], _then: () => void, otherwise?: () => void): void {
     for (const condition of conditions) {
@@ -168,9 +175,33 @@ export class RegionEmitter extends RegionExits implements Emitter {
 
   jump(target: I64, kind: BranchKind): void {
     const to = this.code.letI64(target);
-    if (kind === 'call') this.callFar(to);
+    if (kind === 'call') this.#call(to);
     else if (kind === 'return') this.#return(to);
+    else if (this.dispatches) this.#goToDispatch(to);
     else this.#jump(to, this.countTo(OP_SIZE));
+  }
+
+  /** Calls one of the inlined functions if it is that, else any. */
+  #call(target: Local<I64>): void {
+    const { code, i64 } = this;
+    for (const callee of this.cases) {
+      const before = this.keep();
+      code.if(i64.eq(target.get(), this.pcAt(callee.first)), () => this.followCall(callee));
+      this.restore(before);
+    }
+    this.callFar(target);
+  }
+
+  #goToDispatch(target: Local<I64>): void {
+    this.#target ??= this.code.local<I64>(I64_TYPE);
+    this.#target.set(target.get());
+    this.fuel.set(this.countTo(OP_SIZE).get());
+    this.follow(true);
+  }
+
+  /** What comes from there is done here. */
+  dispatch(): void {
+    this.#jump(this.#target!, this.code.letI32(this.fuel.get()));
   }
 
   refetch(): void {

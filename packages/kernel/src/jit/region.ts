@@ -6,10 +6,11 @@ import type { Handler, HandlerPlan } from '../interp/build.ts';
 import { HANDLER_DECODE, OP_A, OP_B, OP_C, OP_IMM, OP_SIZE, SPECIAL_HANDLERS } from '../interp/uop.ts';
 import { footprintOf, comesBack, type Footprint } from './footprint.ts';
 import { orderBlocks, type Node } from './graph.ts';
-import { calledBy, inlineCalls } from './inline.ts';
+import { callsFrom, inlineCalls } from './inline.ts';
 import { loopsAround } from './loops.ts';
 import { pageOf, startOf, type Pages } from './pages.ts';
 import { casesOf } from './switch.ts';
+import { wentTo } from './targets.ts';
 
 /** One instruction of a region. */
 export interface RegionOp {
@@ -28,13 +29,14 @@ export interface RegionOp {
 export interface Block {
   readonly first: number;
   ops: readonly RegionOp[];
-  /** Where the branch at the end goes if it is taken. Of RET: where it comes back if inlined. */
+  /** Where the branch at the end goes if it is taken. Of RET: where it comes back if inlined. Of BR: `undefined`. */
   takenIndex: number | undefined;
   /** Where control falls through. */
   nextIndex: number | undefined;
+  /** Of BR: what it dispatches by, if it may stay in the region. */
   taken: Block | undefined;
   next: Block | undefined;
-  /** Of a `switch`: where its branch may go. */
+  /** Where a branch to a register may go: of a `switch` or a dispatch; of a call those functions that are inlined. */
   cases: readonly Block[];
 }
 
@@ -67,6 +69,9 @@ const INTERPRET: Footprint = {
   fpNeeds: [],
   flow: { kind: 'interpret' },
 };
+
+/** No instruction: see {@link dispatchTo}. */
+const DISPATCH: Footprint = { ...INTERPRET, exitsBefore: false, flow: { kind: 'jump', branch: 'jump' } };
 
 /** Control leaves the page at the end of a block, one way or the other. */
 export const leavesPage = ({ first, takenIndex, nextIndex }: Block): boolean =>
@@ -149,6 +154,8 @@ export class RegionReader {
     const ops = new Map<number, RegionOp>();
     const leaders = new Set<number>([entry, inner]);
     const cases = new Map<RegionOp, readonly number[]>();
+    const branches = new Set<RegionOp>();
+    const targets = new Set<number>();
     const code = {
       opAt: (index: number) => this.#op(pages, index),
       falls: (op: RegionOp) => successorsOf(op, pages).next !== undefined,
@@ -170,7 +177,7 @@ export class RegionReader {
             if (next !== undefined) leaders.add(next);
             waiting.push(taken);
           }
-          if (calledBy(op) !== undefined || pageOf(at + 1) !== pageOf(at)) leaders.add(at + 1);
+          if (callsFrom(op).length > 0 || pageOf(at + 1) !== pageOf(at)) leaders.add(at + 1);
           at = next;
         }
       }
@@ -187,8 +194,22 @@ export class RegionReader {
         follow(index);
       }
       if (found.length > 0) cases.set(op, found);
+      else if (isJump(op) && pageOf(op.index) === pageOf(entry)) {
+        for (const index of wentTo(op)) {
+          if (pageOf(index) !== pageOf(entry)) continue;
+          branches.add(op);
+          targets.add(index);
+          leaders.add(index);
+          follow(index);
+        }
+      }
     }
-    return blocksOf(entry, ops, leaders, cases, pages);
+    const blocks = blocksOf(entry, ops, leaders, cases, pages);
+    const reached = blocks.filter(({ first }) => targets.has(first));
+    if (reached.length === 0) return blocks;
+    const dispatch = dispatchTo(reached.toSorted((a, b) => a.first - b.first));
+    for (const block of blocks) if (branches.has(block.ops.at(-1)!)) block.taken = dispatch;
+    return [...blocks, dispatch];
   }
 }
 
@@ -206,6 +227,31 @@ function successorsOf(
   const taken = isLocal ? target : undefined;
   const falls = flow.kind === 'next' || flow.kind === 'branch if' || comesBack(footprint);
   return { taken, next: falls ? index + 1 : undefined };
+}
+
+/** A branch to a register that is no call and no return. */
+const isJump = ({ footprint: { flow } }: RegionOp): boolean => flow.kind === 'jump' && flow.branch === 'jump';
+
+/**
+ * A block without instructions, which all branches to registers of a page go by way of: each could go where the others go,
+ * and so many edges between loops could not be written as nested ones.
+ *
+ * @param cases - in the order of their addresses
+ */
+function dispatchTo(cases: readonly Block[]): Block {
+  const { first } = cases[0]!;
+  const op = {
+    index: first,
+    handler: undefined,
+    footprint: DISPATCH,
+    a: 0,
+    b: 0,
+    c: 0,
+    immLow: 0,
+    immHigh: 0,
+  };
+  const nowhere = { takenIndex: undefined, nextIndex: undefined, taken: undefined, next: undefined };
+  return { first, ops: [op], ...nowhere, cases };
 }
 
 /** It is not for the interpreter alone. */

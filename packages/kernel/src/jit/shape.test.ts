@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { decodedPage, plan, requestOf } from '../../test/compile-request.ts';
 import { functionBodies, loopBody, type WasmOp } from '../../test/wasm-body.ts';
+import { OP_IMM } from '../interp/uop.ts';
 import { regionCompiler } from './compiler.ts';
 
 /*
@@ -201,6 +202,25 @@ test('a short function is called without a call, and writes no register to memor
     ]),
   );
   expect(countOf(loop, /call|store/)).toBe(0);
+});
+
+test('a function that was called through a register is called without a call as well, if it is that', () => {
+  const page = decodedPage([
+    0xd63f_0040, // loop: blr x2
+    0xf100_0421, // subs x1, x1, #1
+    0x54ff_ffc1, // b.ne loop
+    0xd65f_03c0, // ret
+    0x9100_0400, // f: add x0, x0, #1
+    0xd65f_03c0, // ret
+  ]);
+  const comparisons = (): string[] => {
+    const body = functionBodies(compile(requestOf({ page, entry: 0 })).code).at(-1)!;
+    return body.filter(({ name }) => /^i64.(eq|ne)$/.test(name)).map(({ name }) => name);
+  };
+  const before = comparisons();
+  new Uint32Array(page.buffer)[OP_IMM / 4] = 4; // it went to f
+  // With f; and what its RET has with where it was called, and if it is not that with where the region was.
+  expect(comparisons().length - before.length).toBe(3);
 });
 
 test('a small table is looked up by its base, not by the element', () => {
