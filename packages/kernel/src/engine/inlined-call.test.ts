@@ -7,8 +7,6 @@ import { FlatMachine, RAM } from '../../test/flat-machine.ts';
  * calls, returns past the place that called, budgets that end anywhere.
  */
 
-const CODE = RAM + 0x1_0000;
-
 const PROGRAM = [
   0x9100_0400, // start: add x0, x0, #1
   0x9400_0005, // bl leaf
@@ -36,15 +34,19 @@ const PROGRAM = [
   0xd65f_03c0, // ret
 ];
 
-test('calls of short functions go where the interpreter goes', () => {
+test.each([
+  ['in the page', RAM + 0x1_0000],
+  ['in the next page', RAM + 0x1_1000 - 24],
+  ['over the end of a page', RAM + 0x1_1000 - 48],
+])('calls of short functions %s go where the interpreter goes', (_where, code) => {
   const random = new Random(4);
   const machines = [new FlatMachine(false, 'none'), new FlatMachine(false, 'all')] as const;
   for (let run = 0; run < 6; run++) {
     for (const machine of machines) {
-      machine.place(CODE, PROGRAM);
+      machine.place(code, PROGRAM);
       for (let n = 0; n < 31; n++) machine.setX(n, BigInt(n * run));
     }
-    let pc = BigInt(CODE);
+    let pc = BigInt(code);
     for (let n = 0; n < 60; n++) {
       const budget = 1 + random.below(n % 2 === 0 ? 30 : 300);
       const [expected, got] = machines.map((machine) => machine.observe(pc, budget));

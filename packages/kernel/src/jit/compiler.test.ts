@@ -68,6 +68,18 @@ test('a loop over two pages is compiled as one, from either', () => {
   ]);
 });
 
+test('what calls a short function of the next page is compiled with it', () => {
+  const page = decodedPage([0x9400_0003, 0xf100_0442, 0x54ff_ffc1], OPS_PER_PAGE - 3); // bl; subs x2, x2, #1; b.ne bl
+  const behind = decodedPage([ADD, 0xd65f_03c0]); // ret
+  const beside = [{ offset: 1, page: behind, distance: DECODED_PAGE_SIZE, compiled: [] }] as const;
+  const { ranges } = compile(requestOf({ page, entry: OPS_PER_PAGE - 3, beside }));
+  expect(ranges).toContainEqual([OPS_PER_PAGE, OPS_PER_PAGE + 2]);
+  // Without the function there is one block less.
+  expect(compile(requestOf({ page, entry: OPS_PER_PAGE - 3 })).ranges).toEqual([
+    [OPS_PER_PAGE - 3, OPS_PER_PAGE],
+  ]);
+});
+
 describe('a loop in a loop', () => {
   const NEST = [
     ADD,

@@ -1,5 +1,5 @@
 /**
- * Calls of short functions of the same page, made part of the region that calls. BL then is a jump that also sets the
+ * Calls of short functions of the same page or one beside it, made part of the region that calls. BL then is a jump that also sets the
  * link register, and the RET of the copy is a branch that is taken if it goes where that call comes back: nothing is
  * assumed, and every instruction stays at its address. So no register is written back for the call. BLR is such a jump
  * if it goes where it went before, or near: it is compared with that.
@@ -18,8 +18,7 @@ export function callsFrom(op: RegionOp): readonly number[] {
   const { index, footprint, immLow } = op;
   const { flow } = footprint;
   if (!('branch' in flow) || flow.branch !== 'call') return [];
-  if (flow.kind === 'jump') return wentTo(op);
-  return flow.reach === 'far' ? [] : [index + (immLow >> 2)];
+  return flow.kind === 'jump' ? wentTo(op) : [index + (immLow >> 2)];
 }
 
 const sizeOf = (blocks: readonly Block[]): number => blocks.reduce((sum, { ops }) => sum + ops.length, 0);

@@ -177,7 +177,8 @@ export class RegionReader {
             if (next !== undefined) leaders.add(next);
             waiting.push(taken);
           }
-          if (callsFrom(op).length > 0 || pageOf(at + 1) !== pageOf(at)) leaders.add(at + 1);
+          if (callsFrom(op).some((to) => pages.has(pageOf(to))) || pageOf(at + 1) !== pageOf(at))
+            leaders.add(at + 1);
           at = next;
         }
       }
