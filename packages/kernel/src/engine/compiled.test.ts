@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { CODE, FlatMachine, RAM } from '../../test/flat-machine.ts';
 import type { CompileAnswer, CompileRequest } from '../jit/compiler.ts';
 import { COMPILED_INSTRUCTIONS } from '../state/engine-stats.ts';
+import { PC } from '../state/vcpu-state.ts';
 import { createCompiler } from './engine.ts';
 
 /** x0 counts down; x1 adds up what is loaded at x2. */
@@ -111,4 +112,36 @@ test('a loop is found hot whatever its length, and where it was looked at first'
   machine.setX(2, CODE + FAR);
   machine.run(CODE + 4, 2_000_000);
   expect(machine.vcpu.getNumber(COMPILED_INSTRUCTIONS)).toBeGreaterThan(1_000_000);
+});
+
+test('what runs seldom is found hot as well as what runs often', () => {
+  const elsewhere = new Elsewhere();
+  const { machine, requests } = elsewhere;
+  const FAR = 0x4000;
+  machine.place(CODE, [
+    0xd2a00040, // outer: mov x0, #0x20000
+    0xf1000400, // inner: subs x0, x0, #1
+    0x54ffffe1, // b.ne inner
+    0xd50b7b22, // dc cvau, x2: the interpreter does it, and goes on behind it
+    0xd61f0060, // br x3
+  ]);
+  machine.place(CODE + FAR, [
+    0xd2820001, // mov x1, #0x1000
+    0xd503201f, // seldom: nop
+    0xf1000421, // subs x1, x1, #1
+    0x54ffffc1, // b.ne seldom
+    0xd61f0080, // br x4
+  ]);
+  machine.setX(2, CODE);
+  machine.setX(3, CODE + FAR);
+  machine.setX(4, CODE);
+  const run = (count: number): number => {
+    machine.run(machine.vcpu.get64(PC), count);
+    return requests.length;
+  };
+  machine.vcpu.set64(PC, BigInt(CODE));
+  expect(run(200_000)).toBe(1); // the inner loop
+  elsewhere.answer();
+  // The other one has a twentieth of all instructions: a sample in three million.
+  expect(run(15_000_000)).toBe(2);
 });

@@ -30,6 +30,8 @@ const MAX_INTERVAL = INTERVAL * 32;
 const JITTER = 512;
 /** Where less than this part is interpreted, samples become rarer. */
 const RARELY = 1 / 16;
+/** Each then counts for those that were not taken, but for so many at most: by chance it may be where nobody is ever again. */
+const MAX_WEIGHT = 8;
 /** Samples that make an op the entry of a region, where this thread compiles. */
 const HOT = 5;
 /**
@@ -165,13 +167,14 @@ export class Jit {
     const { vcpu } = this.#options;
     const retired = vcpu.getNumber(INSTRUCTIONS);
     const interpreted = retired - vcpu.getNumber(COMPILED_INSTRUCTIONS);
+    const weight = Math.min(this.#interval / INTERVAL, MAX_WEIGHT);
     const isRare = interpreted - this.#interpreted < this.#interval * RARELY;
     this.#interpreted = interpreted;
     if (!this.isEager) this.#interval = isRare ? Math.min(2 * this.#interval, MAX_INTERVAL) : INTERVAL;
     this.#due = (retired + this.#interval + this.#jitter()) | 0;
     // Most likely it is a region that was left for this sample, where it branches back to what is no loop.
     if (isRare && this.#isCompiled(op)) this.#takeAnswers();
-    else this.#count(op, true);
+    else this.#count(op, weight, true);
   }
 
   /** As random as needed, and the same in each run. Source: D. Knuth, TAOCP 2, 3.3.4, line 16. */
@@ -182,18 +185,18 @@ export class Jit {
 
   /** Regions call things that are none, at this moment an op. */
   visit(op: number): void {
-    this.#count(op, false);
+    this.#count(op, 1, false);
   }
 
   /** @param isSample - it is worth to wait for */
-  #count(op: number, isSample: boolean): void {
+  #count(op: number, weight: number, isSample: boolean): void {
     if (this.isEager) {
       this.compile(op);
       return;
     }
     this.#takeAnswers();
     if (this.#at(op)) return;
-    const count = (this.#samples.get(op) ?? 0) + 1;
+    const count = (this.#samples.get(op) ?? 0) + weight;
     this.#samples.set(op, count);
     const { compiler } = this.#options;
     if (compiler && (count < URGENT || !isSample)) {
