@@ -18,12 +18,12 @@ function vcpusIn(size: number): number {
 }
 
 describe('the process memory', () => {
-  test('gives each of the first four vCPUs 69 MiB, and says ENOMEM when it is full', () => {
-    expect(vcpusIn((4 + 2 * 69) * MIB)).toBe(2);
-    expect(vcpusIn((4 + 2 * 69 - 8) * MIB)).toBe(1);
+  test('gives each of the first four vCPUs 65 MiB, and says ENOMEM when it is full', () => {
+    expect(vcpusIn((4 + 2 * 65) * MIB)).toBe(2);
+    expect(vcpusIn((4 + 2 * 65 - 8) * MIB)).toBe(1);
   });
 
-  test('gives the others 45 MiB, so that sixteen fit into 832', () => {
-    expect(vcpusIn((16 + 4 * 69 + 12 * 45) * MIB)).toBe(16);
+  test('gives the others 45 MiB, so that sixteen fit into 816', () => {
+    expect(vcpusIn((16 + 4 * 65 + 12 * 45) * MIB)).toBe(16);
   });
 });

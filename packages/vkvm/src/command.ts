@@ -10,7 +10,7 @@ const FLAGS = [
   // Guest code leaves every few thousand instructions, and calls nest to a bound: nothing else looks at the stack.
   '--no-wasm-stack-checks',
   // It takes more functions into their callers: an exit goes through many small ones, and is a sixth faster.
-  '--max-inlined-bytecode-size-cumulative=5000',
+  '--max-inlined-bytecode-size-cumulative=4000',
 ] as const;
 
 /** @param argv - without the interpreter and the program @returns the exit status */

@@ -186,8 +186,8 @@ export const TLB = 0x50_0a40;
 export const TLB_TABLE_SIZE = 0x80_0000;
 /** Decoded ops. */
 export const POOL = 0x250_1000;
-/** What the first vCPUs of a VM get: a Linux boot decodes 27 MiB. Many vCPUs have to share 4 GiB with RAM. */
-export const POOL_SIZE = 0x200_0000;
+/** What the first vCPUs of a VM get: a Linux boot decodes 25 MiB. Many vCPUs have to share 4 GiB with RAM. */
+export const POOL_SIZE = 0x1c0_0000;
 export const SMALL_POOL_SIZE = 0x80_0000;
 export const VCPUS_WITH_LARGE_POOL = 4;
 
