@@ -213,7 +213,7 @@ export class Engine {
         plan: interpreter.plan,
         imports: this.#imports,
         pageOf: (op) => this.#pageOf(op),
-        pageBeside: (offset) => this.#pageBeside(offset),
+        pageFrom: (offset) => this.#pageFrom(offset),
         decode: (op) => this.#decode(op),
         isAligned: () => this.#vcpu.get32(REGIME_ALIGNED) !== 0,
         noticesInexact: () => (this.#vcpu.get32(FPSR) & FPSR_IXC) === 0,
@@ -436,8 +436,8 @@ export class Engine {
     return pool + Math.floor((op - pool) / DECODED_PAGE_SIZE) * DECODED_PAGE_SIZE;
   }
 
-  /** The decoded page that the fetch TLB has for what lies beside the pc's page. */
-  #pageBeside(offset: -1 | 1): number | undefined {
+  /** The decoded page that the fetch TLB has for what lies so many pages from the pc's. */
+  #pageFrom(offset: number): number | undefined {
     const vcpu = this.#vcpu;
     const address = BigInt.asUintN(64, ((vcpu.get64(PC) >> 12n) + BigInt(offset)) << 12n);
     const entry = vcpu.get32(FETCH_BASE) + Number((address >> 8n) & 0x3ff0n);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { decodedPage, plan, requestOf } from '../../test/compile-request.ts';
-import { DECODED_PAGE_SIZE, OPS_PER_PAGE } from '../interp/uop.ts';
-import { regionCompiler } from './compiler.ts';
+import { DECODED_PAGE_SIZE, OPS_PER_PAGE, OP_SIZE } from '../interp/uop.ts';
+import { regionCompiler, type CompileAnswer } from './compiler.ts';
 
 const compile = regionCompiler(plan);
 
@@ -50,7 +50,7 @@ test('a loop over two pages is compiled as one, from either', () => {
   const rangesOf = (...request: Parameters<typeof requestOf>): unknown =>
     compile(requestOf(...request)).ranges.toSorted(([a], [b]) => a - b);
   const fromFirst = { page: before, entry: OPS_PER_PAGE - 2 };
-  expect(rangesOf({ ...fromFirst, beside: [{ offset: 1, page: behind, distance, compiled: [] }] })).toEqual([
+  expect(rangesOf({ ...fromFirst, others: [{ offset: 1, page: behind, distance, compiled: [] }] })).toEqual([
     [OPS_PER_PAGE - 2, OPS_PER_PAGE],
     [OPS_PER_PAGE, OPS_PER_PAGE + 3],
     [OPS_PER_PAGE + 3, OPS_PER_PAGE + 4],
@@ -59,7 +59,7 @@ test('a loop over two pages is compiled as one, from either', () => {
   expect(
     rangesOf({
       ...fromSecond,
-      beside: [{ offset: -1, page: before, distance: -distance, compiled: [] }],
+      others: [{ offset: -1, page: before, distance: -distance, compiled: [] }],
     }),
   ).toEqual([
     [-2, 0],
@@ -71,13 +71,32 @@ test('a loop over two pages is compiled as one, from either', () => {
 test('what calls a short function of the next page is compiled with it', () => {
   const page = decodedPage([0x9400_0003, 0xf100_0442, 0x54ff_ffc1], OPS_PER_PAGE - 3); // bl; subs x2, x2, #1; b.ne bl
   const behind = decodedPage([ADD, 0xd65f_03c0]); // ret
-  const beside = [{ offset: 1, page: behind, distance: DECODED_PAGE_SIZE, compiled: [] }] as const;
-  const { ranges } = compile(requestOf({ page, entry: OPS_PER_PAGE - 3, beside }));
+  const others = [{ offset: 1, page: behind, distance: DECODED_PAGE_SIZE, compiled: [] }] as const;
+  const { ranges } = compile(requestOf({ page, entry: OPS_PER_PAGE - 3, others }));
   expect(ranges).toContainEqual([OPS_PER_PAGE, OPS_PER_PAGE + 2]);
   // Without the function there is one block less.
   expect(compile(requestOf({ page, entry: OPS_PER_PAGE - 3 })).ranges).toEqual([
     [OPS_PER_PAGE - 3, OPS_PER_PAGE],
   ]);
+});
+
+describe('a short function of a page far away', () => {
+  const FAR = 5;
+  const from = 100;
+  const index = FAR * OPS_PER_PAGE + from;
+  const page = decodedPage([0x9400_0000 + index, 0xf100_0442, 0x54ff_ffc1]); // bl; subs x2, x2, #1; b.ne bl
+  const rangesWith = (length: number): CompileAnswer['ranges'] => {
+    const whole = decodedPage([...Array<number>(length).fill(ADD), 0xd65f_03c0], from); // ret
+    const part = whole.slice(from * OP_SIZE, (from + length + 1) * OP_SIZE);
+    const others = [{ offset: FAR, page: part, from, distance: -DECODED_PAGE_SIZE, compiled: [] }];
+    return compile(requestOf({ page, entry: 0, others })).ranges;
+  };
+
+  test('is compiled with what calls it, from a part of its page', () =>
+    expect(rangesWith(15)).toContainEqual([index, index + 16]));
+
+  test('is not, if it is longer', () =>
+    expect(rangesWith(16).every(([first]) => first < OPS_PER_PAGE)).toBe(true));
 });
 
 describe('a loop in a loop', () => {

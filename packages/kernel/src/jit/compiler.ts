@@ -3,7 +3,7 @@
  * thread can do it.
  */
 import type { HandlerPlan } from '../interp/build.ts';
-import { OP_SIZE } from '../interp/uop.ts';
+import { DECODED_PAGE_SIZE, OP_SIZE } from '../interp/uop.ts';
 import { buildBatch } from './batch.ts';
 import type { CodeForm } from './region-state.ts';
 import { startOf, type DecodedPage, type Pages } from './pages.ts';
@@ -18,15 +18,17 @@ export interface CompileRequest extends CodeForm {
   readonly entry: number;
   /** Ops at which regions begin already. */
   readonly compiled: readonly number[];
-  /** Pages of virtual memory beside that one. */
-  readonly beside?: readonly PageBeside[];
+  /** Other pages of virtual memory, or parts of them. */
+  readonly others?: readonly OtherPage[];
 }
 
-/** A page beside: code may run into it, for as long as the fetch TLB says that it still lies there. */
-export interface PageBeside {
-  /** -1: it lies before the page; 1: behind it. */
-  readonly offset: -1 | 1;
+/** Another page: code may run into it, for as long as the fetch TLB says that it still lies there. */
+export interface OtherPage {
+  /** Where it lies, in pages from the one that the op is in. */
+  readonly offset: number;
   readonly page: Uint8Array<ArrayBuffer>;
+  /** If that is a part only: where it begins in the page. */
+  readonly from?: number | undefined;
   /** Address of its ops, less that of the page's. */
   readonly distance: number;
   /** Ops at which regions begin already, from 0. */
@@ -57,14 +59,14 @@ const BATCH_OPS = 1200;
 /** Compiles at once. @param plan - the numbers of the handlers in the pages */
 export function regionCompiler(plan: HandlerPlan): (request: CompileRequest) => CompileAnswer {
   const reader = new RegionReader(plan);
-  return ({ id, page, entry, compiled, beside = [], ...form }) => {
+  return ({ id, page, entry, compiled, others = [], ...form }) => {
     const pages = new Map([[0, viewOf(page)]]);
     const distances = new Map([[0, 0]]);
     const taken = new Set(compiled);
-    for (const { offset, page: other, distance, compiled: others } of beside) {
-      pages.set(offset, viewOf(other));
+    for (const { offset, page: other, from = 0, distance, compiled: begun } of others) {
+      pages.set(offset, withPart(pages.get(offset), other, from));
       distances.set(offset, distance - startOf(offset) * OP_SIZE);
-      for (const index of others) taken.add(startOf(offset) + index);
+      for (const index of begun) taken.add(startOf(offset) + index);
     }
     const before = taken.size;
     const regions = regionsFrom(reader, pages, entry, taken);
@@ -85,6 +87,14 @@ const viewOf = ({ buffer }: Uint8Array<ArrayBuffer>): DecodedPage => ({
   u16: new Uint16Array(buffer),
   u32: new Uint32Array(buffer),
 });
+
+/** A page with one more part of it known. */
+function withPart(known: DecodedPage | undefined, part: Uint8Array<ArrayBuffer>, from: number): DecodedPage {
+  if (part.length === DECODED_PAGE_SIZE) return viewOf(part);
+  const page = known ?? viewOf(new Uint8Array(DECODED_PAGE_SIZE));
+  page.u16.set(viewOf(part).u16, (from * OP_SIZE) / 2);
+  return page;
+}
 
 /**
  * The region at an op, and those where control comes back from what the interpreter does in it.

@@ -1,15 +1,18 @@
 /**
- * Calls of short functions of the same page or one beside it, made part of the region that calls. BL then is a jump that also sets the
- * link register, and the RET of the copy is a branch that is taken if it goes where that call comes back: nothing is
- * assumed, and every instruction stays at its address. So no register is written back for the call. BLR is such a jump
- * if it goes where it went before, or near: it is compared with that.
+ * Calls of short functions, made part of the region that calls. BL then is a jump that also sets the link register, and
+ * the RET of the copy is a branch that is taken if it goes where that call comes back: nothing is assumed, and every
+ * instruction stays at its address. So no register is written back for the call. BLR is such a jump if it goes where it
+ * went before: it is compared with that.
  */
+import { pageOf } from './pages.ts';
 import type { Block, RegionOp } from './region.ts';
 import { wentTo } from './targets.ts';
 
 /** Instructions of a function that is inlined, and of all of them in a region. */
 const MAX_CALLEE = 40;
 const MAX_INLINED = 120;
+/** And of one in a page further away: code around calls more of them, and they take V8 time as well. */
+const MAX_FAR_CALLEE = 16;
 /** Calls in calls. */
 const MAX_LEVELS = 2;
 
@@ -42,7 +45,8 @@ export function inlineCalls(
       return callsFrom(call).flatMap((index) => {
         const callee = read(index);
         const size = sizeOf(callee);
-        if (size === 0 || size > Math.min(MAX_CALLEE, room)) return [];
+        const isFar = Math.abs(pageOf(index) - pageOf(call.index)) > 1;
+        if (size === 0 || size > Math.min(isFar ? MAX_FAR_CALLEE : MAX_CALLEE, room)) return [];
         room -= size;
         if (call.footprint.flow.kind === 'jump') guess(caller, callee);
         else connect(caller, callee);

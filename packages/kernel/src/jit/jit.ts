@@ -19,8 +19,15 @@ import {
 } from '../state/engine-stats.ts';
 import type { Words } from '../state/words.ts';
 import { regionName } from './batch.ts';
+import { Callees } from './callees.ts';
+import {
+  regionCompiler,
+  type CompileAnswer,
+  type CompileRequest,
+  type OtherPage,
+  type RegionCompiler,
+} from './compiler.ts';
 import { pageOf, startOf } from './pages.ts';
-import { regionCompiler, type CompileAnswer, type CompileRequest, type RegionCompiler } from './compiler.ts';
 
 /** Instructions between two samples: where some code is still interpreted, and at most. */
 const INTERVAL = 4096;
@@ -61,8 +68,8 @@ export interface JitOptions {
   readonly imports: WebAssembly.ModuleImports & { readonly table: WebAssembly.Table };
   /** Address of the decoded page that an op belongs to. */
   readonly pageOf: (op: number) => number;
-  /** The decoded page that the fetch TLB has for what lies beside the pc's page; undefined = none. */
-  readonly pageBeside: (offset: -1 | 1) => number | undefined;
+  /** The decoded page that the fetch TLB has for what lies so many pages from the pc's; undefined = none. */
+  readonly pageFrom: (offset: number) => number | undefined;
   readonly decode: (op: number) => void;
   /** FPSR.IXC is clear. */
   readonly noticesInexact: () => boolean;
@@ -87,6 +94,16 @@ interface Batch {
 /** The decoded pages of a request, by their distance from the first. */
 type RequestPages = ReadonlyMap<number, number>;
 
+/** The pages that code of an op may run through. */
+interface Reach {
+  readonly pages: RequestPages;
+  /** Indices of the first ops of functions in pages that are not given whole. */
+  readonly callees: readonly number[];
+}
+
+/** Ops of such a function that are given, which are more than are inlined. */
+const CALLEE_OPS = 32;
+
 interface Installed {
   readonly entry: number; // address of the op
   readonly slot: number;
@@ -105,6 +122,7 @@ export class Jit {
   readonly #options: JitOptions;
   readonly #first: number;
   readonly #firstEntry: number;
+  readonly #callees: Callees;
   readonly #compileHere: (request: CompileRequest) => CompileAnswer;
   readonly #samples = new Map<number, number>();
   readonly #bySlot: (Installed | undefined)[] = [];
@@ -125,6 +143,7 @@ export class Jit {
     const { plan } = options;
     this.#first = firstRegion(plan);
     this.#firstEntry = tableIndexOf(plan, this.#first);
+    this.#callees = new Callees(plan);
     this.#compileHere = regionCompiler(plan);
   }
 
@@ -227,9 +246,9 @@ export class Jit {
   }
 
   #ask(compiler: RegionCompiler, op: number): void {
-    const pages = this.#pagesAt(op);
-    const request = this.#request(op, pages);
-    this.#pending.set(request.id, { op, pages });
+    const reach = this.#reachOf(op);
+    const request = this.#request(op, reach);
+    this.#pending.set(request.id, { op, pages: reach.pages });
     compiler.post(request);
   }
 
@@ -252,24 +271,38 @@ export class Jit {
   }
 
   #compileNow(op: number): void {
-    const pages = this.#pagesAt(op);
-    this.#timed(() => this.#install(op, pages, this.#compileHere(this.#request(op, pages))));
+    const reach = this.#reachOf(op);
+    this.#timed(() => this.#install(op, reach.pages, this.#compileHere(this.#request(op, reach))));
   }
 
-  /** The pages that code of an op may run through. The pc is at the op. */
-  #pagesAt(op: number): RequestPages {
-    const pages = new Map([[0, this.#options.pageOf(op)]]);
-    for (const offset of [-1, 1] as const) {
-      const page = this.#options.pageBeside(offset);
+  /** The pc is at the op. */
+  #reachOf(op: number): Reach {
+    const { words, pageFrom } = this.#options;
+    const home = this.#options.pageOf(op);
+    const pages = new Map([[0, home]]);
+    const add = (offset: number): boolean => {
+      if (pages.has(offset)) return true;
+      const page = pageFrom(offset);
       // One page may lie at several addresses.
-      if (page !== undefined && ![...pages.values()].includes(page)) pages.set(offset, page);
-    }
-    return pages;
+      if (page === undefined || [...pages.values()].includes(page)) return false;
+      pages.set(offset, page);
+      return true;
+    };
+    add(-1);
+    add(1);
+    const callees = this.#callees.around(words, home, (op - home) / OP_SIZE);
+    return { pages, callees: callees.filter((index) => add(pageOf(index))) };
   }
 
-  #request(op: number, pages: RequestPages): CompileRequest {
+  #request(op: number, { pages, callees }: Reach): CompileRequest {
     const { words, vcpu, noticesInexact, isAligned } = this.#options;
     const home = pages.get(0)!;
+    const other = (offset: number, from?: number, to?: number): OtherPage[] => {
+      const page = pages.get(offset);
+      return page === undefined
+        ? []
+        : [{ offset, distance: page - home, from, ...this.#copyOf(page, from, to) }];
+    };
     return {
       id: ++this.#requests,
       vcpu: vcpu.base,
@@ -279,22 +312,27 @@ export class Jit {
       aligned: isAligned(),
       ...this.#copyOf(home),
       entry: (op - home) / OP_SIZE,
-      beside: ([-1, 1] as const).flatMap((offset) => {
-        const page = pages.get(offset);
-        return page === undefined ? [] : { offset, distance: page - home, ...this.#copyOf(page) };
-      }),
+      others: [
+        ...other(-1),
+        ...other(1),
+        ...callees.flatMap((index) => {
+          const from = index - startOf(pageOf(index));
+          return other(pageOf(index), from, Math.min(from + CALLEE_OPS, OPS_PER_PAGE));
+        }),
+      ],
     };
   }
 
-  /** A decoded page without regions, and where they begin. */
-  #copyOf(page: number): Pick<CompileRequest, 'page' | 'compiled'> {
-    const copy = this.#options.words.u8.slice(page, page + DECODED_PAGE_SIZE);
+  /** A decoded page, or a part of it, without regions, and where they begin. */
+  #copyOf(page: number, from = 0, to = DECODED_PAGE_SIZE / OP_SIZE): Pick<OtherPage, 'page' | 'compiled'> {
+    const copy = this.#options.words.u8.slice(page + from * OP_SIZE, page + to * OP_SIZE);
     const handlers = new Uint16Array(copy.buffer);
     const compiled: number[] = [];
     for (const { entry, original } of (this.#byPage.get(page) ?? []).flatMap(({ regions }) => regions)) {
-      if (entry < page || entry >= page + DECODED_PAGE_SIZE) continue;
-      handlers[(entry - page) >>> 1] = original;
-      compiled.push((entry - page) / OP_SIZE);
+      const index = (entry - page) / OP_SIZE;
+      if (index < from || index >= to) continue;
+      handlers[((index - from) * OP_SIZE) / 2] = original;
+      compiled.push(index);
     }
     return { page: copy, compiled };
   }

@@ -1,7 +1,7 @@
 /**
- * The pages that a region runs through: one, and those beside it in virtual memory. Ops are numbered by their
- * instructions' addresses: from 0 in the page of the hot one, on in the page behind, and with negative numbers in the page
- * before.
+ * The pages that a region runs through: one, those beside it in virtual memory, and those of functions that are inlined.
+ * Ops are numbered by their instructions' addresses: from 0 in the page of the hot one, on in the pages behind, and with
+ * negative numbers in those before.
  */
 import { OPS_PER_PAGE } from '../interp/uop.ts';
 

@@ -13,7 +13,13 @@ export function wentTo({
   immLow,
   immHigh,
 }: RegionOp): readonly number[] {
-  if (!handler || flow.kind !== 'jump' || flow.branch === 'return') return [];
+  return !handler || flow.kind !== 'jump' || flow.branch === 'return'
+    ? []
+    : notedTargets(index, immLow, immHigh);
+}
+
+/** The same of a decoded op that is such a branch. @param immLow - its immediate, and `immHigh` the upper half of that */
+export function notedTargets(index: number, immLow: number, immHigh: number): readonly number[] {
   const distances = [immLow, immLow >> TARGET_BITS, immHigh, immHigh >> TARGET_BITS].map(signed);
   return [...new Set(distances.filter((distance) => distance !== 0))].map((distance) => index + distance);
 }
