@@ -3,6 +3,9 @@ import { defineConfig } from 'vitest/config';
 /** Tests that need minutes; `pnpm test` leaves them out, `pnpm test:full` runs them too. */
 const full = '**/*.full.test.ts';
 
+/** Tests of the packages as users get them. */
+const packed = 'tests/{pack,compat}/**/*.test.ts';
+
 const never = ['**/*.browser.test.ts', '**/node_modules/**', '**/dist/**'];
 
 /** `VKVM_TIER=all pnpm test:tier` runs the guests of tests with all of their code compiled. */
@@ -23,7 +26,15 @@ export default defineConfig({
           name: 'contract',
           setupFiles,
           include: ['{packages/*/test,tests}/**/*.test.ts'],
-          exclude: [...never, full],
+          exclude: [...never, full, packed],
+        },
+      },
+      {
+        test: {
+          name: 'packed',
+          globalSetup: ['./tests/pack/setup.ts'],
+          include: [packed],
+          exclude: never,
         },
       },
       {

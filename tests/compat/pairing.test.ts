@@ -2,12 +2,12 @@ import { globSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PROFILES } from '@vkvm/uapi';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { packPackages, workspaceVersion } from '../pack/pack.ts';
+import { afterAll, describe, expect, inject, test } from 'vitest';
+import { workspaceVersion } from '../pack/pack.ts';
 import { bootPairing, type Release } from './pairing.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'vkvm-pairing-'));
-const today: Release = { name: 'today', tarballs: folder, version: workspaceVersion() };
+const today: Release = { name: 'today', tarballs: inject('tarballs'), version: workspaceVersion() };
 
 /** Every kept release; its version is in the names of its tarballs. */
 const kept = globSync('r*', { cwd: import.meta.dirname }).map((name): Release => {
@@ -22,7 +22,6 @@ const PAIRS = kept.flatMap((release) => [
   { kernel: release, vmm: release },
 ]);
 
-beforeAll(() => void packPackages(folder), 120_000);
 afterAll(() => rmSync(folder, { recursive: true }));
 
 describe.each(PAIRS)('a VMM of $vmm.name on a kernel of $kernel.name', (pair) => {

@@ -1,8 +1,8 @@
 import { copyFileSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createProject, PACKAGES, packPackages, run } from './pack.ts';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { createProject, PACKAGES, run, tarballsIn } from './pack.ts';
 
 const hello = join(import.meta.dirname, '../../examples/hello-vcpu/main.ts');
 
@@ -11,7 +11,7 @@ describe('the packed packages in an empty project', () => {
   const project = join(folder, 'project');
 
   beforeAll(() => {
-    createProject(project, packPackages(folder));
+    createProject(project, tarballsIn(inject('tarballs')));
   }, 120_000);
   afterAll(() => {
     rmSync(folder, { recursive: true });

@@ -65,8 +65,13 @@ export function packPackages(destination: string): string[] {
   const each = [...pnpm, '--recursive', '--filter', './packages/*'];
   must(program, [...each, 'run', 'build'], root);
   must(program, [...each, 'pack', '--pack-destination', destination], root);
+  return tarballsIn(destination);
+}
+
+/** The paths of the tarballs in a folder where they were packed, in the order of {@link PACKAGES}. */
+export function tarballsIn(folder: string): string[] {
   const version = workspaceVersion();
-  return PACKAGES.map(({ name }) => join(destination, tarballName(name, version)));
+  return PACKAGES.map(({ name }) => join(folder, tarballName(name, version)));
 }
 
 /**
