@@ -17,7 +17,7 @@ if (Number.parseInt(process.versions.node, 10) < LEAST_NODE) {
   const { setFlags } = await import('./v8-flags.ts');
   setFlags('--semi-space-growth-factor=1', '--heap-growing-percent=20');
   const { command } = await import('./command.ts');
-  // Nothing is waited for any more: the process may end, and need not take its heap apart before.
-  process.once('beforeExit', () => process.exit());
   process.exitCode = await command(process.argv.slice(2));
+  // When nothing is waited for any more the process may end, and need not take its heap apart before.
+  process.once('beforeExit', () => process.exit());
 }
