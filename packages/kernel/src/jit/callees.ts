@@ -5,7 +5,7 @@
 import type { HandlerPlan } from '../interp/build.ts';
 import { OPS_PER_PAGE, OP_IMM, OP_SIZE, SPECIAL_HANDLERS } from '../interp/uop.ts';
 import type { Words } from '../state/words.ts';
-import { pageOf } from './pages.ts';
+import { isFar, pageOf } from './pages.ts';
 import { notedTargets } from './targets.ts';
 
 /** Ops before and behind the hot one that are looked at. */
@@ -49,8 +49,8 @@ export class Callees {
       if (!kind) continue;
       const [low, high] = [u32[(op + OP_IMM) >>> 2]!, u32[(op + OP_IMM + 4) >>> 2]!];
       for (const target of kind === DIRECT ? [at + ((low | 0) >> 2)] : notedTargets(at, low, high)) {
-        const pages = Math.abs(pageOf(target));
-        if (pages > 1 && pages <= MAX_PAGES) found.push({ target, distance: Math.abs(at - index) });
+        if (isFar(at, target) && Math.abs(pageOf(target)) <= MAX_PAGES)
+          found.push({ target, distance: Math.abs(at - index) });
       }
     }
     const targets = found.toSorted((a, b) => a.distance - b.distance).map(({ target }) => target);

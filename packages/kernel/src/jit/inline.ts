@@ -4,15 +4,15 @@
  * instruction stays at its address. So no register is written back for the call. BLR is such a jump if it goes where it
  * went before: it is compared with that.
  */
-import { pageOf } from './pages.ts';
+import { isFar } from './pages.ts';
 import type { Block, RegionOp } from './region.ts';
-import { wentTo } from './targets.ts';
+import { registerBranch, wentTo } from './targets.ts';
 
 /** Instructions of a function that is inlined, and of all of them in a region. */
 const MAX_CALLEE = 40;
 const MAX_INLINED = 120;
 /** And of one in a page further away: code around calls more of them, and they take V8 time as well. */
-const MAX_FAR_CALLEE = 16;
+export const MAX_FAR_CALLEE = 16;
 /** Calls in calls. */
 const MAX_LEVELS = 2;
 
@@ -20,8 +20,8 @@ const MAX_LEVELS = 2;
 export function callsFrom(op: RegionOp): readonly number[] {
   const { index, footprint, immLow } = op;
   const { flow } = footprint;
-  if (!('branch' in flow) || flow.branch !== 'call') return [];
-  return flow.kind === 'jump' ? wentTo(op) : [index + (immLow >> 2)];
+  if (registerBranch(op) === 'call') return wentTo(op);
+  return flow.kind === 'branch' && flow.branch === 'call' ? [index + (immLow >> 2)] : [];
 }
 
 const sizeOf = (blocks: readonly Block[]): number => blocks.reduce((sum, { ops }) => sum + ops.length, 0);
@@ -45,10 +45,10 @@ export function inlineCalls(
       return callsFrom(call).flatMap((index) => {
         const callee = read(index);
         const size = sizeOf(callee);
-        const isFar = Math.abs(pageOf(index) - pageOf(call.index)) > 1;
-        if (size === 0 || size > Math.min(isFar ? MAX_FAR_CALLEE : MAX_CALLEE, room)) return [];
+        const most = isFar(call.index, index) ? MAX_FAR_CALLEE : MAX_CALLEE;
+        if (size === 0 || size > Math.min(most, room)) return [];
         room -= size;
-        if (call.footprint.flow.kind === 'jump') guess(caller, callee);
+        if (registerBranch(call)) guess(caller, callee);
         else connect(caller, callee);
         return callee;
       });
@@ -78,8 +78,7 @@ function connect(caller: Block, callee: readonly Block[]): void {
 
 function comeBack(callee: readonly Block[], { next, nextIndex }: Block): void {
   for (const block of callee) {
-    const { flow } = block.ops.at(-1)!.footprint;
-    if (flow.kind !== 'jump' || flow.branch !== 'return') continue;
+    if (registerBranch(block.ops.at(-1)!) !== 'return') continue;
     block.taken = next;
     block.takenIndex = nextIndex;
   }

@@ -27,6 +27,7 @@ import {
   type OtherPage,
   type RegionCompiler,
 } from './compiler.ts';
+import { MAX_FAR_CALLEE } from './inline.ts';
 import { pageOf, startOf } from './pages.ts';
 
 /** Instructions between two samples: where some code is still interpreted, and at most. */
@@ -47,6 +48,8 @@ const HOT = 5;
  */
 const HOT_ELSEWHERE = 24;
 const URGENT = 400;
+/** Ops of a function in a page far away that a request has: one that is too long to be inlined has to be seen as that. */
+const CALLEE_OPS = 2 * MAX_FAR_CALLEE;
 /** Requests that wait there at most: each has a copy of its page, and what is asked last would be answered last. */
 const MAX_PENDING = 16;
 /**
@@ -100,9 +103,6 @@ interface Reach {
   /** Indices of the first ops of functions in pages that are not given whole. */
   readonly callees: readonly number[];
 }
-
-/** Ops of such a function that are given, which are more than are inlined. */
-const CALLEE_OPS = 32;
 
 interface Installed {
   readonly entry: number; // address of the op
@@ -207,7 +207,7 @@ export class Jit {
     this.#count(op, 1, false);
   }
 
-  /** @param isSample - it is worth to wait for */
+  /** @param weight - samples that it stands for @param isSample - it is worth to wait for */
   #count(op: number, weight: number, isSample: boolean): void {
     if (this.isEager) {
       this.compile(op);

@@ -17,6 +17,9 @@ export type Pages = ReadonlyMap<number, DecodedPage>;
 /** Which page an op is in: a key of {@link Pages}. */
 export const pageOf = (index: number): number => Math.floor(index / OPS_PER_PAGE);
 
+/** An op lies in no page that is beside that of another, nor in the same. */
+export const isFar = (from: number, to: number): boolean => Math.abs(pageOf(to) - pageOf(from)) > 1;
+
 /** Index of the first op of a page. */
 export const startOf = (page: number): number => page * OPS_PER_PAGE;
 

@@ -1,6 +1,7 @@
 /**
- * What is compiled at once: the instructions that direct branches reach from an entry, as basic blocks. They are of one
- * page, or of those beside it as well (pages.ts). Read from decoded ops, so nothing is decoded twice.
+ * What is compiled at once: the instructions that branches reach from an entry, as basic blocks; those to registers as far
+ * as is known where they go (switch.ts, targets.ts). They are of one page, or of others as well (pages.ts). Read from
+ * decoded ops, so nothing is decoded twice.
  */
 import type { Handler, HandlerPlan } from '../interp/build.ts';
 import { HANDLER_DECODE, OP_A, OP_B, OP_C, OP_IMM, OP_SIZE, SPECIAL_HANDLERS } from '../interp/uop.ts';
@@ -10,7 +11,7 @@ import { callsFrom, inlineCalls } from './inline.ts';
 import { loopsAround } from './loops.ts';
 import { pageOf, startOf, type Pages } from './pages.ts';
 import { casesOf } from './switch.ts';
-import { wentTo } from './targets.ts';
+import { registerBranch, wentTo } from './targets.ts';
 
 /** One instruction of a region. */
 export interface RegionOp {
@@ -195,7 +196,7 @@ export class RegionReader {
         follow(index);
       }
       if (found.length > 0) cases.set(op, found);
-      else if (isJump(op) && pageOf(op.index) === pageOf(entry)) {
+      else if (registerBranch(op) === 'jump' && pageOf(op.index) === pageOf(entry)) {
         for (const index of wentTo(op)) {
           if (pageOf(index) !== pageOf(entry)) continue;
           branches.add(op);
@@ -229,9 +230,6 @@ function successorsOf(
   const falls = flow.kind === 'next' || flow.kind === 'branch if' || comesBack(footprint);
   return { taken, next: falls ? index + 1 : undefined };
 }
-
-/** A branch to a register that is no call and no return. */
-const isJump = ({ footprint: { flow } }: RegionOp): boolean => flow.kind === 'jump' && flow.branch === 'jump';
 
 /**
  * A block without instructions, which all branches to registers of a page go by way of: each could go where the others go,

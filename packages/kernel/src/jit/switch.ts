@@ -5,6 +5,7 @@
  */
 import { pageOf, startOf } from './pages.ts';
 import type { RegionOp } from './region.ts';
+import { registerBranch } from './targets.ts';
 
 /** How far before its branch the address is made, and how far behind it the cases lie, at most: in instructions. */
 const ADDRESS_REACH = 8;
@@ -21,8 +22,7 @@ export interface Code {
 
 /** @returns indices of the cases, in order; none if the op is not the branch of a `switch` */
 export function casesOf(branch: RegionOp, { opAt, falls }: Code): readonly number[] {
-  const { flow } = branch.footprint;
-  if (branch.handler?.insn.name !== 'BR_BLR_RET' || flow.kind !== 'jump' || flow.branch !== 'jump') return [];
+  if (registerBranch(branch) !== 'jump') return [];
   const { index } = branch;
   const isSwitch = Array.from({ length: ADDRESS_REACH }, (_, i) => opAt(index - 1 - i)).some(
     (op) => op?.handler?.insn.name === 'ADR',
@@ -34,8 +34,7 @@ export function casesOf(branch: RegionOp, { opAt, falls }: Code): readonly numbe
   for (let at = index + 1; at < Math.min(index + CASE_REACH, pageEnd); at++) {
     const op = opAt(at);
     if (!op) continue;
-    const isReturned = before.footprint.flow.kind === 'jump' && before.footprint.flow.branch === 'return';
-    if (isReturned && at % FUNCTION_ALIGNMENT === 0) break;
+    if (registerBranch(before) === 'return' && at % FUNCTION_ALIGNMENT === 0) break;
     if (before.index !== at - 1 || !falls(before)) cases.push(at);
     before = op;
   }
