@@ -23,6 +23,7 @@ export const requestOf = (
   small: true,
   asksExactness: false,
   aligned: false,
+  window: undefined,
   compiled: [],
   ...wanted,
 });

@@ -14,6 +14,8 @@ import {
 } from '../jit/compiler.ts';
 import { Jit } from '../jit/jit.ts';
 import { Tlb } from '../mmu/tlb.ts';
+import { WindowSearch, type WindowSearchOptions } from '../mmu/window-search.ts';
+import { selectWindow } from '../mmu/window.ts';
 import { REGIME_ALIGNED, unpackRegime, unpackStack } from '../mmu/regime.ts';
 import {
   TRANSLATE_FAULT,
@@ -140,13 +142,14 @@ const LOG_HIGH_WATER = FILL_LOG_CAPACITY - 0x4000;
 const MAX_BUDGET = 0x400_0000;
 const PAGE = 4096;
 
-type Exports = WebAssembly.ModuleImports & {
-  readonly table: WebAssembly.Table;
-  run(budget: number): number;
-  resume(budget: number): number;
-  complete(): number;
-  translate(va: bigint, purpose: number): number;
-};
+type Exports = WebAssembly.ModuleImports &
+  Pick<WindowSearchOptions, 'stretch'> & {
+    readonly table: WebAssembly.Table;
+    run(budget: number): number;
+    resume(budget: number): number;
+    complete(): number;
+    translate(va: bigint, purpose: number): number;
+  };
 
 /** How many instructions a direct branch goes forward; 0 = it goes back, or is none. Source: Arm DDI 0487, C4.1. */
 function forwardBranch(word: number): number {
@@ -203,6 +206,14 @@ export class Engine {
     this.#exports = instance.exports as unknown as Exports;
     this.#imports = { ...this.#exports, ...imports };
     if (tier !== 'none') {
+      const { translate, stretch } = this.#exports;
+      const window = new WindowSearch({
+        vcpu: this.#vcpu,
+        vm: new Block(words, vm),
+        translate,
+        stretch,
+        moved: () => this.#jit?.dropAll(),
+      });
       this.#jit = new Jit({
         isEager: tier !== 'hot',
         ...(tier === 'evict' && { maxCost: 0 }),
@@ -212,6 +223,7 @@ export class Engine {
         words,
         plan: interpreter.plan,
         imports: this.#imports,
+        window,
         pageOf: (op) => this.#pageOf(op),
         pageFrom: (offset) => this.#pageFrom(offset),
         decode: (op) => this.#decode(op),
@@ -375,6 +387,7 @@ export class Engine {
     const vcpu = this.#vcpu;
     const el = vcpu.get32(EL);
     vcpu.set32(TLB_BASE, vcpu.base + TLB + el * 2 * TLB_TABLE_SIZE);
+    selectWindow(vcpu);
     vcpu.set32(FETCH_BASE, vcpu.base + FETCH_TLB + el * FETCH_TLB_SIZE);
     // CPACR_EL1.FPEN: 0b01 traps EL0 only, 0b11 nothing, the others both. Source: Arm DDI 0487, D24.2.33.
     const fpen = (vcpu.get32(CPACR_EL1) >>> 20) & 3;
@@ -405,7 +418,7 @@ export class Engine {
 
   /** TLBI by VA. @param va - any address in the page */
   flushTlbVa(va: bigint): void {
-    this.#tlb.flushPage(Number((va >> 12n) & 0xf_ffffn));
+    this.#tlb.flushPage(Number((va >> 12n) & 0xfff_ffff_ffffn));
   }
 
   /**

@@ -7,6 +7,7 @@
 import { EC, type I32 } from '../a64/emitter.ts';
 import type { Insn, PairRole } from '../a64/pattern.ts';
 import { HALF_TOP_BYTE_IGNORED, REGIME_HALVES, REGIME_HALF_SIZE } from '../mmu/regime.ts';
+import { emitStretch } from '../mmu/stretch.ts';
 import { TRANSLATE_FAULT, TRANSLATE_FETCH, emitWalk } from '../mmu/walk.ts';
 import {
   ACC,
@@ -174,6 +175,7 @@ export function buildInterpreter(plan: HandlerPlan, shared: boolean): Uint8Array
   const decode = module.importFunction(ENV, 'decode', [I32_TYPE], []);
   const stackMoved = module.importFunction(ENV, 'stackMoved', [], []);
   const { translate } = emitWalk(module, { vcpu, vm });
+  emitStretch(module, { vcpu, translate });
   const userAccess = emitUserAccess(module, { vcpu, vm });
   const imports = withRoutines(module, {
     ...emitSlowPath(module, { vcpu, translate, mmioRead, mmioWrite, hearsAll, userAccess }),

@@ -8,6 +8,7 @@ import { successors as successorsOf, type Node } from './graph.ts';
 import { goesOn, leavesPage, type RegionOp } from './region.ts';
 import { copyOf, NO_REGISTERS, noRegisters, registersOf, type RegisterSet } from './registers.ts';
 import { TableAccesses } from './table-access.ts';
+import { windowAccesses } from './window-access.ts';
 
 /** @returns whether the set has become larger */
 function add(set: RegisterSet, more: Readonly<RegisterSet>): boolean {
@@ -33,6 +34,8 @@ export interface OpFacts {
   readonly isChasing: boolean;
   /** See {@link TableAccesses.reachOf}. */
   readonly tableReach: number | undefined;
+  /** It is one of {@link windowAccesses}. */
+  readonly hasWindow: boolean;
 }
 
 export interface RegionFacts {
@@ -55,6 +58,7 @@ interface OpSets {
   readonly reload: RegisterSet;
   readonly isChasing: boolean;
   readonly tableReach: number | undefined;
+  readonly hasWindow: boolean;
 }
 
 interface BlockSets {
@@ -68,9 +72,9 @@ interface BlockSets {
   readonly live: RegisterSet;
 }
 
-/** @param nodes - in reverse post-order */
-export function analyse(nodes: readonly Node[]): RegionFacts {
-  const blocks = setsOf(nodes);
+/** @param nodes - in reverse post-order @param pointers - see {@link windowAccesses} */
+export function analyse(nodes: readonly Node[], pointers: number): RegionFacts {
+  const blocks = setsOf(nodes, pointers);
   spreadDirty(blocks);
   while (blocks.toReversed().map(spreadLive).includes(true));
   const { live } = blocks[0]!;
@@ -87,8 +91,9 @@ export function analyse(nodes: readonly Node[]): RegionFacts {
   };
 }
 
-function setsOf(nodes: readonly Node[]): readonly BlockSets[] {
+function setsOf(nodes: readonly Node[], pointers: number): readonly BlockSets[] {
   const chasing = chasingLoads(nodes);
+  const inWindow = windowAccesses(nodes, pointers);
   const blocks = nodes.map((node) => {
     const tables = new TableAccesses();
     const { block } = node;
@@ -109,6 +114,7 @@ function setsOf(nodes: readonly Node[]): readonly BlockSets[] {
         reload: noRegisters(),
         isChasing: tableReach === undefined && chasing.has(op),
         tableReach,
+        hasWindow: inWindow.has(op),
       };
     });
     const { takenIndex, nextIndex, taken, next } = block;

@@ -18,6 +18,7 @@ import {
   add,
 } from '../state/engine-stats.ts';
 import type { Words } from '../state/words.ts';
+import type { CodeWindow, WindowSearch } from '../mmu/window-search.ts';
 import { regionName } from './batch.ts';
 import { Callees } from './callees.ts';
 import {
@@ -71,6 +72,7 @@ export interface JitOptions {
   readonly imports: WebAssembly.ModuleImports & { readonly table: WebAssembly.Table };
   /** Address of the decoded page that an op belongs to. */
   readonly pageOf: (op: number) => number;
+  readonly window: WindowSearch;
   /** The decoded page that the fetch TLB has for what lies so many pages from the pc's; undefined = none. */
   readonly pageFrom: (offset: number) => number | undefined;
   readonly decode: (op: number) => void;
@@ -183,7 +185,8 @@ export class Jit {
 
   /** Guest code was left at an op because it was time for a sample. */
   sample(op: number): void {
-    const { vcpu } = this.#options;
+    const { vcpu, window } = this.#options;
+    window.restore();
     const retired = vcpu.getNumber(INSTRUCTIONS);
     const interpreted = retired - vcpu.getNumber(COMPILED_INSTRUCTIONS);
     const weight = Math.min(this.#interval / INTERVAL, MAX_WEIGHT);
@@ -246,8 +249,9 @@ export class Jit {
   }
 
   #ask(compiler: RegionCompiler, op: number): void {
+    const window = this.#options.window.forCode();
     const reach = this.#reachOf(op);
-    const request = this.#request(op, reach);
+    const request = this.#request(op, reach, window);
     this.#pending.set(request.id, { op, pages: reach.pages });
     compiler.post(request);
   }
@@ -271,8 +275,9 @@ export class Jit {
   }
 
   #compileNow(op: number): void {
+    const window = this.#options.window.forCode();
     const reach = this.#reachOf(op);
-    this.#timed(() => this.#install(op, reach.pages, this.#compileHere(this.#request(op, reach))));
+    this.#timed(() => this.#install(op, reach.pages, this.#compileHere(this.#request(op, reach, window))));
   }
 
   /** The pc is at the op. */
@@ -294,7 +299,7 @@ export class Jit {
     return { pages, callees: callees.filter((index) => add(pageOf(index))) };
   }
 
-  #request(op: number, { pages, callees }: Reach): CompileRequest {
+  #request(op: number, { pages, callees }: Reach, window: CodeWindow | undefined): CompileRequest {
     const { words, vcpu, noticesInexact, isAligned } = this.#options;
     const home = pages.get(0)!;
     const other = (offset: number, from?: number, to?: number): OtherPage[] => {
@@ -310,6 +315,7 @@ export class Jit {
       small: words.u8.length <= 2 ** 31,
       asksExactness: noticesInexact(),
       aligned: isAligned(),
+      window,
       ...this.#copyOf(home),
       entry: (op - home) / OP_SIZE,
       others: [

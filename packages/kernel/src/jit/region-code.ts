@@ -46,7 +46,7 @@ class RegionCode {
     this.#code = code;
     this.#nodes = region.nodes;
     this.#entries = entriesOf(region);
-    this.#facts = analyse(region.nodes);
+    this.#facts = analyse(region.nodes, imports.window?.pointers ?? 0);
     this.#nodeOf = new Map(region.nodes.map((node) => [node.block, node]));
     this.#emitter = new RegionEmitter(code, imports, region.entry);
   }
@@ -55,13 +55,15 @@ class RegionCode {
     const footprints = this.#nodes.flatMap(({ block }) => block.ops.map(({ footprint }) => footprint));
     const hasCases = this.#nodes.some(({ block }) => block.cases.length > 0);
     const { live, liveWithin } = this.#facts;
+    const facts = [...this.#facts.ops.values()].flat();
     this.#emitter.begin(live, this.#entries.length > 1 ? liveWithin : undefined, {
       pc:
         hasCases ||
         this.#nodes.some(({ block }) => leavesPage(block)) ||
         footprints.some((each) => each.usesPc || comesBack(each)),
-      memory: footprints.some(({ usesMemory }) => usesMemory),
-      chasing: [...this.#facts.ops.values()].flat().some(({ isChasing }) => isChasing),
+      memory: facts.some(({ op, hasWindow }) => op.footprint.usesMemory && !hasWindow),
+      chasing: facts.some(({ isChasing, hasWindow }) => isChasing && !hasWindow),
+      window: facts.some(({ hasWindow }) => hasWindow),
       fp: footprints.some(({ usesFp }) => usesFp),
       fpNeeds: new Set(footprints.flatMap(({ fpNeeds }) => fpNeeds)),
       back: hasCases || this.#nodes.some(({ block }) => mayPoll(block)),

@@ -9,7 +9,7 @@ import type { AccessForm, BranchKind, Emitter, Float, I32, I64, Reach, V128, Var
 import { NOWHERE } from '../interp/frame.ts';
 import { LEAVE_INTERRUPT } from '../interp/leave.ts';
 import { elementSize, formOf, quadForm, STORES } from '../interp/memory-emitter.ts';
-import { FORM_ZERO_BLOCK } from '../interp/slow-path.ts';
+import { FORM_UNPRIVILEGED, FORM_ZERO_BLOCK } from '../interp/slow-path.ts';
 import { OP_SIZE } from '../interp/uop.ts';
 import { ACCESS_ORDERED, ACCESS_WRITE } from '../mmu/access.ts';
 import { REGIME_STACK_UNALIGNED } from '../mmu/regime.ts';
@@ -18,6 +18,7 @@ import { comesBack } from './footprint.ts';
 import { RegionExits } from './region-exits.ts';
 import { pageOf } from './pages.ts';
 import type { Block } from './region.ts';
+import type { CodeWindow } from '../mmu/window-search.ts';
 import type { Label, Local } from '../wasm/code.ts';
 import { I64_TYPE } from '../wasm/opcode.ts';
 import { PASSED } from './region-state.ts';
@@ -71,8 +72,36 @@ export class RegionEmitter extends RegionExits implements Emitter {
 
   // ---- memory
 
-  /** A branch for each question: V8 fuses a comparison with its branch, but not the conjunction of two. */
+  /** The place of an access in memory; if it has none, or faults, the op is left. */
   #place(address: Var<I64>, form: number, bytes: number): Var<I32> {
+    const { window } = this.imports;
+    const isOpen = window && this.facts.hasWindow && (form & FORM_UNPRIVILEGED) === 0;
+    return isOpen ? this.#inWindow(window, address, form, bytes) : this.#byEntry(address, form, bytes);
+  }
+
+  /** What is outside of the window is found by its entry of the TLB. */
+  #inWindow({ start, host }: CodeWindow, address: Var<I64>, form: number, bytes: number): Var<I32> {
+    const { code, i32, i64, imports } = this;
+    const offset = code.letI64(i64.sub(address.get(), i64.const(start)));
+    const place = code.letI32(i32.add(i32.wrap_i64(offset.get()), i32.const(host)));
+    code.ifUnlikely(i64.ge_u(offset.get(), this.windowSize!.get()), () => {
+      const sum = this.lookup(address, form);
+      place.set(i32.wrap_i64(sum.get()));
+      const crosses = (): I32 => i32.gt_u(i32.and(place.get(), i32.const(4095)), i32.const(4096 - bytes));
+      this.leaveOpIf(bytes === 1 ? this.missed(sum) : i32.or(this.missed(sum), crosses()));
+    });
+    const isOrdered = (form & ACCESS_ORDERED) !== 0;
+    if (imports.aligned && (form & FORM_ZERO_BLOCK) !== 0) {
+      this.leaveOpIf(i32.const(1)); // Device memory refuses it
+    } else if (imports.aligned || isOrdered) {
+      const element = isOrdered ? bytes : elementSize(form);
+      if (element > 1) this.leaveOpIf(i32.and(place.get(), i32.const(element - 1)));
+    }
+    return place;
+  }
+
+  /** A branch for each question: V8 fuses a comparison with its branch, but not the conjunction of two. */
+  #byEntry(address: Var<I64>, form: number, bytes: number): Var<I32> {
     const { code, i32 } = this;
     const sum = this.lookup(address, form, this.#near(address, bytes));
     this.leaveOpIf(this.missed(sum));
@@ -100,7 +129,7 @@ export class RegionEmitter extends RegionExits implements Emitter {
   /** A branch, which is predicted, in place of the entry, which would be waited for. */
   protected override guessed(entry: I64): I64 {
     const { code } = this;
-    if (!this.facts.isChasing) return entry;
+    if (!this.facts.isChasing || this.facts.hasWindow) return entry;
     const found = code.letI64(entry);
     const guess = code.letI64(this.likelyEntry!.get());
     code.ifUnlikely(this.i64.ne(found.get(), guess.get()), () => guess.set(found.get()));
@@ -305,6 +334,7 @@ export class RegionEmitter extends RegionExits implements Emitter {
     code.ifUnlikely(i32.ne(unaligned, this.state32(REGIME_STACK_UNALIGNED)), () => {
       code.store('i64.store', this.vcpu.get(), stack.get(), SP_SLOT);
       code.call(this.imports.stackMoved);
+      this.loadWindow();
     });
   }
 }

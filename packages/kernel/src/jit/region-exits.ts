@@ -196,6 +196,7 @@ export abstract class RegionExits extends RegionState {
     this.start({ general: 0, vector: 0, flags: false });
     this.reload(this.facts.reload);
     this.loadFpMode();
+    this.loadWindow();
   }
 
   /** Calls the region at an op of the page, and goes on behind the instruction if it comes back there. */

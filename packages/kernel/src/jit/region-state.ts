@@ -12,8 +12,10 @@ import {
   SP_SLOT,
   TLB_BASE,
   V,
+  WINDOW_SIZE,
   X,
 } from '../state/vcpu-state.ts';
+import type { CodeWindow } from '../mmu/window-search.ts';
 import type { Code, Local } from '../wasm/code.ts';
 import { F32_TYPE, F64_TYPE, I32_TYPE, I64_TYPE, V128_TYPE } from '../wasm/opcode.ts';
 import type { OpFacts } from './data-flow.ts';
@@ -37,6 +39,8 @@ export interface CodeForm {
   readonly asksExactness: boolean;
   /** Accesses must be aligned: REGIME_ALIGNED. */
   readonly aligned: boolean;
+  /** The window, if the code may gain by it: mmu/window.ts. */
+  readonly window: CodeWindow | undefined;
 }
 
 /** What regions call: functions of the interpreter's module. */
@@ -114,6 +118,7 @@ export abstract class RegionState extends RegionFlags {
   protected asked = 0;
   readonly #fpFails = new Map<FpNeed, Local<I32>>();
   protected tlbBase: Local<I32> | undefined;
+  protected windowSize: Local<I64> | undefined;
   protected likelyEntry: Local<I64> | undefined;
   protected fpTrap: Local<I32> | undefined;
   protected runPage: Local<I32> | undefined;
@@ -142,6 +147,7 @@ export abstract class RegionState extends RegionFlags {
       readonly pc: boolean;
       readonly memory: boolean;
       readonly chasing: boolean;
+      readonly window: boolean;
       readonly fp: boolean;
       readonly fpNeeds: ReadonlySet<FpNeed>;
       readonly back: boolean;
@@ -161,6 +167,8 @@ export abstract class RegionState extends RegionFlags {
       return local;
     };
     if (uses.memory) this.tlbBase = word(TLB_BASE);
+    if (uses.window) this.windowSize = code.local<I64>(I64_TYPE);
+    this.loadWindow();
     if (uses.chasing) {
       this.likelyEntry = code.local<I64>(I64_TYPE);
       this.likelyEntry.set(this.state64(LIKELY_ENTRY));
@@ -452,6 +460,11 @@ export abstract class RegionState extends RegionFlags {
     this.passed &= PASSED.fp;
   }
 
+  /** Holds for as long as the TLB is not flushed. */
+  protected loadWindow(): void {
+    this.windowSize?.set(this.state64(WINDOW_SIZE));
+  }
+
   override fpFails(need: FpNeed): I32 {
     this.asked = PASSED[need];
     if ((this.passed & this.asked) !== 0) return this.i32.const(0);
@@ -472,7 +485,8 @@ export abstract class RegionState extends RegionFlags {
   }
 
   protected tlb(): I32 {
-    return this.tlbBase!.get();
+    // What has a window seldom needs it.
+    return this.facts.hasWindow ? this.state32(TLB_BASE) : this.tlbBase!.get();
   }
 
   protected override missed(sum: Var<I64>): I32 {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { decodedPage, plan, requestOf } from '../../test/compile-request.ts';
 import { functionBodies, loopBody, type WasmOp } from '../../test/wasm-body.ts';
 import { OP_IMM } from '../interp/uop.ts';
-import { regionCompiler } from './compiler.ts';
+import { regionCompiler, type CompileRequest } from './compiler.ts';
 
 /*
  * What is emitted for a hot loop is what makes the JIT fast, and no result shows it: so it is counted here. Exits do not
@@ -12,8 +12,8 @@ import { regionCompiler } from './compiler.ts';
 const compile = regionCompiler(plan);
 
 /** The function of the region that begins with these words. */
-function regionOf(code: readonly number[]): WasmOp[] {
-  const { code: bytes, entries } = compile(requestOf({ page: decodedPage(code), entry: 0 }));
+function regionOf(code: readonly number[], form: Partial<CompileRequest> = {}): WasmOp[] {
+  const { code: bytes, entries } = compile(requestOf({ page: decodedPage(code), entry: 0, ...form }));
   expect(entries[0]).toBe(0);
   // Behind it are those of the entries within.
   return functionBodies(bytes).at(-entries.length)!;
@@ -58,6 +58,37 @@ describe('a counted loop', () => {
     const additions = loop.filter(({ name }, i) => name === 'i32.add' && loop[i + 1]?.name === 'local_set');
     expect(additions).toHaveLength(1);
   });
+});
+
+describe('a loop of accesses of which the first two are in the window', () => {
+  const pointers = (1 << 1) | (1 << 2);
+  const loop = loopBody(
+    regionOf(
+      [
+        0xf940_0023, // ldr x3, [x1]
+        0xf900_0043, // str x3, [x2]
+        0xf940_03e4, // ldr x4, [sp]
+        0x8b04_0000, // add x0, x0, x4
+        0xf100_04a5, // subs x5, x5, #1
+        0x54ff_ff61, // b.ne ldr
+        0xd65f_03c0, // ret
+      ],
+      { window: { start: 0x4000_0000n, host: 0x50_0000, pointers } },
+    ),
+  );
+
+  test('asks the TLB only for the third', () => {
+    expect(countOf(loop, /load/)).toBe(3);
+    expect(countOf(loop, /store/)).toBe(1);
+  });
+
+  test('has the place of the window as numbers', () => {
+    const hasNumber = (value: number): WasmOp[] =>
+      loop.filter(({ name, operands }) => /const/.test(name) && operands[0] === value);
+    expect([hasNumber(0x4000_0000), hasNumber(0x50_0000)].map(({ length }) => length)).toEqual([2, 2]);
+  });
+
+  test('looks at the alignment of the third', () => expect(countOf(loop, 'i32.and')).toBe(1));
 });
 
 describe('flags', () => {

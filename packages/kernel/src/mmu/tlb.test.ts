@@ -411,7 +411,8 @@ describe('the log of fills', () => {
     machine.setMemslots(
       Array.from({ length: copies }, (_, i) => ({ gpa: RAM + i * RAM_SIZE, length: RAM_SIZE, user: RAM_AT })),
     );
-    tables.map(VA & ~0x3fff_ffffn, RAM, attributes, 1);
+    // What may not be written to lies in no window.
+    tables.map(VA & ~0x3fff_ffffn, RAM, attributes | READ_ONLY, 1);
   };
 
   test.each([

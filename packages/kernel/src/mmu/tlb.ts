@@ -26,6 +26,7 @@ import {
   TLB_TABLE_SIZE,
 } from '../state/vcpu-state.ts';
 import type { I32, PureOps } from '../wasm/pure.ts';
+import { dropNonGlobalWindow, dropWindow, dropWindowAt } from './window.ts';
 
 export const TLB_TABLES = 4;
 /** The last page of 4 GiB. */
@@ -67,6 +68,7 @@ export class Tlb {
     this.#vcpu.set32(FILL_LOG_NON_GLOBAL, 0);
     this.#vcpu.set32(NO_MEMORY_KEY, NO_KEY);
     this.#clearBitmaps();
+    dropWindow(this.#vcpu);
     this.flushFetch();
   }
 
@@ -95,6 +97,7 @@ export class Tlb {
     this.#clearLogged(FILL_LOG_GLOBAL);
     this.#clearLogged(FILL_LOG_NON_GLOBAL);
     this.#clearBitmaps();
+    dropWindow(this.#vcpu);
     this.flushFetch();
   }
 
@@ -102,6 +105,7 @@ export class Tlb {
   flushNonGlobal(): void {
     this.#vcpu.set32(NO_MEMORY_KEY, NO_KEY);
     this.#clearLogged(FILL_LOG_NON_GLOBAL);
+    dropNonGlobalWindow(this.#vcpu);
     this.flushFetch();
   }
 
@@ -120,7 +124,7 @@ export class Tlb {
   /**
    * What TLBI by VA asks for.
    *
-   * @param page - VA[43:12]; only the low 20 bits select an entry. Where the page lies in a larger mapping, all that
+   * @param page - VA[55:12]; only the low 20 bits select an entry. Where the page lies in a larger mapping, all that
    *   may have come from that mapping goes: a guest sends one TLBI for a block.
    */
   flushPage(page: number): void {
@@ -133,6 +137,7 @@ export class Tlb {
     const large = this.#hasBit(LARGE_MAPPINGS, slot);
     const from = large ? slot & ~(STRETCH - 1) : slot;
     const count = large ? STRETCH : 1;
+    dropWindowAt(this.#vcpu, page - (slot - from), count);
     for (let table = 0; table < TLB_TABLES; table++) {
       const start = this.#vcpu.base + TLB + table * TLB_TABLE_SIZE;
       for (let i = from; i < from + count; i++) this.#clear(start + 8 * i);

@@ -20,6 +20,7 @@ import {
   TLB,
   TLB_TABLE_SIZE,
   WALK_LEAF,
+  WALK_SIZE,
 } from '../state/vcpu-state.ts';
 import { GUEST_VM, MEMSLOT_FLAGS, MEMSLOT_GPA, MEMSLOT_USER_ADDRESS } from '../state/vm-state.ts';
 import type { Local } from '../wasm/code.ts';
@@ -82,7 +83,7 @@ const DESC_ATTRIBUTE_INDEX = 2; // AttrIndx[2:0]
 const DESC_USER = 6; // AP[1]
 const DESC_READ_ONLY = 7; // AP[2]
 const DESC_ACCESS = 10; // AF
-const DESC_NON_GLOBAL = 11; // nG
+export const DESC_NON_GLOBAL = 11; // nG
 const DESC_PXN = 53;
 const DESC_UXN = 54;
 const TABLE_PXN = 59;
@@ -351,9 +352,9 @@ function emitTranslate(
       code.end();
 
       code.store('i64.store', vcpu.get(), descriptor.get(), WALK_LEAF);
-      const offsetMask = code.letI64(
-        i64.sub(i64.shl(i64.const(1), i64.extend_i32_u(shift.get())), i64.const(1)),
-      );
+      const size = code.letI64(i64.shl(i64.const(1), i64.extend_i32_u(shift.get())));
+      code.store('i64.store', vcpu.get(), size.get(), WALK_SIZE);
+      const offsetMask = code.letI64(i64.sub(size.get(), i64.const(1)));
       pa.set(
         i64.or(
           i64.and(
@@ -424,6 +425,7 @@ function emitTranslate(
       device.set(i32.const(1));
       checkAlignment();
       code.store('i64.store', vcpu.get(), i64.const(0), WALK_LEAF);
+      code.store('i64.store', vcpu.get(), i64.const(1n << BigInt(PHYSICAL_BITS)), WALK_SIZE);
     },
   );
 

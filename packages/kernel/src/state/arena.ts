@@ -8,7 +8,7 @@ import { DEFAULT_PROFILE, PROFILES } from '@vkvm/uapi';
 import type { Words } from './words.ts';
 
 /** Changes with any offset of state/ that threads or snapshots share. */
-export const LAYOUT_VERSION = 10;
+export const LAYOUT_VERSION = 11;
 const MAGIC = 0x4d56_4b56; // "VKVM"
 
 /** Below it nothing is ever mapped: small literal pointers fall here. */

@@ -70,6 +70,10 @@ export const NO_KEY = 0xfff;
  */
 export const LAST_ENTRY = 0x1d0;
 export const LIKELY_ENTRY = 0x1d8;
+/** At how many addresses of the window an access may begin at the current exception level. 64 bits. Derived. */
+export const WINDOW_SIZE = 0x1e0;
+/** Of the last walk that found a leaf descriptor: the size of its mapping in bytes. 64 bits. */
+export const WALK_SIZE = 0x1e8;
 
 /** Vector registers v0 to v31, sixteen bytes each. */
 export const V = 0x200;
@@ -172,6 +176,17 @@ export const FETCH_TLB_SIZE = 0x4000;
 /** One bit for each 2 MiB of VA[31:21]: a TLB entry in it came from a leaf of over 4 KiB, or of over 2 MiB. 256 bytes. */
 export const LARGE_MAPPINGS = 0x1_8000;
 export const HUGE_MAPPINGS = 0x1_8100;
+/**
+ * The window: mmu/window.ts. Its first address (u64), which lies at a user address (u32); its bytes (u64), 0 = there is
+ * none; its exception level, and whether its mapping is not global.
+ */
+export const WINDOW_START = 0x1_8200;
+export const WINDOW_BYTES = 0x1_8208;
+export const WINDOW_HOST = 0x1_8210;
+export const WINDOW_LEVEL = 0x1_8214;
+export const WINDOW_NON_GLOBAL = 0x1_8218;
+/** While it is looked for: how many mappings may still be looked at. */
+export const WINDOW_PROBES = 0x1_821c;
 /** Logs of filled TLB entries, global and non-global: a count, then u32 entry addresses. */
 export const FILL_LOG_GLOBAL = 0x2_0300;
 export const FILL_LOG_NON_GLOBAL = 0x6_0340;
