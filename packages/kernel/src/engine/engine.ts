@@ -212,7 +212,7 @@ export class Engine {
         vm: new Block(words, vm),
         translate,
         stretch,
-        moved: () => this.#jit?.dropAll(),
+        dropCode: () => this.#jit?.dropAll(),
       });
       this.#jit = new Jit({
         isEager: tier !== 'hot',

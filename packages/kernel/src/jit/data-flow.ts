@@ -2,13 +2,14 @@
  * Which registers a region has to load when it is entered, which it has to write back where it is left, and which
  * flags nobody reads.
  */
+import type { CodeWindow } from '../mmu/window-search.ts';
 import { chasingLoads } from './chasing.ts';
 import { comesBack } from './footprint.ts';
 import { successors as successorsOf, type Node } from './graph.ts';
 import { goesOn, leavesPage, type RegionOp } from './region.ts';
 import { copyOf, NO_REGISTERS, noRegisters, registersOf, type RegisterSet } from './registers.ts';
 import { TableAccesses } from './table-access.ts';
-import { windowAccesses } from './window-access.ts';
+import { windowAccesses, type WindowAccess } from './window-access.ts';
 
 /** @returns whether the set has become larger */
 function add(set: RegisterSet, more: Readonly<RegisterSet>): boolean {
@@ -35,7 +36,7 @@ export interface OpFacts {
   /** See {@link TableAccesses.reachOf}. */
   readonly tableReach: number | undefined;
   /** It is one of {@link windowAccesses}. */
-  readonly hasWindow: boolean;
+  readonly window: WindowAccess | undefined;
 }
 
 export interface RegionFacts {
@@ -58,7 +59,7 @@ interface OpSets {
   readonly reload: RegisterSet;
   readonly isChasing: boolean;
   readonly tableReach: number | undefined;
-  readonly hasWindow: boolean;
+  readonly window: WindowAccess | undefined;
 }
 
 interface BlockSets {
@@ -72,9 +73,9 @@ interface BlockSets {
   readonly live: RegisterSet;
 }
 
-/** @param nodes - in reverse post-order @param pointers - see {@link windowAccesses} */
-export function analyse(nodes: readonly Node[], pointers: number): RegionFacts {
-  const blocks = setsOf(nodes, pointers);
+/** @param nodes - in reverse post-order @param window - for {@link windowAccesses} */
+export function analyse(nodes: readonly Node[], window: CodeWindow | undefined): RegionFacts {
+  const blocks = setsOf(nodes, window);
   spreadDirty(blocks);
   while (blocks.toReversed().map(spreadLive).includes(true));
   const { live } = blocks[0]!;
@@ -91,9 +92,9 @@ export function analyse(nodes: readonly Node[], pointers: number): RegionFacts {
   };
 }
 
-function setsOf(nodes: readonly Node[], pointers: number): readonly BlockSets[] {
+function setsOf(nodes: readonly Node[], window: CodeWindow | undefined): readonly BlockSets[] {
   const chasing = chasingLoads(nodes);
-  const inWindow = windowAccesses(nodes, pointers);
+  const inWindow = windowAccesses(nodes, window);
   const blocks = nodes.map((node) => {
     const tables = new TableAccesses();
     const { block } = node;
@@ -114,7 +115,7 @@ function setsOf(nodes: readonly Node[], pointers: number): readonly BlockSets[] 
         reload: noRegisters(),
         isChasing: tableReach === undefined && chasing.has(op),
         tableReach,
-        hasWindow: inWindow.has(op),
+        window: inWindow.get(op),
       };
     });
     const { takenIndex, nextIndex, taken, next } = block;

@@ -186,7 +186,7 @@ export class Jit {
   /** Guest code was left at an op because it was time for a sample. */
   sample(op: number): void {
     const { vcpu, window } = this.#options;
-    window.restore();
+    window.sample();
     const retired = vcpu.getNumber(INSTRUCTIONS);
     const interpreted = retired - vcpu.getNumber(COMPILED_INSTRUCTIONS);
     const weight = Math.min(this.#interval / INTERVAL, MAX_WEIGHT);

@@ -46,7 +46,7 @@ class RegionCode {
     this.#code = code;
     this.#nodes = region.nodes;
     this.#entries = entriesOf(region);
-    this.#facts = analyse(region.nodes, imports.window?.pointers ?? 0);
+    this.#facts = analyse(region.nodes, imports.window);
     this.#nodeOf = new Map(region.nodes.map((node) => [node.block, node]));
     this.#emitter = new RegionEmitter(code, imports, region.entry);
   }
@@ -61,9 +61,9 @@ class RegionCode {
         hasCases ||
         this.#nodes.some(({ block }) => leavesPage(block)) ||
         footprints.some((each) => each.usesPc || comesBack(each)),
-      memory: facts.some(({ op, hasWindow }) => op.footprint.usesMemory && !hasWindow),
-      chasing: facts.some(({ isChasing, hasWindow }) => isChasing && !hasWindow),
-      window: facts.some(({ hasWindow }) => hasWindow),
+      memory: facts.some(({ op, window }) => op.footprint.usesMemory && !window),
+      chasing: facts.some(({ isChasing, window }) => isChasing && !window),
+      window: facts.some(({ window }) => window !== undefined),
       fp: footprints.some(({ usesFp }) => usesFp),
       fpNeeds: new Set(footprints.flatMap(({ fpNeeds }) => fpNeeds)),
       back: hasCases || this.#nodes.some(({ block }) => mayPoll(block)),

@@ -75,21 +75,18 @@ export class RegionEmitter extends RegionExits implements Emitter {
   /** The place of an access in memory; if it has none, or faults, the op is left. */
   #place(address: Var<I64>, form: number, bytes: number): Var<I32> {
     const { window } = this.imports;
-    const isOpen = window && this.facts.hasWindow && (form & FORM_UNPRIVILEGED) === 0;
+    const isOpen = window && this.facts.window && (form & FORM_UNPRIVILEGED) === 0;
     return isOpen ? this.#inWindow(window, address, form, bytes) : this.#byEntry(address, form, bytes);
   }
 
-  /** What is outside of the window is found by its entry of the TLB. */
+  /** What is outside of the window is seldom meant. */
   #inWindow({ start, host }: CodeWindow, address: Var<I64>, form: number, bytes: number): Var<I32> {
     const { code, i32, i64, imports } = this;
     const offset = code.letI64(i64.sub(address.get(), i64.const(start)));
     const place = code.letI32(i32.add(i32.wrap_i64(offset.get()), i32.const(host)));
-    code.ifUnlikely(i64.ge_u(offset.get(), this.windowSize!.get()), () => {
-      const sum = this.lookup(address, form);
-      place.set(i32.wrap_i64(sum.get()));
-      const crosses = (): I32 => i32.gt_u(i32.and(place.get(), i32.const(4095)), i32.const(4096 - bytes));
-      this.leaveOpIf(bytes === 1 ? this.missed(sum) : i32.or(this.missed(sum), crosses()));
-    });
+    const isOutside = i64.ge_u(offset.get(), this.windowSize!.get());
+    if (this.facts.window === 'leaves') this.leaveOpIf(isOutside);
+    else code.ifUnlikely(isOutside, () => this.#findOutside(place, address, form, bytes));
     const isOrdered = (form & ACCESS_ORDERED) !== 0;
     if (imports.aligned && (form & FORM_ZERO_BLOCK) !== 0) {
       this.leaveOpIf(i32.const(1)); // Device memory refuses it
@@ -98,6 +95,14 @@ export class RegionEmitter extends RegionExits implements Emitter {
       if (element > 1) this.leaveOpIf(i32.and(place.get(), i32.const(element - 1)));
     }
     return place;
+  }
+
+  #findOutside(place: Local<I32>, address: Var<I64>, form: number, bytes: number): void {
+    const { i32 } = this;
+    const sum = this.lookup(address, form);
+    place.set(i32.wrap_i64(sum.get()));
+    const crosses = (): I32 => i32.gt_u(i32.and(place.get(), i32.const(4095)), i32.const(4096 - bytes));
+    this.leaveOpIf(bytes === 1 ? this.missed(sum) : i32.or(this.missed(sum), crosses()));
   }
 
   /** A branch for each question: V8 fuses a comparison with its branch, but not the conjunction of two. */
@@ -129,7 +134,7 @@ export class RegionEmitter extends RegionExits implements Emitter {
   /** A branch, which is predicted, in place of the entry, which would be waited for. */
   protected override guessed(entry: I64): I64 {
     const { code } = this;
-    if (!this.facts.isChasing || this.facts.hasWindow) return entry;
+    if (!this.facts.isChasing || this.facts.window) return entry;
     const found = code.letI64(entry);
     const guess = code.letI64(this.likelyEntry!.get());
     code.ifUnlikely(this.i64.ne(found.get(), guess.get()), () => guess.set(found.get()));

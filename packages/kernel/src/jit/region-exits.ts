@@ -5,7 +5,7 @@ import { COLD_LEAVE, COLD_LEAVE_WITH_PC, COLD_RETURN } from '../interp/frame.ts'
 import { KICK } from '../interp/handlers.ts';
 import { LEAVE_BUDGET, LEAVE_PORT } from '../interp/leave.ts';
 import { OP_SIZE } from '../interp/uop.ts';
-import { ACC, LEAVE, OP, PC } from '../state/vcpu-state.ts';
+import { ACC, LEAVE, OP, PC, WINDOW_MISSES } from '../state/vcpu-state.ts';
 import type { Label, Local } from '../wasm/code.ts';
 import { I32_TYPE } from '../wasm/opcode.ts';
 import { RegionState } from './region-state.ts';
@@ -46,6 +46,9 @@ export abstract class RegionExits extends RegionState {
   /** Leaves the instruction at hand to the interpreter. @param flags - somebody reads the flags */
   protected leaveOp(flags: boolean): void {
     this.spill(flags);
+    if (this.facts.window === 'leaves') {
+      this.setState32(WINDOW_MISSES, this.i32.add(this.state32(WINDOW_MISSES), this.i32.const(1)));
+    }
     const alone = this.imports.aloneAt(this.index);
     if (alone === undefined) return this.toInterpreter(this.index);
     // The op itself leads back here.

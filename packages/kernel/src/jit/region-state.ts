@@ -486,7 +486,7 @@ export abstract class RegionState extends RegionFlags {
 
   protected tlb(): I32 {
     // What has a window seldom needs it.
-    return this.facts.hasWindow ? this.state32(TLB_BASE) : this.tlbBase!.get();
+    return this.facts.window ? this.state32(TLB_BASE) : this.tlbBase!.get();
   }
 
   protected override missed(sum: Var<I64>): I32 {

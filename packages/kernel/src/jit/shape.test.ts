@@ -73,7 +73,7 @@ describe('a loop of accesses of which the first two are in the window', () => {
         0x54ff_ff61, // b.ne ldr
         0xd65f_03c0, // ret
       ],
-      { window: { start: 0x4000_0000n, host: 0x50_0000, pointers } },
+      { window: { start: 0x4000_0000n, host: 0x50_0000, pointers, mayLeave: true } },
     ),
   );
 
@@ -89,6 +89,39 @@ describe('a loop of accesses of which the first two are in the window', () => {
   });
 
   test('looks at the alignment of the third', () => expect(countOf(loop, 'i32.and')).toBe(1));
+});
+
+describe('accesses by x1, x2 and x6', () => {
+  const START = 0x4000_0000;
+  const regionFor = (pointers: number, mayLeave: boolean): WasmOp[] =>
+    regionOf(
+      [
+        0xf940_0023, // ldr x3, [x1]
+        0xf900_0043, // str x3, [x2]
+        0xf940_00c4, // ldr x4, [x6]
+        0xf100_04a5, // subs x5, x5, #1
+        0x54ff_ff81, // b.ne ldr
+        0xd65f_03c0, // ret
+      ],
+      { window: { start: BigInt(START), host: 0x50_0000, pointers, mayLeave } },
+    );
+  const inWindow = (ops: readonly WasmOp[]): number =>
+    ops.filter(({ name, operands }) => name === 'i64_const' && operands[0] === START).length;
+  const lookups = (ops: readonly WasmOp[]): number => countOf(ops, 'i32.shl');
+
+  test.each([
+    ['of one that', 1 << 1, 1, 2],
+    ['of all if most of them', (1 << 1) | (1 << 2), 3, 1],
+    ['of all that', (1 << 1) | (1 << 2) | (1 << 6), 3, 0],
+  ])('look into the window: the one %s pointed there', (_which, pointers, windows, entries) => {
+    const ops = regionFor(pointers, true);
+    expect([inWindow(ops), lookups(ops)]).toEqual([windows, entries]);
+  });
+
+  test('look into the TLB besides if they may not leave', () => {
+    const ops = regionFor((1 << 1) | (1 << 2) | (1 << 6), false);
+    expect([inWindow(ops), lookups(ops)]).toEqual([3, 3]);
+  });
 });
 
 describe('flags', () => {

@@ -2,15 +2,20 @@ import { KVM_MEM_LOG_DIRTY_PAGES, KVM_MEM_READONLY } from '@vkvm/uapi';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { CODE, FlatMachine, NOWHERE, RAM, RAM_AT, RAM_SIZE } from '../../test/flat-machine.ts';
 import { DEVICE, NON_GLOBAL, PageTables, READ_ONLY, USER } from '../../test/page-tables.ts';
+import { createCompiler } from '../engine/engine.ts';
+import type { CompileAnswer } from '../jit/compiler.ts';
 import {
   FAULT_VA,
   SYNDROME,
   WINDOW_BYTES,
   WINDOW_HOST,
+  WINDOW_MISSES,
   WINDOW_SIZE,
   WINDOW_START,
 } from '../state/vcpu-state.ts';
+import { INSTRUCTIONS } from '../state/engine-stats.ts';
 import { GUEST_VM } from '../state/vm-state.ts';
+import type { CodeWindow } from './window-search.ts';
 
 const PAGE = 0x1000;
 const MIB = 0x10_0000;
@@ -40,9 +45,10 @@ function mapPages(attributes = 0n, va = VA, gpa = DATA, pages = PAGES): void {
   }
 }
 
-/** The window when code has been compiled with x1 at an address. */
-function windowAt(va: bigint): ReturnType<typeof found> {
-  machine.setX(1, va);
+/** The window when code has been compiled with the stack at an address, and x1 at another. */
+function windowAt(va: bigint, pointer = va): ReturnType<typeof found> {
+  machine.setSp(va);
+  machine.setX(1, pointer);
   machine.engine.flushCodeRange(machine.userOf(CODE), 4);
   machine.run(CODE, 1);
   return found();
@@ -120,7 +126,23 @@ describe('the window', () => {
     tables.map(va, RAM, 0n, 1);
     tables.use();
     expect(windowAt(va)).toEqual({ start: va, bytes: RAM_SIZE / 4, host: RAM_AT });
-    expect(windowAt(va + BigInt(RAM_SIZE / 2))).toEqual({ start: va, bytes: RAM_SIZE / 4, host: RAM_AT });
+    expect(windowAt(va, va + BigInt(RAM_SIZE / 2))).toEqual({ start: va, bytes: RAM_SIZE / 4, host: RAM_AT });
+  });
+
+  test('is around the stack, or there is none', () => {
+    mapPages();
+    mapPages(0n, VA + 0x4000_0000n, DATA + PAGE, 2);
+    tables.use();
+    expect(windowAt(VA + 0x4000_0000n, VA)).toBeUndefined();
+  });
+
+  test('is not looked for around a stack that was in none, for some time', () => {
+    tables.use();
+    expect(windowAt(VA)).toBeUndefined();
+    mapPages();
+    expect(windowAt(VA)).toBeUndefined();
+    machine.run(CODE, 10_000);
+    expect(windowAt(VA)).toEqual(WHOLE);
   });
 
   test('is a memslot without the MMU', () => {
@@ -138,7 +160,7 @@ describe('the window', () => {
     tables.use();
     windowAt(VA);
     mapPages(0n, vaOf(PAGES), DATA + PAGES * PAGE, 50);
-    expect(windowAt(vaOf(PAGES + 20))).toEqual({ ...WHOLE, bytes: (PAGES + 50) * PAGE });
+    expect(windowAt(VA, vaOf(PAGES + 20))).toEqual({ ...WHOLE, bytes: (PAGES + 50) * PAGE });
   });
 
   test('moves to what is larger, a few times', () => {
@@ -194,8 +216,7 @@ describe('the window', () => {
   test('is not there while accesses by SP fault', () => {
     mapPages();
     tables.use(SA);
-    machine.setSp(VA + 8n);
-    expect(windowAt(VA)).toBeUndefined();
+    expect(windowAt(VA + 8n)).toBeUndefined();
   });
 
   test('is looked for unnoticed', () => {
@@ -205,6 +226,70 @@ describe('the window', () => {
     for (const word of words) machine.vcpu.set64(word, 0x1234n);
     expect(windowAt(VA)).toEqual(WHOLE);
     expect(words.map((word) => machine.vcpu.get64(word))).toEqual([0x1234n, 0x1234n]);
+  });
+});
+
+describe('an access that was expected in the window', () => {
+  const PROGRAM = [
+    0xf940_0023, // ldr x3, [x1]
+    0x8b05_0021, // add x1, x1, x5
+    0xf940_0044, // ldr x4, [x2]
+    0x17ff_fffd, // b ldr
+  ];
+  /** What code was compiled for, each time. */
+  let windows: (CodeWindow | undefined)[] = [];
+
+  beforeEach(() => {
+    windows = [];
+    const compile = createCompiler();
+    const answers: CompileAnswer[] = [];
+    machine = new FlatMachine(false, 'hot', {
+      post: (request) => {
+        windows.push(request.window);
+        answers.push(compile(request));
+      },
+      take: () => answers.shift(),
+    });
+    tables = new PageTables(machine);
+    tables.mapCode(CODE);
+    machine.place(CODE, PROGRAM);
+    mapPages();
+    mapPages(0n, VA + 0x4000_0000n, DATA + PAGE);
+    tables.use();
+    machine.setSp(VA);
+    machine.setX(1, VA);
+    machine.setX(2, vaOf(7));
+    machine.run(CODE, 1 << 20);
+  });
+
+  test('is left to the interpreter', () =>
+    expect(windows).toEqual([
+      { start: VA, host: hostOf(DATA), pointers: (1 << 1) | (1 << 2) | (1 << 31), mayLeave: true },
+    ]));
+
+  test('is looked for in the TLB as well when it is elsewhere too often', () => {
+    machine.setX(1, VA + 0x4000_0000n);
+    machine.resume(1 << 21);
+    expect(windows.map((window) => window?.mayLeave)).toEqual([true, false]);
+  });
+
+  test('is left to the interpreter when that was not for long', () => {
+    for (let time = 0; time < 10; time++) {
+      machine.vcpu.setNumber(INSTRUCTIONS, machine.vcpu.getNumber(INSTRUCTIONS) + 2 ** 28);
+      machine.vcpu.set32(WINDOW_MISSES, 2 ** 20);
+      machine.resume(1 << 20);
+    }
+    expect(windows).toHaveLength(1);
+  });
+
+  test('has the window grow, if it can', () => {
+    for (let pages = PAGES; pages < PAGES + 300; pages += 50) {
+      mapPages(0n, vaOf(pages), DATA + pages * PAGE, 50);
+      machine.setX(1, vaOf(pages));
+      machine.resume(1 << 20);
+    }
+    expect(windows).toHaveLength(1);
+    expect(found()).toEqual({ ...WHOLE, bytes: (PAGES + 300) * PAGE });
   });
 });
 
@@ -250,6 +335,12 @@ describe('the window is dropped', () => {
     machine.write64(tables.entry(vaOf(50), 3), 0n);
     machine.engine.flushTlbVa(vaOf(50));
     expect(goOn()).toEqual({ ...WHOLE, bytes: 50 * PAGE });
+  });
+
+  test('and not made again while the stack is elsewhere', () => {
+    machine.engine.flushTlb();
+    machine.setSp(VA - 16n);
+    expect(goOn()).toBeUndefined();
   });
 
   test('and not made again where something else is mapped', () => {

@@ -1,6 +1,9 @@
 /**
- * Finds the window (window.ts): around what the registers point to when code is compiled, which may gain by it. It looks at
- * each page, so it takes its time, and only a small part of the guest's.
+ * Finds the window (window.ts) when code is compiled, which may gain by it: around the stack, and as far as registers point.
+ * It looks at each page, so it takes its time, and only a small part of the guest's.
+ *
+ * A guest whose stack is mapped page by page has its other memory in pieces, too, or, as Linux, empties the TLB so often
+ * that it is better off without a window.
  */
 import { KVM_MEM_LOG_DIRTY_PAGES } from '@vkvm/uapi';
 import type { Block } from '../state/block.ts';
@@ -16,6 +19,7 @@ import {
   WINDOW_BYTES,
   WINDOW_HOST,
   WINDOW_LEVEL,
+  WINDOW_MISSES,
   WINDOW_NON_GLOBAL,
   WINDOW_PROBES,
   WINDOW_START,
@@ -41,6 +45,8 @@ import {
 import { dropWindow, selectWindow } from './window.ts';
 
 const PAGE = 4096n;
+/** Number of the stack pointer among the registers. */
+const STACK = 31;
 const MAX_64 = (1n << 64n) - 1n;
 
 /** Less is not worth the trouble. */
@@ -53,10 +59,18 @@ const MARGIN = 1024;
  */
 const MAX_PROBES = 0x8000;
 const PROBE_COST = 16_384;
+/** Instructions to wait until a stack is looked at again that was in no window: twice as many each time. */
+const MIN_PATIENCE = 2 ** 12;
+const MAX_PATIENCE = 2 ** 26;
 /** With fewer nothing is begun. */
 const MIN_PROBES = 64;
 /** All code is compiled again when the window is another one. A guest for which that happens more often keeps what it has. */
 const MAX_MOVES = 4;
+/** A miss for each so many instructions takes the time that is gained by not asking in line. */
+const MISS_COST = 4096;
+/** So often there may be more of them; what was so many instructions ago does not count. */
+const MAX_STRIKES = 4;
+const FORGIVEN = 2 ** 28;
 
 /** Where compiled code takes the window to be; and which registers pointed into it, as bits: x0 to x30, SP. */
 export interface CodeWindow {
@@ -64,6 +78,8 @@ export interface CodeWindow {
   /** User address. */
   readonly host: number;
   readonly pointers: number;
+  /** What is expected in the window may be left to the interpreter where it is not. */
+  readonly mayLeave: boolean;
 }
 
 export interface WindowSearchOptions {
@@ -72,8 +88,8 @@ export interface WindowSearchOptions {
   readonly translate: (va: bigint, purpose: number) => number;
   /** See `emitStretch`. */
   readonly stretch: (page: bigint, probes: number, step: 1 | -1, purpose: number) => bigint;
-  /** The window is another one: code that was compiled for it is wrong. */
-  readonly moved: () => void;
+  /** All code is to be compiled again: what was compiled for the window is wrong, or slow. */
+  readonly dropCode: () => void;
 }
 
 /** A page of memory, and how it is mapped. */
@@ -96,6 +112,13 @@ export class WindowSearch {
   #counted = 0;
   /** Bytes that the window had, or was to have. */
   #goal = 0;
+  /** Instructions at the last sample; and at how many samples there had been too many misses. */
+  #sampled = 0;
+  #strikes = 0;
+  #struck = 0;
+  /** Instructions when there was no window around the stack; and for how many that is believed. */
+  #failed = -Infinity;
+  #patience = MIN_PATIENCE;
 
   constructor(options: WindowSearchOptions) {
     this.#options = options;
@@ -104,21 +127,60 @@ export class WindowSearch {
   /** The window for code that is compiled now, if registers point into one. */
   forCode(): CodeWindow | undefined {
     const { vcpu } = this.#options;
-    let pointers = 0;
-    this.#unnoticed(() => {
-      for (let n = 0; n < 32; n++) {
-        const value = vcpu.get64(n === 31 ? SP_SLOT : X + 8 * n);
-        if (this.#holds(value) || this.#reaches(value)) pointers |= 1 << n;
-      }
-    });
+    const pointers = this.#pointers();
     if (pointers === 0) return undefined;
-    return { start: this.#start, host: vcpu.get32(WINDOW_HOST), pointers };
+    const mayLeave = this.#strikes < MAX_STRIKES;
+    return { start: this.#start, host: vcpu.get32(WINDOW_HOST), pointers, mayLeave };
   }
 
-  /** Has a window that was dropped, or did not become as large as it was to be, go as far again as it can. */
-  restore(): void {
+  /** Now and then. */
+  sample(): void {
+    this.#restore();
+    this.#lookAtMisses();
+  }
+
+  /** Registers that point into the window, which is made or widened for them; 0 if the stack is not in it. */
+  #pointers(): number {
+    const { vcpu } = this.#options;
+    const stack = vcpu.get64(SP_SLOT);
+    const count = vcpu.getNumber(INSTRUCTIONS);
+    if (!this.#holds(stack) && count - this.#failed < this.#patience) return 0;
+    let pointers = 0;
+    this.#unnoticed(() => {
+      if (!this.#reaches(stack) && !this.#make(stack)) {
+        this.#failed = count;
+        this.#patience = Math.min(2 * this.#patience, MAX_PATIENCE);
+        return;
+      }
+      pointers = 1 << STACK;
+      for (let n = 0; n < STACK; n++) if (this.#reaches(vcpu.get64(X + 8 * n))) pointers |= 1 << n;
+    });
+    return pointers;
+  }
+
+  /** Where too much that was expected in the window is elsewhere, code is to ask the TLB instead. */
+  #lookAtMisses(): void {
+    const { vcpu, dropCode } = this.#options;
+    const count = vcpu.getNumber(INSTRUCTIONS);
+    const misses = vcpu.get32(WINDOW_MISSES);
+    const areMany = misses * MISS_COST > count - this.#sampled;
+    this.#sampled = count;
+    vcpu.set32(WINDOW_MISSES, 0);
+    if (!areMany || this.#strikes === MAX_STRIKES) return;
+    const bytes = this.#bytes;
+    this.#pointers();
+    if (this.#bytes > bytes) return;
+    this.#strikes = count - this.#struck < FORGIVEN ? this.#strikes + 1 : 1;
+    this.#struck = count;
+    if (this.#strikes === MAX_STRIKES) dropCode();
+  }
+
+  /** Has the stack's window, if it was dropped or did not become as large as it was to be, go as far as it can. */
+  #restore(): void {
     const { vcpu } = this.#options;
     if (this.#bytes >= this.#goal || vcpu.get32(WINDOW_LEVEL) !== vcpu.get32(EL)) return;
+    const stack = vcpu.get64(SP_SLOT) - this.#start;
+    if (stack < 0n || stack >= this.#goal) return;
     this.#unnoticed(() => {
       const place = this.#placeOf(this.#start);
       if (place?.distance === this.#distance) this.#widen(place, this.#start + BigInt(this.#goal));
@@ -174,13 +236,12 @@ export class WindowSearch {
 
   /** Has the window reach an address, if it can. @returns whether it does */
   #reaches(va: bigint): boolean {
-    if (this.#probes < MIN_PROBES) return false;
+    if (this.#holds(va)) return true;
+    if (!this.#isHere() || va < this.#start || this.#probes < MIN_PROBES) return false;
     const place = this.#placeOf(va);
-    if (!place) return false;
-    const isSame = this.#isHere() && place.distance === this.#distance && place.first <= this.#start;
-    if (!isSame) return this.#make(place);
+    if (place?.distance !== this.#distance || place.first > this.#start) return false;
     // Twice as far, that it need not be done for each page.
-    if (va > this.#start) this.#widen(place, va + BigInt(this.#bytes));
+    this.#widen(place, va + BigInt(this.#bytes));
     return this.#holds(va);
   }
 
@@ -228,8 +289,11 @@ export class WindowSearch {
     this.#set(place, start, this.#stretch(last, 1, place, Math.ceil(pages)));
   }
 
-  #make(place: Place): boolean {
-    const { vcpu, moved } = this.#options;
+  /** Makes another window, around an address. @returns whether it did */
+  #make(va: bigint): boolean {
+    const { vcpu, dropCode } = this.#options;
+    const place = this.#probes < MIN_PROBES ? undefined : this.#placeOf(va);
+    if (!place) return false;
     const start = this.#stretch(place.page, -1, place, MAX_PROBES);
     const pages = Number(place.page - start) / Number(PAGE);
     const end = this.#stretch(place.page, 1, place, pages + MARGIN);
@@ -239,7 +303,7 @@ export class WindowSearch {
       if (this.#moves === MAX_MOVES) return false;
       this.#moves++;
       dropWindow(vcpu);
-      moved();
+      dropCode();
     }
     vcpu.set64(WINDOW_START, start);
     vcpu.set32(WINDOW_HOST, host);

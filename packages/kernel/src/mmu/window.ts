@@ -36,7 +36,9 @@ export function dropNonGlobalWindow(vcpu: Block): void {
 
 /** Drops it if some pages are part of it. @param first - VA[55:12] of the first one */
 export function dropWindowAt(vcpu: Block, first: number, count: number): void {
-  const start = Number(BigInt.asUintN(56, vcpu.get64(WINDOW_START)) >> 12n);
+  if (vcpu.getNumber(WINDOW_BYTES) === 0) return; // mostly
+  const upper = vcpu.get32(WINDOW_START + 4) & 0xff_ffff;
+  const start = upper * 2 ** 20 + (vcpu.get32(WINDOW_START) >>> 12);
   const end = start + vcpu.getNumber(WINDOW_BYTES) / 4096;
   if (first < end && start < first + count) dropWindow(vcpu);
 }

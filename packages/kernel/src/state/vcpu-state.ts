@@ -72,6 +72,8 @@ export const LAST_ENTRY = 0x1d0;
 export const LIKELY_ENTRY = 0x1d8;
 /** At how many addresses of the window an access may begin at the current exception level. 64 bits. Derived. */
 export const WINDOW_SIZE = 0x1e0;
+/** How often compiled code left an access to the interpreter that it took to be in the window. */
+export const WINDOW_MISSES = 0x1f0;
 /** Of the last walk that found a leaf descriptor: the size of its mapping in bytes. 64 bits. */
 export const WALK_SIZE = 0x1e8;
 
