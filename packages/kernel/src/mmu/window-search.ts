@@ -2,8 +2,8 @@
  * Finds the window (window.ts) when code is compiled, which may gain by it: around the stack, and as far as registers point.
  * It looks at each page, so it takes its time, and only a small part of the guest's.
  *
- * A guest whose stack is mapped page by page has its other memory in pieces, too, or, as Linux, empties the TLB so often
- * that it is better off without a window.
+ * A guest whose stack lies apart from its other memory, as those of Linux do, is better off without: it has memory in many
+ * pieces, and drops the window often.
  */
 import { KVM_MEM_LOG_DIRTY_PAGES } from '@vkvm/uapi';
 import type { Block } from '../state/block.ts';
