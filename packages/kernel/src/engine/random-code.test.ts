@@ -11,20 +11,19 @@ import { LEAVE_EXCEPTION } from '../interp/leave.ts';
  * random within the fixed bits of the rows; registers point at memory, devices, page ends and nowhere.
  */
 
-const RUNS = 400;
 const WORDS = 256;
 const CODE = RAM + 0x8_0000;
 /** The last word of each piece of code: back to its start, so that the budget ends it. */
 const BACK = (0x1400_0000 | ((-(WORDS - 1) >>> 0) & 0x3ff_ffff)) >>> 0;
 
-const machine = new FlatMachine();
-const { words, vcpu, engine } = machine;
+const interpreted = new FlatMachine();
+const compiled = new FlatMachine(false, 'all');
 
 /** Everything outside of RAM and of the vCPU's block. */
-const elsewhere = (): Uint8Array[] => [
-  words.u8.slice(0, vcpu.base),
-  words.u8.slice(vcpu.base + vcpuBlockSize(POOL_SIZE), machine.userOf(RAM)),
-  words.u8.slice(machine.userOf(RAM) + RAM_SIZE),
+const elsewhere = (machine: FlatMachine): Uint8Array[] => [
+  machine.words.u8.slice(0, machine.vcpu.base),
+  machine.words.u8.slice(machine.vcpu.base + vcpuBlockSize(POOL_SIZE), machine.userOf(RAM)),
+  machine.words.u8.slice(machine.userOf(RAM) + RAM_SIZE),
 ];
 
 const wordOf = (random: Random): number => {
@@ -33,9 +32,11 @@ const wordOf = (random: Random): number => {
 };
 
 const LOW = 0x0000_0012_3450_0000n;
+/** Of 1 GiB. */
+const WHOLE = 0xffff_8000_4000_0000n;
 
-/** Pages of several kinds, next to each other. */
-function mapSome(): PageTables {
+/** Pages of several kinds, next to each other; and all of RAM, as a guest with a window maps it. */
+function mapSome(machine: FlatMachine): PageTables {
   machine.ram(TABLES, TABLES_SIZE).fill(0); // the guest may have changed them
   const tables = new PageTables(machine);
   const kinds = [0n, USER, READ_ONLY, USER | READ_ONLY, DEVICE, USER];
@@ -43,6 +44,7 @@ function mapSome(): PageTables {
     tables.map(LOW + BigInt(0x1000 * i), RAM + 0x10_0000 + 0x1000 * i, kind);
   tables.map(LOW + 0x6000n, NOWHERE, DEVICE | USER);
   tables.map(LOW + 0x7000n, RAM + 0x20_0000, USER);
+  tables.map(WHOLE, RAM, 0n, 1);
   for (const page of [CODE, CODE - 0x1000, CODE + 0x1000]) tables.map(BigInt(page), page, USER | READ_ONLY);
   return tables;
 }
@@ -54,29 +56,40 @@ function addressOf(random: Random): bigint {
     page + BigInt(offset),
     page + BigInt(offset),
     BigInt(RAM + random.below(RAM_SIZE)),
+    WHOLE + BigInt(random.pick([0, RAM_SIZE]) + random.below(256) - 128),
     BigInt(random.below(0x100)),
     random.next64(),
   ]);
 }
 
 describe('random code', () => {
-  test.each([1, 2, 3, 4])('stays inside of the guest (seed %i)', (seed) => {
+  test.each([
+    [1, interpreted, 400],
+    [2, interpreted, 400],
+    [3, interpreted, 400],
+    [4, interpreted, 400],
+    [5, compiled, 60],
+    [6, compiled, 60],
+  ])('stays inside of the guest (seed %i)', (seed, machine, runs) => {
+    const { vcpu, engine } = machine;
     const random = new Random(seed);
     machine.reset();
-    const before = elsewhere();
+    const before = elsewhere(machine);
     const leaves = new Set<number>();
-    for (let run = 0; run < RUNS; run++) {
+    for (let run = 0; run < runs; run++) {
       const code = Array.from({ length: WORDS - 1 }, () => wordOf(random));
       machine.place(CODE, [...code, BACK]);
-      const tables = mapSome();
+      const tables = mapSome(machine);
       machine.setSctlr(0n);
       engine.flushTlb();
       machine.script.sysreg = () => (random.below(8) === 0 ? 1 : 0);
       machine.script.mmioRead = () => (vcpu.set64(SCRATCH, random.next64()), random.below(4) === 0 ? 1 : 0);
+      const hasWindow = machine === compiled && run % 4 !== 0;
       if (run % 4 !== 0) tables.use(random.pick([0n, 2n, 0x18n]), random.pick([0n, TBI0]));
-      machine.setEl(run % 3 === 0 ? 0 : 1);
+      const el = run % 3 === 0 && !hasWindow ? 0 : 1;
+      machine.setEl(el);
       for (let n = 0; n < 31; n++) machine.setX(n, addressOf(random));
-      machine.setSp(addressOf(random));
+      machine.setSp(hasWindow ? WHOLE + 0x1000n : addressOf(random));
       let pc = BigInt(CODE);
       for (let n = 0; n < 40; n++) {
         const { leave, pc: at } = machine.run(pc, 2000);
@@ -86,10 +99,10 @@ describe('random code', () => {
         pc = inside ? at + 4n : BigInt(CODE + 4 * random.below(WORDS));
         if (leave === LEAVE_EXCEPTION) expect(vcpu.get64(SYNDROME) >> 32n).toBe(0n);
       }
-      expect(vcpu.get32(EL)).toBe(run % 3 === 0 ? 0 : 1);
+      expect(vcpu.get32(EL)).toBe(el);
     }
     expect(leaves.size).toBeGreaterThan(4);
-    for (const [i, bytes] of elsewhere().entries()) {
+    for (const [i, bytes] of elsewhere(machine).entries()) {
       expect(Buffer.compare(bytes, before[i]!), `region ${i}`).toBe(0);
     }
   });
