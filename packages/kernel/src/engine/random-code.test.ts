@@ -62,7 +62,8 @@ function addressOf(random: Random): bigint {
   ]);
 }
 
-describe('random code', () => {
+// What is compiled takes seconds on a machine that does other things, too.
+describe('random code', { timeout: 30_000 }, () => {
   test.each([
     [1, interpreted, 400],
     [2, interpreted, 400],
