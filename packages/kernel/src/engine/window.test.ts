@@ -109,6 +109,13 @@ interface Seen {
   readonly memory: string;
 }
 
+/** Has a program access an address first, so often, and each time so much further on. */
+function begin(machine: FlatMachine, address: number, count: number, step: number): void {
+  machine.setX(1, address);
+  machine.setX(2, count);
+  machine.setX(5, step);
+}
+
 /** Has code be compiled so that it asks the TLB: after too many misses. */
 function missOften(machine: FlatMachine): void {
   const loop = CODE + 0xf00;
@@ -151,11 +158,7 @@ describe.each([
     ['outside of it', END + 0x1000, 0x40],
     ['up to the end of what is mapped', END + (PAGES - 1) * PAGE, 0x40],
   ])('%s', (_where, address, step) => {
-    const { compiled, interpreted } = runs(program, (machine) => {
-      machine.setX(1, address);
-      machine.setX(2, 300);
-      machine.setX(5, step);
-    });
+    const { compiled, interpreted } = runs(program, (machine) => begin(machine, address, 300, step));
     expect(compiled).toEqual([interpreted, interpreted]);
   });
 });
@@ -165,20 +168,12 @@ test.each([
   ['over the end of the window', END - 0x43, 1],
   ['over the end of what is mapped', END + PAGES * PAGE - 0x60, 1],
 ])('unaligned accesses %s', (_where, address, step) => {
-  const { compiled, interpreted } = runs(ACCESSES, (machine) => {
-    machine.setX(1, address);
-    machine.setX(2, 100);
-    machine.setX(5, step);
-  });
+  const { compiled, interpreted } = runs(ACCESSES, (machine) => begin(machine, address, 100, step));
   expect(compiled).toEqual([interpreted, interpreted]);
 });
 
 test('an unaligned ordered access faults', () => {
-  const { compiled, interpreted } = runs(OTHERS, (machine) => {
-    machine.setX(1, VA + 0x40);
-    machine.setX(2, 10);
-    machine.setX(5, 4);
-  });
+  const { compiled, interpreted } = runs(OTHERS, (machine) => begin(machine, VA + 0x40, 10, 4));
   expect(compiled).toEqual([interpreted, interpreted]);
   const { leave, far } = interpreted.outcome;
   expect({ leave, far }).toEqual({ leave: LEAVE_EXCEPTION, far: BigInt(VA + 0x44) });
@@ -187,9 +182,7 @@ test('an unaligned ordered access faults', () => {
 test('without the MMU what is not aligned faults', () => {
   const { compiled, interpreted } = runs(ACCESSES, (machine) => {
     machine.setSctlr(0n);
-    machine.setX(1, DATA);
-    machine.setX(2, 10);
-    machine.setX(5, 64);
+    begin(machine, DATA, 10, 64);
   });
   expect(compiled).toEqual([interpreted, interpreted]);
   const { leave, far } = interpreted.outcome;
@@ -199,9 +192,7 @@ test('without the MMU what is not aligned faults', () => {
 test('without the MMU memory is not zeroed', () => {
   const { compiled, interpreted } = runs(OTHERS, (machine) => {
     machine.setSctlr(0n);
-    machine.setX(1, DATA);
-    machine.setX(2, 10);
-    machine.setX(5, 64);
+    begin(machine, DATA, 10, 64);
   });
   expect(compiled).toEqual([interpreted, interpreted]);
   const { leave, far } = interpreted.outcome;
@@ -228,9 +219,7 @@ test('what EL1 may access EL0 may not', () => {
   const { compiled, interpreted } = runs(
     ACCESSES,
     (machine) => {
-      machine.setX(1, VA + 0x40);
-      machine.setX(2, 20);
-      machine.setX(5, 64);
+      begin(machine, VA + 0x40, 20, 64);
       machine.run(CODE, 5000);
       machine.setEl(0);
       machine.setX(1, VA + 0x40);
@@ -243,15 +232,7 @@ test('what EL1 may access EL0 may not', () => {
 });
 
 test('an access with the rights of EL0 faults where EL0 may not', () => {
-  const { compiled, interpreted } = runs(
-    OTHERS,
-    (machine) => {
-      machine.setX(1, VA + 0x40);
-      machine.setX(2, 20);
-      machine.setX(5, 64);
-    },
-    0n,
-  );
+  const { compiled, interpreted } = runs(OTHERS, (machine) => begin(machine, VA + 0x40, 20, 64), 0n);
   expect(compiled).toEqual([interpreted, interpreted]);
   const { leave, far } = interpreted.outcome;
   expect({ leave, far }).toEqual({ leave: LEAVE_EXCEPTION, far: BigInt(VA + 0x40) });
@@ -263,9 +244,8 @@ test('code that was compiled for another window finds what is mapped now', () =>
     machine.place(again, ACCESSES);
     const tables = new PageTables(machine);
     const runAt = (code: number, address: number): void => {
-      machine.setX(1, address);
-      machine.setX(2, 20);
-      machine.setX(5, 64);
+      begin(machine, address, 20, 64);
+      machine.setSp(address); // the window is around it
       machine.run(code, 1000);
     };
     runAt(CODE, VA + 0x40);

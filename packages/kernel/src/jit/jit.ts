@@ -99,11 +99,12 @@ interface Batch {
 /** The decoded pages of a request, by their distance from the first. */
 type RequestPages = ReadonlyMap<number, number>;
 
-/** The pages that code of an op may run through. */
+/** The memory that code of an op may run through, and mostly access. */
 interface Reach {
   readonly pages: RequestPages;
   /** Indices of the first ops of functions in pages that are not given whole. */
   readonly callees: readonly number[];
+  readonly window: CodeWindow | undefined;
 }
 
 interface Installed {
@@ -249,9 +250,8 @@ export class Jit {
   }
 
   #ask(compiler: RegionCompiler, op: number): void {
-    const window = this.#options.window.forCode();
     const reach = this.#reachOf(op);
-    const request = this.#request(op, reach, window);
+    const request = this.#request(op, reach);
     this.#pending.set(request.id, { op, pages: reach.pages });
     compiler.post(request);
   }
@@ -275,14 +275,15 @@ export class Jit {
   }
 
   #compileNow(op: number): void {
-    const window = this.#options.window.forCode();
     const reach = this.#reachOf(op);
-    this.#timed(() => this.#install(op, reach.pages, this.#compileHere(this.#request(op, reach, window))));
+    this.#timed(() => this.#install(op, reach.pages, this.#compileHere(this.#request(op, reach))));
   }
 
   /** The pc is at the op. */
   #reachOf(op: number): Reach {
     const { words, pageFrom } = this.#options;
+    // First, since it may drop code.
+    const window = this.#options.window.forCode();
     const home = this.#options.pageOf(op);
     const pages = new Map([[0, home]]);
     const add = (offset: number): boolean => {
@@ -296,10 +297,10 @@ export class Jit {
     add(-1);
     add(1);
     const callees = this.#callees.around(words, home, (op - home) / OP_SIZE);
-    return { pages, callees: callees.filter((index) => add(pageOf(index))) };
+    return { pages, callees: callees.filter((index) => add(pageOf(index))), window };
   }
 
-  #request(op: number, { pages, callees }: Reach, window: CodeWindow | undefined): CompileRequest {
+  #request(op: number, { pages, callees, window }: Reach): CompileRequest {
     const { words, vcpu, noticesInexact, isAligned } = this.#options;
     const home = pages.get(0)!;
     const other = (offset: number, from?: number, to?: number): OtherPage[] => {

@@ -81,28 +81,42 @@ export class RegionEmitter extends RegionExits implements Emitter {
 
   /** What is outside of the window is seldom meant. */
   #inWindow({ start, host }: CodeWindow, address: Var<I64>, form: number, bytes: number): Var<I32> {
-    const { code, i32, i64, imports } = this;
+    const { code, i32, i64 } = this;
     const offset = code.letI64(i64.sub(address.get(), i64.const(start)));
     const place = code.letI32(i32.add(i32.wrap_i64(offset.get()), i32.const(host)));
     const isOutside = i64.ge_u(offset.get(), this.windowSize!.get());
     if (this.facts.window === 'leaves') this.leaveOpIf(isOutside);
     else code.ifUnlikely(isOutside, () => this.#findOutside(place, address, form, bytes));
-    const isOrdered = (form & ACCESS_ORDERED) !== 0;
-    if (imports.aligned && (form & FORM_ZERO_BLOCK) !== 0) {
-      this.leaveOpIf(i32.const(1)); // Device memory refuses it
-    } else if (imports.aligned || isOrdered) {
-      const element = isOrdered ? bytes : elementSize(form);
-      if (element > 1) this.leaveOpIf(i32.and(place.get(), i32.const(element - 1)));
-    }
+    this.#requireAlignment(place, form, bytes);
     return place;
+  }
+
+  /** @returns what the access must be aligned to, and is from here on; 0 = to nothing */
+  #requireAlignment(place: Var<I32>, form: number, bytes: number): number {
+    const { i32 } = this;
+    const { aligned } = this.imports;
+    if (aligned && (form & FORM_ZERO_BLOCK) !== 0) {
+      this.leaveOpIf(i32.const(1)); // Device memory refuses it
+      return bytes;
+    }
+    const isOrdered = (form & ACCESS_ORDERED) !== 0;
+    if (!aligned && !isOrdered) return 0;
+    const element = isOrdered ? bytes : elementSize(form);
+    if (element > 1) this.leaveOpIf(i32.and(place.get(), i32.const(element - 1)));
+    return element;
+  }
+
+  /** 1 if an access leaves the page that it begins in. */
+  #crosses(place: Var<I32>, bytes: number): I32 {
+    const { i32 } = this;
+    return i32.gt_u(i32.and(place.get(), i32.const(4095)), i32.const(4096 - bytes));
   }
 
   #findOutside(place: Local<I32>, address: Var<I64>, form: number, bytes: number): void {
     const { i32 } = this;
     const sum = this.lookup(address, form);
     place.set(i32.wrap_i64(sum.get()));
-    const crosses = (): I32 => i32.gt_u(i32.and(place.get(), i32.const(4095)), i32.const(4096 - bytes));
-    this.leaveOpIf(bytes === 1 ? this.missed(sum) : i32.or(this.missed(sum), crosses()));
+    this.leaveOpIf(bytes === 1 ? this.missed(sum) : i32.or(this.missed(sum), this.#crosses(place, bytes)));
   }
 
   /** A branch for each question: V8 fuses a comparison with its branch, but not the conjunction of two. */
@@ -111,21 +125,15 @@ export class RegionEmitter extends RegionExits implements Emitter {
     const sum = this.lookup(address, form, this.#near(address, bytes));
     this.leaveOpIf(this.missed(sum));
     const host = code.letI32(i32.wrap_i64(sum.get()));
-    const isUnaligned = (to: number): I32 => i32.and(host.get(), i32.const(to - 1));
-    const leavePage = (): void =>
-      this.leaveOpIf(i32.gt_u(i32.and(host.get(), i32.const(4095)), i32.const(4096 - bytes)));
-    const isOrdered = (form & ACCESS_ORDERED) !== 0;
-    if (this.imports.aligned && (form & FORM_ZERO_BLOCK) !== 0) {
-      this.leaveOpIf(i32.const(1)); // Device memory refuses it
-    } else if (this.imports.aligned || isOrdered) {
-      const element = isOrdered ? bytes : elementSize(form);
-      if (element > 1) this.leaveOpIf(isUnaligned(element));
-      if (bytes > element) leavePage();
+    const leavePage = (): void => this.leaveOpIf(this.#crosses(host, bytes));
+    const alignment = this.#requireAlignment(host, form, bytes);
+    if (alignment > 0) {
+      if (bytes > alignment) leavePage();
     } else if (bytes > 1) {
       // Larger ones are seldom aligned to all their size, but on the stack.
       const mayBeAligned = bytes <= 8 || (bytes === 16 && this.operands.b === SP_SLOT);
       // An unaligned access is as good if it stays in the page.
-      if (mayBeAligned) code.ifUnlikely(isUnaligned(bytes), leavePage);
+      if (mayBeAligned) code.ifUnlikely(i32.and(host.get(), i32.const(bytes - 1)), leavePage);
       else leavePage();
     }
     return host;

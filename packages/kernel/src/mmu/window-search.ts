@@ -45,6 +45,7 @@ import {
 import { dropWindow, selectWindow } from './window.ts';
 
 const PAGE = 4096n;
+const pagesOf = (bytes: bigint): number => Math.ceil(Number(bytes) / Number(PAGE));
 /** Number of the stack pointer among the registers. */
 const STACK = 31;
 const MAX_64 = (1n << 64n) - 1n;
@@ -285,8 +286,7 @@ export class WindowSearch {
   #widen(place: Place, end: bigint): void {
     const start = this.#start;
     const last = this.#bytes === 0 ? start : start + BigInt(this.#bytes) - PAGE;
-    const pages = Number(end - last) / Number(PAGE);
-    this.#set(place, start, this.#stretch(last, 1, place, Math.ceil(pages)));
+    this.#set(place, start, this.#stretch(last, 1, place, pagesOf(end - last)));
   }
 
   /** Makes another window, around an address. @returns whether it did */
@@ -295,8 +295,7 @@ export class WindowSearch {
     const place = this.#probes < MIN_PROBES ? undefined : this.#placeOf(va);
     if (!place) return false;
     const start = this.#stretch(place.page, -1, place, MAX_PROBES);
-    const pages = Number(place.page - start) / Number(PAGE);
-    const end = this.#stretch(place.page, 1, place, pages + MARGIN);
+    const end = this.#stretch(place.page, 1, place, pagesOf(place.page - start) + MARGIN);
     if (end - start < Math.max(MIN_BYTES, this.#bytes + 1)) return false;
     const host = Number(place.distance + start);
     if (this.#start !== start || vcpu.get32(WINDOW_HOST) !== host) {
